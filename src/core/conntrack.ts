@@ -1,0 +1,57 @@
+import type { IpAddress } from "../wire/ip.js";
+import type { Micros } from "../sim/time.js";
+
+/** The relation of a packet to its connection. Mirrors enum ip_conntrack_info. */
+export type CtInfo = "NEW" | "ESTABLISHED" | "ESTABLISHED_REPLY" | "RELATED" | "RELATED_REPLY" | "UNTRACKED";
+
+/** One direction of a connection. Ports are 0 for protocols without; ICMP has id, type and code instead. */
+export interface Tuple {
+  readonly source: IpAddress;
+  readonly destination: IpAddress;
+  readonly protocol: number;
+  /** TCP, UDP, SCTP: source port. ICMP: the id. */
+  readonly sourcePort: number;
+  /** TCP, UDP, SCTP: destination port. ICMP: 0. */
+  readonly destinationPort: number;
+  /** ICMP only. */
+  readonly icmpType: number;
+  readonly icmpCode: number;
+}
+
+/** The bits of ct->status. Mirrors include/uapi/linux/netfilter/nf_conntrack_common.h. */
+export const IPS_EXPECTED: number = 1 << 0;
+export const IPS_SEEN_REPLY: number = 1 << 1;
+export const IPS_ASSURED: number = 1 << 2;
+export const IPS_CONFIRMED: number = 1 << 3;
+export const IPS_SRC_NAT: number = 1 << 4;
+export const IPS_DST_NAT: number = 1 << 5;
+export const IPS_SEQ_ADJUST: number = 1 << 6;
+export const IPS_SRC_NAT_DONE: number = 1 << 7;
+export const IPS_DST_NAT_DONE: number = 1 << 8;
+export const IPS_DYING: number = 1 << 9;
+export const IPS_FIXED_TIMEOUT: number = 1 << 10;
+export const IPS_TEMPLATE: number = 1 << 11;
+export const IPS_NAT_CLASH: number = 1 << 12;
+export const IPS_HELPER: number = 1 << 13;
+
+/** One tracked connection. `netfilter/conntrack` alone changes it. Mirrors struct nf_conn. */
+export interface ConntrackEntry {
+  readonly id: number;
+  original: Tuple;
+  reply: Tuple;
+  status: number;
+  mark: number;
+  readonly zone: number;
+  /** The TCP state's name as `conntrack -L` prints it; undefined for protocols without states. */
+  state: string | undefined;
+  /** When the entry dies unless refreshed. */
+  expires: Micros;
+  /** The connection this one belongs to (an expectation came true). */
+  readonly master: ConntrackEntry | undefined;
+}
+
+/** What an skb carries: its connection (undefined for UNTRACKED) and where it stands in it. Mirrors skb->_nfct. */
+export interface ConntrackRef {
+  readonly entry: ConntrackEntry | undefined;
+  readonly info: CtInfo;
+}

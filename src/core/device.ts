@@ -1,0 +1,103 @@
+import { type Mac, MAC_BROADCAST, isMulticastMac } from "../wire/ip.js";
+import { drop } from "./drop.js";
+import type { SendResult } from "./errno.js";
+import type { NetworkNamespace } from "./namespace.js";
+import type { PacketType, SkBuff } from "./skbuff.js";
+import { stamp } from "./trace.js";
+
+/** What a device's receive handler did. `another` starts again with the changed `skb.dev`. Mirrors enum rx_handler_result. */
+export type RxResult = "consumed" | "another" | "pass";
+
+export interface DeviceOptions {
+  readonly name: string;
+  readonly ns: NetworkNamespace;
+  readonly mac: Mac;
+  readonly mtu: number;
+}
+
+/** A network device. Subclasses in `link/` are its drivers. Mirrors struct net_device. */
+export abstract class NetDevice {
+  /** As `ip link` names it: `veth`, `bridge`, `loopback`. */
+  abstract readonly kind: string;
+  readonly name: string;
+  readonly ns: NetworkNamespace;
+  readonly ifindex: number;
+  mac: Mac;
+  mtu: number;
+  /** IFF_UP. Set through `setUp`. */
+  up = false;
+  /** IFF_NOARP: neighbours are not resolved. */
+  noArp = false;
+  isLoopback = false;
+  /** The bridge this device is a port of. */
+  master: NetDevice | undefined;
+  /** Takes frames before the protocols do. Mirrors dev->rx_handler. */
+  rxHandler: ((skb: SkBuff) => RxResult) | undefined;
+  readonly counters = { rxPackets: 0, rxBytes: 0, txPackets: 0, txBytes: 0, rxDropped: 0, txDropped: 0 };
+
+  constructor(options: DeviceOptions) {
+    this.name = options.name;
+    this.ns = options.ns;
+    this.mac = options.mac;
+    this.mtu = options.mtu;
+    this.ifindex = options.ns.allocateIfindex();
+    options.ns.devices.set(options.name, this);
+  }
+
+  /** Whether the other end is there. A veth needs both ends up. */
+  get carrier(): boolean {
+    return true;
+  }
+
+  /** Tells the subsystems that the device exists; the last line of making one. Mirrors register_netdevice(). */
+  register(): this {
+    this.ns.notify("register", this);
+    return this;
+  }
+
+  setUp(up: boolean): void {
+    if (this.up === up) return;
+    this.up = up;
+    this.ns.notify(up ? "up" : "down", this);
+  }
+
+  /** Takes a frame that is to leave by this device. Mirrors ndo_start_xmit(). */
+  abstract transmit(skb: SkBuff): void;
+}
+
+/** Sends a frame out of `skb.dev`. Mirrors net/core/dev.c:__dev_queue_xmit(). */
+export function devQueueXmit(skb: SkBuff, dev: NetDevice): SendResult {
+  skb.dev = dev;
+  if (!dev.up) {
+    dev.counters.txDropped++;
+    drop(skb, "NOT_SPECIFIED", "__dev_queue_xmit");
+    return "ENETDOWN";
+  }
+  dev.ns.sim.trace?.({ ...stamp(skb), kind: "device", direction: "tx" });
+  dev.counters.txPackets++;
+  dev.transmit(skb);
+  return undefined;
+}
+
+/** A frame arrives at `dev`: handlers, then protocols. Mirrors net/core/dev.c:__netif_receive_skb_core(). */
+export function netifReceiveSkb(skb: SkBuff, dev: NetDevice): void {
+  skb.dev = dev;
+  skb.ns = dev.ns;
+  skb.inDev ??= dev;
+  if (!dev.up) return drop(skb, "DEV_READY", "netif_receive_skb");
+  dev.counters.rxPackets++;
+  dev.ns.sim.trace?.({ ...stamp(skb), kind: "device", direction: "rx" });
+  const handled = dev.rxHandler?.(skb) ?? "pass";
+  if (handled === "consumed") return;
+  if (handled === "another") return netifReceiveSkb(skb, skb.dev);
+  const protocol = dev.ns.protocols.get(skb.frame.link.etherType);
+  if (protocol === undefined) return drop(skb, "UNHANDLED_PROTO", "__netif_receive_skb_core");
+  protocol(skb);
+}
+
+/** How `dev` sees a frame's destination. Mirrors net/ethernet/eth.c:eth_type_trans(). */
+export function packetTypeFor(destination: Mac, dev: NetDevice): PacketType {
+  if (destination === dev.mac) return "HOST";
+  if (destination === MAC_BROADCAST) return "BROADCAST";
+  return isMulticastMac(destination) ? "MULTICAST" : "OTHERHOST";
+}

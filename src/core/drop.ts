@@ -1,0 +1,80 @@
+import type { SkBuff } from "./skbuff.js";
+import { stamp } from "./trace.js";
+import { assert } from "../base/errors.js";
+
+/** Why a packet died: the names of enum skb_drop_reason without their prefix. `docs/drop-reasons.md` explains each. */
+export const DROP_REASONS = [
+  "NOT_SPECIFIED",
+  "NO_SOCKET",
+  "SOCKET_CLOSE",
+  "SOCKET_RCVBUFF",
+  "PKT_TOO_SMALL",
+  "TCP_CSUM",
+  "UDP_CSUM",
+  "NETFILTER_DROP",
+  "OTHERHOST",
+  "IP_CSUM",
+  "IP_INHDR",
+  "IP_RPFILTER",
+  "UNICAST_IN_L2_MULTICAST",
+  "IP_NOPROTO",
+  "TCP_FLAGS",
+  "TCP_OLD_DATA",
+  "TCP_OVERWINDOW",
+  "TCP_LISTEN_OVERFLOW",
+  "TCP_OLD_SEQUENCE",
+  "TCP_INVALID_SEQUENCE",
+  "TCP_INVALID_ACK_SEQUENCE",
+  "TCP_RESET",
+  "TCP_INVALID_SYN",
+  "TCP_CLOSE",
+  "TCP_OLD_ACK",
+  "TCP_ACK_UNSENT_DATA",
+  "IP_OUTNOROUTES",
+  "NEIGH_CREATEFAIL",
+  "NEIGH_FAILED",
+  "NEIGH_QUEUEFULL",
+  "NEIGH_DEAD",
+  "UNHANDLED_PROTO",
+  "DEV_READY",
+  "HDR_TRUNC",
+  "ICMP_CSUM",
+  "INVALID_PROTO",
+  "IP_INADDRERRORS",
+  "IP_INNOROUTES",
+  "IP_LOCAL_SOURCE",
+  "IP_INVALID_SOURCE",
+  "IP_LOCALNET",
+  "IP_INVALID_DEST",
+  "PKT_TOO_BIG",
+  "NO_TX_TARGET",
+  "LOCAL_MAC",
+  "BRIDGE_INGRESS_STP_STATE",
+  "RECURSION_LIMIT",
+] as const;
+
+export type DropReason = (typeof DROP_REASONS)[number];
+
+/**
+ * The one door a packet dies through. Mirrors net/core/skbuff.c:kfree_skb_reason().
+ * `where` is the kernel function that gives up, as `skb:kfree_skb` would name it.
+ */
+export function drop(skb: SkBuff, reason: DropReason, where: string): void {
+  end(skb);
+  const { sim } = skb.ns;
+  sim.packets.dropped++;
+  sim.trace?.({ ...stamp(skb), kind: "dropped", reason, where });
+}
+
+/** A packet reached what it was for and is used up there. `to` names it: `socket tcp/8080`, `arp`. Mirrors consume_skb(). */
+export function deliver(skb: SkBuff, to: string): void {
+  end(skb);
+  const { sim } = skb.ns;
+  sim.packets.delivered++;
+  sim.trace?.({ ...stamp(skb), kind: "delivered", to });
+}
+
+function end(skb: SkBuff): void {
+  assert(!skb.ended, `packet ${skb.id} ended twice`);
+  skb.ended = true;
+}

@@ -1,0 +1,23 @@
+/** What a system call returns when it fails, by its name in errno.h. */
+export type Errno =
+  | "EACCES"
+  | "EADDRINUSE"
+  | "EADDRNOTAVAIL"
+  | "EAGAIN"
+  | "ECONNREFUSED"
+  | "ECONNRESET"
+  | "EHOSTUNREACH"
+  | "EINVAL"
+  | "EMSGSIZE"
+  | "ENETDOWN"
+  | "ENETUNREACH"
+  | "ENOBUFS"
+  | "ENOPROTOOPT"
+  | "EOPNOTSUPP"
+  | "EPERM"
+  | "EPIPE"
+  | "EPROTO"
+  | "ETIMEDOUT";
+
+/** What a function on the output path hands back to the caller of send(): an error, or undefined for success. */
+export type SendResult = Errno | undefined;

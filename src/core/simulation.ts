@@ -1,0 +1,102 @@
+import { type Random, seededRandom } from "../base/random.js";
+import { UserError } from "../base/errors.js";
+import { EventQueue } from "../sim/event-queue.js";
+import type { Micros } from "../sim/time.js";
+import type { Frame } from "../wire/frame.js";
+import { NetworkNamespace, type PernetOperations } from "./namespace.js";
+import type { SkBuff } from "./skbuff.js";
+import { stamp, type TraceEvent } from "./trace.js";
+
+export interface SimulationOptions {
+  /** Everything random follows from it. */
+  readonly seed: number;
+  /** The subsystems of every namespace, in the order they are set up. */
+  readonly pernet: readonly PernetOperations[];
+}
+
+/** One world that packets live in: a clock, a source of chance, namespaces, and someone who may listen. */
+export class Simulation {
+  readonly queue: EventQueue = new EventQueue();
+  readonly random: Random;
+  readonly namespaces: Map<string, NetworkNamespace> = new Map();
+  /** Called with every step while set; undefined costs nothing. */
+  trace: ((event: TraceEvent) => void) | undefined;
+  /** Every packet is born once and ends once; `born - delivered - dropped` are alive. */
+  readonly packets: { born: number; delivered: number; dropped: number } = { born: 0, delivered: 0, dropped: 0 };
+  readonly #pernet: readonly PernetOperations[];
+  #macs = 0;
+
+  constructor(options: SimulationOptions) {
+    this.random = seededRandom(options.seed);
+    this.#pernet = options.pernet;
+  }
+
+  createNamespace(name: string): NetworkNamespace {
+    const ns = new NetworkNamespace(name, this);
+    this.namespaces.set(name, ns);
+    for (const subsystem of this.#pernet) subsystem.init(ns);
+    return ns;
+  }
+
+  /** The number of the next device of the world, to make its MAC address from. */
+  allocateMacNumber(): number {
+    return ++this.#macs;
+  }
+
+  step(): boolean {
+    return this.queue.step();
+  }
+
+  /** Runs what is queued up to `until`, or all of it. More than `limit` events are an endless loop: a UserError says so. */
+  runUntilIdle(until?: Micros, limit = 10_000_000): void {
+    for (let events = 0; ; events++) {
+      const next = this.queue.nextAt;
+      if (next === undefined || (until !== undefined && next > until)) break;
+      if (events >= limit) {
+        throw new UserError("LIMIT_EVENTS", `more than ${limit} events in one run: packets seem to go round in circles`);
+      }
+      this.queue.step();
+    }
+    if (until !== undefined) this.queue.advanceTo(until);
+  }
+}
+
+/** Brings a packet into being. `by` says what made it, `cause` the packet that made it necessary. */
+export function newSkb(ns: NetworkNamespace, frame: Frame, by: string, cause?: SkBuff): SkBuff {
+  const { sim } = ns;
+  const skb: SkBuff = {
+    id: ++sim.packets.born,
+    frame,
+    ns,
+    dev: undefined,
+    inDev: undefined,
+    packetType: "HOST",
+    mark: 0,
+    priority: 0,
+    ct: undefined,
+    route: undefined,
+    socket: undefined,
+    bridge: undefined,
+    cause: cause?.id,
+    nfTrace: false,
+    ended: false,
+  };
+  sim.trace?.({ ...stamp(skb), kind: "born", by, cause: skb.cause });
+  return skb;
+}
+
+/** A second envelope with the same frame and state. Mirrors skb_clone(). */
+export function cloneSkb(skb: SkBuff, by: string): SkBuff {
+  const copy = newSkb(skb.ns, skb.frame, by, skb);
+  copy.dev = skb.dev;
+  copy.inDev = skb.inDev;
+  copy.packetType = skb.packetType;
+  copy.mark = skb.mark;
+  copy.priority = skb.priority;
+  copy.ct = skb.ct;
+  copy.route = skb.route;
+  copy.socket = skb.socket;
+  copy.bridge = skb.bridge === undefined ? undefined : { ...skb.bridge };
+  copy.nfTrace = skb.nfTrace;
+  return copy;
+}

@@ -1,0 +1,56 @@
+import type { Frame } from "../wire/frame.js";
+import type { ConntrackRef } from "./conntrack.js";
+import type { NetDevice } from "./device.js";
+import type { NetworkNamespace } from "./namespace.js";
+import type { Route } from "./route.js";
+
+/** How the receiving device saw the frame's destination MAC. Mirrors include/uapi/linux/if_packet.h. */
+export type PacketType = "HOST" | "BROADCAST" | "MULTICAST" | "OTHERHOST" | "OUTGOING";
+
+/** What a packet keeps of the socket that sent it, for matches and for routing again. */
+export interface SocketInfo {
+  readonly description: string;
+  readonly mark: number;
+  /** SO_BINDTODEVICE. */
+  readonly boundDevice: string | undefined;
+  readonly uid: number;
+  /** Called with the error that an ICMP message or a local failure brings to this socket. */
+  onError?: ((errno: string) => void) | undefined;
+}
+
+/** Where a frame stands inside a bridge while br_netfilter shows it to the IP hooks. Mirrors struct nf_bridge_info. */
+export interface BridgeInfo {
+  physicalIn: NetDevice | undefined;
+  physicalOut: NetDevice | undefined;
+  /** pkt_type was OTHERHOST and is restored when the bridge takes the frame back. */
+  wasOtherHost: boolean;
+  /** The destination before PREROUTING, to see a DNAT. */
+  originalDestination: number | undefined;
+}
+
+/**
+ * The envelope of one packet: it changes, the frame in it does not. A rewrite replaces `frame`.
+ * Made by `newSkb` and ended once, by `drop` or `deliver`. Mirrors struct sk_buff.
+ */
+export interface SkBuff {
+  readonly id: number;
+  frame: Frame;
+  /** The namespace the packet is in now. */
+  ns: NetworkNamespace;
+  /** The device it came in by or goes out by; undefined before a local packet is routed. */
+  dev: NetDevice | undefined;
+  /** The device by which it entered this namespace (skb_iif); undefined for local packets. */
+  inDev: NetDevice | undefined;
+  packetType: PacketType;
+  mark: number;
+  priority: number;
+  ct: ConntrackRef | undefined;
+  route: Route | undefined;
+  socket: SocketInfo | undefined;
+  bridge: BridgeInfo | undefined;
+  /** The packet that made this one be sent (a request, an erroneous packet, an original), by id. */
+  readonly cause: number | undefined;
+  /** `-j TRACE` or `meta nftrace set 1`. */
+  nfTrace: boolean;
+  ended: boolean;
+}

@@ -1,0 +1,72 @@
+import { Heap } from "../base/heap.js";
+import { later, type Micros } from "./time.js";
+
+/** A queued action that may still be taken back. */
+export interface Timer {
+  readonly at: Micros;
+  readonly label: string;
+  cancel(): void;
+}
+
+interface Entry extends Timer {
+  readonly order: number;
+  action: (() => void) | undefined;
+}
+
+/** The only clock there is: what is due next runs next, equal times in the order they were queued. */
+export class EventQueue {
+  readonly #heap = new Heap<Entry>((a, b) => a.at < b.at || (a.at === b.at && a.order < b.order));
+  #now = 0 as Micros;
+  #order = 0;
+
+  /** The simulated instant. */
+  get now(): Micros {
+    return this.#now;
+  }
+
+  /** When the next action is due; undefined when nothing waits. */
+  get nextAt(): Micros | undefined {
+    return this.#live()?.at;
+  }
+
+  /** Queues an action `delay` from now. `label` says what it is, for `--step` and for limits that are hit. */
+  after(delay: Micros, label: string, action: () => void): Timer {
+    const entry: Entry = {
+      at: later(this.#now, delay),
+      label,
+      order: this.#order++,
+      action,
+      cancel() {
+        entry.action = undefined;
+      },
+    };
+    this.#heap.push(entry);
+    return entry;
+  }
+
+  /** Runs the next action and moves the clock to it; false when nothing waits. */
+  step(): boolean {
+    const entry = this.#live();
+    if (entry === undefined) return false;
+    this.#heap.pop();
+    this.#now = entry.at;
+    const action = entry.action;
+    entry.action = undefined;
+    action?.();
+    return true;
+  }
+
+  /** Moves the clock forward over a time in which nothing is due. Never moves back. */
+  advanceTo(instant: Micros): void {
+    if (instant > this.#now) this.#now = instant;
+  }
+
+  /** The first entry that was not cancelled; cancelled ones before it are thrown away. */
+  #live(): Entry | undefined {
+    for (;;) {
+      const entry = this.#heap.peek();
+      if (entry === undefined || entry.action !== undefined) return entry;
+      this.#heap.pop();
+    }
+  }
+}

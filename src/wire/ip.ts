@@ -1,0 +1,129 @@
+/**
+ * Addresses and what is done with their bits. Shifts and masks on addresses live in this file alone.
+ * IPv4 is an unsigned 32-bit number, IPv6 a 128-bit bigint, a MAC an unsigned 48-bit number.
+ */
+declare const ipv4Brand: unique symbol;
+declare const ipv6Brand: unique symbol;
+declare const macBrand: unique symbol;
+
+export type Ipv4 = number & { readonly [ipv4Brand]: true };
+export type Ipv6 = bigint & { readonly [ipv6Brand]: true };
+export type Mac = number & { readonly [macBrand]: true };
+export type IpAddress = Ipv4 | Ipv6;
+
+/** A block of addresses. `address` keeps the host bits it was given; `networkOf` clears them. */
+export interface Ipv4Prefix {
+  readonly address: Ipv4;
+  readonly length: number;
+}
+
+export const IPV4_ANY: Ipv4 = 0 as Ipv4;
+export const IPV4_BROADCAST: Ipv4 = 0xffff_ffff as Ipv4;
+export const IPV4_LOOPBACK: Ipv4 = 0x7f00_0001 as Ipv4;
+export const MAC_ZERO: Mac = 0 as Mac;
+export const MAC_BROADCAST: Mac = 0xffff_ffff_ffff as Mac;
+
+/** A number known to be 0..2^32-1 as an address. */
+export function ipv4(value: number): Ipv4 {
+  return (value >>> 0) as Ipv4;
+}
+
+/** Reads `a.b.c.d` strictly: four decimal numbers 0..255 without leading zeros. Anything else is undefined. */
+export function parseIpv4(text: string): Ipv4 | undefined {
+  let value = 0;
+  let octet = -1;
+  let dots = 0;
+  for (let index = 0; index < text.length; index++) {
+    const code = text.charCodeAt(index);
+    if (code === 0x2e) {
+      if (octet < 0 || ++dots > 3) return undefined;
+      value = value * 256 + octet;
+      octet = -1;
+      continue;
+    }
+    if (code < 0x30 || code > 0x39 || octet === 0) return undefined;
+    octet = (octet < 0 ? 0 : octet * 10) + code - 0x30;
+    if (octet > 255) return undefined;
+  }
+  return dots === 3 && octet >= 0 ? ((value * 256 + octet) as Ipv4) : undefined;
+}
+
+export function formatIpv4(address: Ipv4): string {
+  return `${address >>> 24}.${(address >>> 16) & 255}.${(address >>> 8) & 255}.${address & 255}`;
+}
+
+/** The mask of a prefix length 0..32. */
+export function ipv4Mask(length: number): Ipv4 {
+  return (length === 0 ? 0 : (0xffff_ffff << (32 - length)) >>> 0) as Ipv4;
+}
+
+/** Reads `a.b.c.d/n` with n 0..32; a bare address is a /32. Host bits are kept. */
+export function parseIpv4Prefix(text: string): Ipv4Prefix | undefined {
+  const slash = text.indexOf("/");
+  const address = parseIpv4(slash < 0 ? text : text.slice(0, slash));
+  if (address === undefined) return undefined;
+  if (slash < 0) return { address, length: 32 };
+  const digits = text.slice(slash + 1);
+  if (!/^(0|[1-9]\d?)$/.test(digits) || Number(digits) > 32) return undefined;
+  return { address, length: Number(digits) };
+}
+
+export function formatIpv4Prefix(prefix: Ipv4Prefix): string {
+  return `${formatIpv4(prefix.address)}/${prefix.length}`;
+}
+
+/** The same block with its host bits cleared. */
+export function networkOf(prefix: Ipv4Prefix): Ipv4Prefix {
+  return { address: maskIpv4(prefix.address, prefix.length), length: prefix.length };
+}
+
+export function maskIpv4(address: Ipv4, length: number): Ipv4 {
+  return ((address & ipv4Mask(length)) >>> 0) as Ipv4;
+}
+
+export function prefixContains(prefix: Ipv4Prefix, address: Ipv4): boolean {
+  return ((prefix.address ^ address) & ipv4Mask(prefix.length)) === 0;
+}
+
+export function prefixesOverlap(a: Ipv4Prefix, b: Ipv4Prefix): boolean {
+  return ((a.address ^ b.address) & ipv4Mask(Math.min(a.length, b.length))) === 0;
+}
+
+/** The last address of a block: its directed broadcast address. */
+export function broadcastOf(prefix: Ipv4Prefix): Ipv4 {
+  return ((prefix.address | ~ipv4Mask(prefix.length)) >>> 0) as Ipv4;
+}
+
+/** `address + offset`, within 32 bits. */
+export function addToIpv4(address: Ipv4, offset: number): Ipv4 {
+  return ((address + offset) >>> 0) as Ipv4;
+}
+
+export function isIpv4Multicast(address: Ipv4): boolean {
+  return address >>> 28 === 0xe;
+}
+
+export function isIpv4Loopback(address: Ipv4): boolean {
+  return address >>> 24 === 127;
+}
+
+/** Reads `xx:xx:xx:xx:xx:xx` in hexadecimal, one or two digits a byte. */
+export function parseMac(text: string): Mac | undefined {
+  if (!/^([0-9a-f]{1,2}:){5}[0-9a-f]{1,2}$/i.test(text)) return undefined;
+  return text.split(":").reduce((value, byte) => value * 256 + Number.parseInt(byte, 16), 0) as Mac;
+}
+
+export function formatMac(mac: Mac): string {
+  const digits = mac.toString(16).padStart(12, "0");
+  return `${digits.slice(0, 2)}:${digits.slice(2, 4)}:${digits.slice(4, 6)}:${digits.slice(6, 8)}:${digits.slice(8, 10)}:${digits.slice(10)}`;
+}
+
+/** The group bit: true for broadcast as well. */
+export function isMulticastMac(mac: Mac): boolean {
+  return (Math.floor(mac / 0x100_0000_0000) & 1) === 1;
+}
+
+/** The Ethernet group of an IPv4 multicast address. RFC 1112 §6.4. */
+export function multicastMac(group: Ipv4): Mac {
+  return (0x0100_5e00_0000 + (group & 0x7f_ffff)) as Mac;
+}
