@@ -127,3 +127,62 @@ export function isMulticastMac(mac: Mac): boolean {
 export function multicastMac(group: Ipv4): Mac {
   return (0x0100_5e00_0000 + (group & 0x7f_ffff)) as Mac;
 }
+
+/** Reads an IPv6 address: groups of up to four hex digits, one `::`, an IPv4 tail. No zone. Anything else is undefined. */
+export function parseIpv6(text: string): Ipv6 | undefined {
+  if (text.length > 45 || !/^[0-9a-f:.]+$/i.test(text)) return undefined;
+  const halves = text.split("::");
+  if (halves.length > 2) return undefined;
+  const left = ipv6Groups(halves[0] ?? "", halves.length === 1);
+  const right = ipv6Groups(halves[1] ?? "", true);
+  if (left === undefined || right === undefined) return undefined;
+  const missing = 8 - left.length - right.length;
+  if (halves.length === 1 ? missing !== 0 : missing < 1) return undefined;
+  const groups = [...left, ...Array.from({ length: missing }, () => 0), ...right];
+  return groups.reduce((value, group) => (value << 16n) | BigInt(group), 0n) as Ipv6;
+}
+
+/** The 16-bit groups of one side of `::`; an IPv4 tail counts as two and may only stand `last`. */
+function ipv6Groups(text: string, last: boolean): number[] | undefined {
+  if (text === "") return [];
+  const parts = text.split(":");
+  const groups: number[] = [];
+  for (const [index, part] of parts.entries()) {
+    if (part.includes(".")) {
+      const tail = last && index === parts.length - 1 ? parseIpv4(part) : undefined;
+      if (tail === undefined) return undefined;
+      groups.push(tail >>> 16, tail & 0xffff);
+    } else if (/^[0-9a-f]{1,4}$/i.test(part)) groups.push(Number.parseInt(part, 16));
+    else return undefined;
+  }
+  return groups;
+}
+
+/** RFC 5952: lower case, no leading zeros, `::` for the first longest run of at least two zero groups. */
+export function formatIpv6(address: Ipv6): string {
+  const groups = Array.from({ length: 8 }, (_, index) =>
+    Number((address >> BigInt(112 - 16 * index)) & 0xffffn),
+  );
+  let start = 8;
+  let length = 1;
+  for (let from = 0; from < 8; from++) {
+    let to = from;
+    while (to < 8 && groups[to] === 0) to++;
+    if (to - from > length) [start, length] = [from, to - from];
+  }
+  const hex = (part: readonly number[]): string =>
+    part.map((group) => group.toString(16)).join(":");
+  return start === 8
+    ? hex(groups)
+    : `${hex(groups.slice(0, start))}::${hex(groups.slice(start + length))}`;
+}
+
+/** The address with all but its first `length` (0..128) bits cleared. */
+export function maskIpv6(address: Ipv6, length: number): Ipv6 {
+  return ((address >> BigInt(128 - length)) << BigInt(128 - length)) as Ipv6;
+}
+
+/** The IPv4 address inside `::ffff:a.b.c.d`, or undefined. RFC 4291 §2.5.5.2. */
+export function mappedIpv4(address: Ipv6): Ipv4 | undefined {
+  return address >> 32n === 0xffffn ? ipv4(Number(address & 0xffff_ffffn)) : undefined;
+}
