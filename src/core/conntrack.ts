@@ -2,7 +2,13 @@ import type { IpAddress } from "../wire/ip.js";
 import type { Micros } from "../sim/time.js";
 
 /** The relation of a packet to its connection. Mirrors enum ip_conntrack_info. */
-export type CtInfo = "NEW" | "ESTABLISHED" | "ESTABLISHED_REPLY" | "RELATED" | "RELATED_REPLY" | "UNTRACKED";
+export type CtInfo =
+  | "NEW"
+  | "ESTABLISHED"
+  | "ESTABLISHED_REPLY"
+  | "RELATED"
+  | "RELATED_REPLY"
+  | "UNTRACKED";
 
 /** One direction of a connection. Ports are 0 for protocols without; ICMP has id, type and code instead. */
 export interface Tuple {
@@ -48,10 +54,42 @@ export interface ConntrackEntry {
   expires: Micros;
   /** The connection this one belongs to (an expectation came true). */
   readonly master: ConntrackEntry | undefined;
+  /** Per direction, once `nf_conntrack_acct` was on when the entry was made; bytes count from the IP header. */
+  readonly counters:
+    | { readonly original: ConntrackCounter; readonly reply: ConntrackCounter }
+    | undefined;
+}
+
+export interface ConntrackCounter {
+  packets: number;
+  bytes: number;
 }
 
 /** What an skb carries: its connection (undefined for UNTRACKED) and where it stands in it. Mirrors skb->_nfct. */
 export interface ConntrackRef {
   readonly entry: ConntrackEntry | undefined;
   readonly info: CtInfo;
+}
+
+/** What `-j CT --notrack` gives a packet: no connection, and none is looked for. */
+export const UNTRACKED: ConntrackRef = { entry: undefined, info: "UNTRACKED" };
+
+/** Whether the packet goes the way of the connection's first packet. Mirrors CTINFO2DIR(). */
+export function isOriginalDirection(info: CtInfo): boolean {
+  return info !== "ESTABLISHED_REPLY" && info !== "RELATED_REPLY";
+}
+
+/**
+ * Gives a packet that answers another (an ICMP error, REJECT's reset) its connection as RELATED, in the other direction.
+ * Mirrors net/netfilter/nf_conntrack_core.c:nf_conntrack_attach().
+ */
+export function attachRelated(
+  answer: { ct: ConntrackRef | undefined },
+  cause: { readonly ct: ConntrackRef | undefined },
+): void {
+  if (cause.ct?.entry === undefined) return;
+  answer.ct = {
+    entry: cause.ct.entry,
+    info: isOriginalDirection(cause.ct.info) ? "RELATED_REPLY" : "RELATED",
+  };
 }
