@@ -22,7 +22,11 @@ export class Simulation {
   /** Called with every step while set; undefined costs nothing. */
   trace: ((event: TraceEvent) => void) | undefined;
   /** Every packet is born once and ends once; `born - delivered - dropped` are alive. */
-  readonly packets: { born: number; delivered: number; dropped: number } = { born: 0, delivered: 0, dropped: 0 };
+  readonly packets: { born: number; delivered: number; dropped: number } = {
+    born: 0,
+    delivered: 0,
+    dropped: 0,
+  };
   readonly #pernet: readonly PernetOperations[];
   #macs = 0;
 
@@ -53,7 +57,10 @@ export class Simulation {
       const next = this.queue.nextAt;
       if (next === undefined || (until !== undefined && next > until)) break;
       if (events >= limit) {
-        throw new UserError("LIMIT_EVENTS", `more than ${limit} events in one run: packets seem to go round in circles`);
+        throw new UserError(
+          "LIMIT_EVENTS",
+          `more than ${limit} events in one run: packets seem to go round in circles`,
+        );
       }
       this.queue.step();
     }
@@ -77,6 +84,8 @@ export function newSkb(ns: NetworkNamespace, frame: Frame, by: string, cause?: S
     route: undefined,
     socket: undefined,
     bridge: undefined,
+    fragmentMaxSize: 0,
+    ignoreDf: false,
     cause: cause?.id,
     nfTrace: false,
     ended: false,
@@ -97,6 +106,8 @@ export function cloneSkb(skb: SkBuff, by: string): SkBuff {
   copy.route = skb.route;
   copy.socket = skb.socket;
   copy.bridge = skb.bridge === undefined ? undefined : { ...skb.bridge };
+  copy.fragmentMaxSize = skb.fragmentMaxSize;
+  copy.ignoreDf = skb.ignoreDf;
   copy.nfTrace = skb.nfTrace;
   return copy;
 }

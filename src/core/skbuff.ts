@@ -48,6 +48,10 @@ export interface SkBuff {
   route: Route | undefined;
   socket: SocketInfo | undefined;
   bridge: BridgeInfo | undefined;
+  /** Made by reassembly: the size in bytes of its largest fragment, IP header included; 0 otherwise. Mirrors IPCB(skb)->frag_max_size. */
+  fragmentMaxSize: number;
+  /** May be cut in pieces in spite of DF (reassembled by conntrack; a datagram of a local socket). Mirrors skb->ignore_df. */
+  ignoreDf: boolean;
   /** The packet that made this one be sent (a request, an erroneous packet, an original), by id. */
   readonly cause: number | undefined;
   /** `-j TRACE` or `meta nftrace set 1`. */
