@@ -19,9 +19,10 @@ export interface DeviceOptions {
 export abstract class NetDevice {
   /** As `ip link` names it: `veth`, `bridge`, `loopback`. */
   abstract readonly kind: string;
-  readonly name: string;
-  readonly ns: NetworkNamespace;
-  readonly ifindex: number;
+  /** Changed by `move` alone. */
+  name: string;
+  ns: NetworkNamespace;
+  ifindex: number;
   mac: Mac;
   mtu: number;
   /** IFF_UP. Set through `setUp`. */
@@ -33,7 +34,14 @@ export abstract class NetDevice {
   master: NetDevice | undefined;
   /** Takes frames before the protocols do. Mirrors dev->rx_handler. */
   rxHandler: ((skb: SkBuff) => RxResult) | undefined;
-  readonly counters = { rxPackets: 0, rxBytes: 0, txPackets: 0, txBytes: 0, rxDropped: 0, txDropped: 0 };
+  readonly counters = {
+    rxPackets: 0,
+    rxBytes: 0,
+    txPackets: 0,
+    txBytes: 0,
+    rxDropped: 0,
+    txDropped: 0,
+  };
 
   constructor(options: DeviceOptions) {
     this.name = options.name;
@@ -55,6 +63,23 @@ export abstract class NetDevice {
     return this;
   }
 
+  /** Takes the device into another namespace, or gives it another name: down, unregistered, registered again. Mirrors dev_change_net_namespace(). */
+  move(ns: NetworkNamespace, name: string): void {
+    this.unregister();
+    if (ns !== this.ns) this.ifindex = ns.allocateIfindex();
+    this.ns = ns;
+    this.name = name;
+    ns.devices.set(name, this);
+    this.register();
+  }
+
+  /** Takes the device down and out of its namespace. Mirrors unregister_netdevice(). */
+  unregister(): void {
+    this.setUp(false);
+    this.ns.notify("unregister", this);
+    this.ns.devices.delete(this.name);
+  }
+
   setUp(up: boolean): void {
     if (this.up === up) return;
     this.up = up;
@@ -68,10 +93,11 @@ export abstract class NetDevice {
 /** Sends a frame out of `skb.dev`. Mirrors net/core/dev.c:__dev_queue_xmit(). */
 export function devQueueXmit(skb: SkBuff, dev: NetDevice): SendResult {
   skb.dev = dev;
-  if (!dev.up) {
+  if (!dev.up || !dev.carrier) {
+    // Without carrier the device's queue is noop_qdisc: the sender is told nothing and no tap sees the frame.
     dev.counters.txDropped++;
-    drop(skb, "NOT_SPECIFIED", "__dev_queue_xmit");
-    return "ENETDOWN";
+    drop(skb, "QDISC_DROP", "__dev_queue_xmit");
+    return undefined;
   }
   dev.ns.sim.trace?.({ ...stamp(skb), kind: "device", direction: "tx" });
   dev.counters.txPackets++;
@@ -83,7 +109,7 @@ export function devQueueXmit(skb: SkBuff, dev: NetDevice): SendResult {
 export function netifReceiveSkb(skb: SkBuff, dev: NetDevice): void {
   skb.dev = dev;
   skb.ns = dev.ns;
-  skb.inDev ??= dev;
+  skb.inDev = dev;
   if (!dev.up) return drop(skb, "DEV_READY", "netif_receive_skb");
   dev.counters.rxPackets++;
   dev.ns.sim.trace?.({ ...stamp(skb), kind: "device", direction: "rx" });
