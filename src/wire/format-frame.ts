@@ -1,0 +1,97 @@
+import { formatArp, ARP_LENGTH } from "./arp.js";
+import { formatEthernet } from "./ethernet.js";
+import { type Frame, decodeIpPacket } from "./frame.js";
+import {
+  ICMP_DEST_UNREACH,
+  ICMP_FRAG_NEEDED,
+  ICMP_HLEN,
+  ICMP_PORT_UNREACH,
+  ICMP_PROT_UNREACH,
+  ICMP_REDIRECT,
+  ICMP_TIME_EXCEEDED,
+  type IcmpHeader,
+  formatIcmp,
+} from "./icmp.js";
+import { formatIpv4, ipv4 } from "./ip.js";
+import { type Ipv4Header, formatIpv4Header } from "./ipv4.js";
+import { formatTcp } from "./tcp.js";
+import { formatUdp } from "./udp.js";
+
+/** One line as `tcpdump -n -S -t` prints it: absolute sequence numbers, because one frame knows no connection. */
+export function formatFrame(frame: Frame): string {
+  const { network } = frame;
+  if (network === undefined)
+    return `${formatEthernet(frame.link)}, length ${14 + frame.payload.length}`;
+  if (network.kind === "arp") return `ARP, ${formatArp(network)}, length ${ARP_LENGTH}`;
+  return `IP ${formatPacket(frame, network)}`;
+}
+
+function formatPacket(frame: Frame, network: Ipv4Header): string {
+  const { transport, payload } = frame;
+  const source = formatIpv4(network.source);
+  const destination = formatIpv4(network.destination);
+  if (transport === undefined)
+    return `${formatIpv4Header(network)}: ${formatOpaque(network, payload.length)}`;
+  if (transport.kind === "icmp")
+    return `${formatIpv4Header(network)}: ${formatIcmpMessage(frame, transport)}`;
+  const ends = `${source}.${transport.sourcePort} > ${destination}.${transport.destinationPort}`;
+  return `${ends}: ${transport.kind === "tcp" ? formatTcp(transport, payload.length) : formatUdp(payload.length)}`;
+}
+
+function formatOpaque(network: Ipv4Header, length: number): string {
+  return `ip-proto-${network.protocol}${network.fragmentOffset === 0 ? ` ${length}` : ""}`;
+}
+
+function formatIcmpMessage(frame: Frame, icmp: IcmpHeader): string {
+  const length = ICMP_HLEN + frame.payload.length;
+  return `${formatIcmpError(frame, icmp) ?? formatIcmp(icmp)}, length ${length}`;
+}
+
+/** The errors that quote a packet, told by that packet; undefined for other messages and unreadable quotes. */
+function formatIcmpError(frame: Frame, icmp: IcmpHeader): string | undefined {
+  const quote = decodeIpPacket(frame.payload);
+  if (!quote.ok || quote.value.network?.kind !== "ipv4") return undefined;
+  const destination = formatIpv4(quote.value.network.destination);
+  switch (icmp.type) {
+    case ICMP_DEST_UNREACH:
+      return `ICMP ${formatUnreachable(icmp, quote.value, destination)}`;
+    case ICMP_TIME_EXCEEDED:
+      return icmp.code === 0 ? "ICMP time exceeded in-transit" : "ICMP ip reassembly time exceeded";
+    case ICMP_REDIRECT:
+      return `ICMP redirect ${destination} to ${icmp.code === 0 ? "net" : "host"} ${formatIpv4(ipv4(icmp.rest))}`;
+    default:
+      return undefined;
+  }
+}
+
+function formatUnreachable(icmp: IcmpHeader, quote: Frame, destination: string): string {
+  const protocol = quote.network?.kind === "ipv4" ? quote.network.protocol : 0;
+  const { transport } = quote;
+  if (icmp.code === ICMP_PROT_UNREACH) return `${destination} protocol ${protocol} unreachable`;
+  if (icmp.code === ICMP_FRAG_NEEDED)
+    return `${destination} unreachable - need to frag (mtu ${icmp.rest & 0xffff})`;
+  if (icmp.code === ICMP_PORT_UNREACH && (transport?.kind === "tcp" || transport?.kind === "udp")) {
+    return `${destination} ${transport.kind} port ${transport.destinationPort} unreachable`;
+  }
+  const [what, why] = UNREACHABLE_TEXTS.get(icmp.code) ?? [undefined, ""];
+  return what === undefined
+    ? `${destination} unreachable - #${icmp.code}`
+    : `${what}${destination} unreachable${why}`;
+}
+
+/** By the code of ICMP_DEST_UNREACH: the words before the address and after "unreachable". */
+const UNREACHABLE_TEXTS: ReadonlyMap<number, readonly [string, string]> = new Map([
+  [0, ["net ", ""]],
+  [1, ["host ", ""]],
+  [5, ["", " - source route failed"]],
+  [6, ["net ", " - unknown"]],
+  [7, ["host ", " - unknown"]],
+  [8, ["", " - source host isolated"]],
+  [9, ["net ", " - admin prohibited"]],
+  [10, ["host ", " - admin prohibited"]],
+  [11, ["net ", " - tos prohibited"]],
+  [12, ["host ", " - tos prohibited"]],
+  [13, ["host ", " - admin prohibited filter"]],
+  [14, ["host ", " - host precedence violation"]],
+  [15, ["host ", " - precedence cutoff"]],
+]);
