@@ -80,6 +80,11 @@ export abstract class NetDevice {
     this.ns.devices.delete(this.name);
   }
 
+  /** Takes the device out of the world, with what cannot live without it. Mirrors ndo dellink(). */
+  destroy(): void {
+    this.unregister();
+  }
+
   setUp(up: boolean): void {
     if (this.up === up) return;
     this.up = up;

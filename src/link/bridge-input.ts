@@ -1,0 +1,131 @@
+import { netifReceiveSkb, type RxResult } from "../core/device.js";
+import { drop } from "../core/drop.js";
+import type { SendResult } from "../core/errno.js";
+import { nfHook } from "../core/hooks.js";
+import type { SkBuff } from "../core/skbuff.js";
+import { formatMac, isMulticastMac, type Mac, MAC_BROADCAST, MAC_ZERO } from "../wire/ip.js";
+import { type BridgePass, flood, forward, tellBridge } from "./bridge-forward.js";
+import type { BridgePort } from "./bridge-port.js";
+
+const GROUP_ADDRESSES = 0x0180_c200_0000;
+
+/** What arrives at a port. Mirrors net/bridge/br_input.c:br_handle_frame(). */
+export function bridgeHandleFrame(skb: SkBuff, port: BridgePort): RxResult {
+  const { bridge } = port;
+  const { source, destination } = skb.frame.link;
+  if (source === MAC_ZERO || isMulticastMac(source)) return refuse(skb, "MAC_INVALID_SOURCE");
+  const group = groupNumber(destination);
+  if (group !== undefined && group !== 0 && (bridge.groupForwardMask & (1 << group)) === 0) {
+    return handleGroup(skb, port, group);
+  }
+  if (port.state !== "forwarding" && port.state !== "learning")
+    return refuse(skb, "BRIDGE_INGRESS_STP_STATE");
+  if (destination === bridge.mac) skb.packetType = "HOST";
+  nfHook(
+    skb,
+    { hook: "PREROUTING", family: "bridge", ns: bridge.ns, in: port.dev, out: undefined },
+    (frame) => finish(frame, port),
+  );
+  return "consumed";
+}
+
+/** The X of 01:80:c2:00:00:0X, addresses that no bridge forwards; with spanning tree off 0 is an ordinary group. */
+function groupNumber(mac: Mac): number | undefined {
+  const offset = mac - GROUP_ADDRESSES;
+  return offset >= 0 && offset <= 15 ? offset : undefined;
+}
+
+function refuse(
+  skb: SkBuff,
+  reason: "MAC_INVALID_SOURCE" | "MAC_IEEE_MAC_CONTROL" | "BRIDGE_INGRESS_STP_STATE",
+): RxResult {
+  drop(skb, reason, "br_handle_frame");
+  return "consumed";
+}
+
+/** A link-local group goes to the port device's own protocols. Mirrors net/bridge/br_input.c:br_handle_local_finish(). */
+function handleGroup(skb: SkBuff, port: BridgePort, group: number): RxResult {
+  if (group === 1) return refuse(skb, "MAC_IEEE_MAC_CONTROL");
+  const { bridge } = port;
+  if (group === 0xe) {
+    learn(skb, port);
+    return "pass";
+  }
+  let result: RxResult = "consumed";
+  nfHook(
+    skb,
+    { hook: "INPUT", family: "bridge", ns: bridge.ns, in: port.dev, out: undefined },
+    (frame) => {
+      learn(frame, port);
+      result = "pass";
+      return undefined;
+    },
+  );
+  return result;
+}
+
+/** After PREROUTING: learn, look up, send on. Mirrors net/bridge/br_input.c:br_handle_frame_finish(). */
+function finish(skb: SkBuff, port: BridgePort): SendResult {
+  const where = "br_handle_frame_finish";
+  if (port.state === "disabled") {
+    drop(skb, "BRIDGE_INGRESS_STP_STATE", where);
+    return undefined;
+  }
+  learn(skb, port);
+  if (port.state === "learning") {
+    drop(skb, "BRIDGE_INGRESS_STP_STATE", where);
+    return undefined;
+  }
+  const { bridge } = port;
+  const { destination } = skb.frame.link;
+  const localCopy = isMulticastMac(destination);
+  const pass: BridgePass = { bridge, from: port, localCopy };
+  const entry = localCopy ? undefined : bridge.fdb.lookup(destination);
+  if (entry?.local === true)
+    return passUp(
+      skb,
+      port,
+      `${formatMac(destination)} is an address of ${entry.port?.dev.name ?? bridge.name}`,
+    );
+  if (entry === undefined) flood(skb, pass, where);
+  else forward(skb, entry.port, pass, where);
+  if (!localCopy) return undefined;
+  return passUp(skb, port, destination === MAC_BROADCAST ? "broadcast" : "multicast");
+}
+
+/** The frame goes to the bridge's host. Mirrors net/bridge/br_input.c:br_pass_frame_up(). */
+function passUp(skb: SkBuff, port: BridgePort, why: string): SendResult {
+  const { bridge } = port;
+  tellBridge(
+    skb,
+    { bridge, from: port, localCopy: false },
+    { action: "local", to: [bridge.name], why },
+  );
+  skb.dev = bridge;
+  return nfHook(
+    skb,
+    { hook: "INPUT", family: "bridge", ns: bridge.ns, in: port.dev, out: undefined },
+    (frame) => {
+      netifReceiveSkb(frame, bridge);
+      return undefined;
+    },
+  );
+}
+
+/** Mirrors net/bridge/br_fdb.c:br_fdb_update(). */
+function learn(skb: SkBuff, port: BridgePort): void {
+  if (!port.flags.learning || (port.state !== "learning" && port.state !== "forwarding")) return;
+  const { source } = skb.frame.link;
+  const learning = port.bridge.fdb.learn(source, port);
+  if (learning === "known") return;
+  const why = {
+    new: `${formatMac(source)} is behind ${port.dev.name}`,
+    moved: `${formatMac(source)} moved to ${port.dev.name}`,
+    "own address": `not learned: received packet on ${port.dev.name} with own address as source address`,
+  }[learning];
+  tellBridge(
+    skb,
+    { bridge: port.bridge, from: port, localCopy: false },
+    { action: "learn", to: [port.dev.name], why },
+  );
+}

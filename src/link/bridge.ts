@@ -1,0 +1,201 @@
+import { NetDevice } from "../core/device.js";
+import { type DeviceNotice, type NetworkNamespace, perNamespace } from "../core/namespace.js";
+import type { SkBuff } from "../core/skbuff.js";
+import { seconds } from "../sim/time.js";
+import { type Mac, MAC_ZERO } from "../wire/ip.js";
+import { bridgeTransmit } from "./bridge-forward.js";
+import { bridgeHandleFrame } from "./bridge-input.js";
+import { BridgePort } from "./bridge-port.js";
+import { Fdb } from "./fdb.js";
+import { allocateMac } from "./mac.js";
+
+export interface BridgeOptions {
+  readonly name: string;
+  readonly ns: NetworkNamespace;
+  /** Without one the bridge takes the lowest address of its ports. */
+  readonly mac?: Mac | undefined;
+}
+
+/** A bridge: the device that its host sees, and the ports behind it. Spanning tree is off. Mirrors net/bridge. */
+export class BridgeDevice extends NetDevice {
+  override readonly kind = "bridge";
+  readonly fdb: Fdb;
+  /** nf_call_iptables of this bridge; OR-ed with the sysctl. */
+  nfCallIptables = false;
+  /** Bits of 01:80:c2:00:00:0X that are forwarded though they are link-local. */
+  groupForwardMask = 0;
+  #ports: readonly BridgePort[] = [];
+  #macIsSet: boolean;
+  #mtuIsSet = false;
+  #carrier = true;
+  #hadPorts = false;
+
+  constructor(options: BridgeOptions) {
+    const mac = options.mac ?? allocateMac(options.ns.sim);
+    super({ name: options.name, ns: options.ns, mac, mtu: 1500 });
+    this.#macIsSet = options.mac !== undefined;
+    this.fdb = new Fdb(options.ns.sim.queue, seconds(300));
+    if (this.#macIsSet) this.fdb.addOwn(mac, undefined);
+    bridgesOf(options.ns).add(this);
+  }
+
+  /** The newest port first: the order of the kernel's list, and so of flooding. */
+  get ports(): readonly BridgePort[] {
+    return this.#ports;
+  }
+
+  /** While it never had ports, or while one of them forwards. */
+  override get carrier(): boolean {
+    return this.#carrier;
+  }
+
+  portOf(dev: NetDevice): BridgePort | undefined {
+    return this.#ports.find((port) => port.dev === dev);
+  }
+
+  /** Mirrors net/bridge/br_if.c:br_add_if(). The caller has checked that the device may become a port. */
+  addPort(dev: NetDevice): BridgePort {
+    const taken = new Set(this.#ports.map((port) => port.number));
+    let number = 1;
+    while (taken.has(number)) number++;
+    const port = new BridgePort(this, dev, number);
+    this.#ports = [port, ...this.#ports];
+    this.#hadPorts = true;
+    dev.master = this;
+    dev.rxHandler = (skb) => bridgeHandleFrame(skb, port);
+    this.fdb.addOwn(dev.mac, port);
+    this.#portsChanged();
+    return port;
+  }
+
+  /** Mirrors net/bridge/br_if.c:br_del_if(). */
+  removePort(dev: NetDevice): void {
+    const port = this.portOf(dev);
+    if (port === undefined) return;
+    this.#ports = this.#ports.filter((other) => other !== port);
+    dev.master = undefined;
+    dev.rxHandler = undefined;
+    this.fdb.flushPort(port, true);
+    this.#portsChanged();
+  }
+
+  /** `ip link set br0 address …`: the address no longer follows the ports. */
+  setMac(mac: Mac): void {
+    this.#macIsSet = true;
+    this.#changeMac(mac);
+  }
+
+  /** `ip link set br0 mtu …`: the MTU no longer follows the ports. */
+  setMtu(mtu: number): void {
+    this.#mtuIsSet = true;
+    this.mtu = mtu;
+    this.ns.notify("mtu", this);
+  }
+
+  override setUp(up: boolean): void {
+    if (this.up === up) return;
+    super.setUp(up);
+    for (const port of this.#ports) this.#followDevice(port);
+    this.#updateCarrier();
+  }
+
+  override destroy(): void {
+    for (const port of this.#ports) this.removePort(port.dev);
+    bridgesOf(this.ns).delete(this);
+    super.destroy();
+  }
+
+  /** Mirrors net/bridge/br_device.c:br_dev_xmit(). */
+  override transmit(skb: SkBuff): void {
+    bridgeTransmit(skb, this);
+  }
+
+  /** A port's device tells of a change. Mirrors net/bridge/br.c:br_device_event(). */
+  portChanged(notice: DeviceNotice, dev: NetDevice): void {
+    const port = this.portOf(dev);
+    if (port === undefined) return;
+    switch (notice) {
+      case "unregister":
+        return this.removePort(dev);
+      case "up":
+      case "down":
+      case "carrier":
+        this.#followDevice(port);
+        return this.#updateCarrier();
+      case "address":
+        this.fdb.removeOwn(port);
+        return this.#portsChanged();
+      case "mtu":
+        return this.#portsChanged();
+      case "register":
+        return;
+    }
+  }
+
+  /** Mirrors net/bridge/br_netlink.c:br_set_port_state(). */
+  setPortState(port: BridgePort, state: BridgePort["state"]): void {
+    port.state = state;
+    if (state === "disabled") this.fdb.flushPort(port, false);
+    this.#updateCarrier();
+  }
+
+  #followDevice(port: BridgePort): void {
+    const works = this.up && port.dev.up && port.dev.carrier;
+    const state = works ? "forwarding" : "disabled";
+    if (state === port.state || (works && port.state !== "disabled")) return;
+    port.state = state;
+    if (state === "disabled") this.fdb.flushPort(port, false);
+  }
+
+  #portsChanged(): void {
+    if (!this.#macIsSet) this.#changeMac(lowestMac(this.#ports));
+    const mtu = Math.min(...this.#ports.map((port) => port.dev.mtu));
+    if (!this.#mtuIsSet && Number.isFinite(mtu) && mtu !== this.mtu) {
+      this.mtu = mtu;
+      this.ns.notify("mtu", this);
+    }
+    for (const port of this.#ports.toReversed()) {
+      this.fdb.addOwn(port.dev.mac, port);
+      this.#followDevice(port);
+    }
+    if (this.#macIsSet) this.fdb.addOwn(this.mac, undefined);
+    this.#updateCarrier();
+  }
+
+  #changeMac(mac: Mac): void {
+    if (mac === this.mac) return;
+    this.mac = mac;
+    this.fdb.removeOwn(undefined);
+    if (this.#macIsSet) this.fdb.addOwn(mac, undefined);
+    this.ns.notify("address", this);
+  }
+
+  /** Mirrors net/bridge/br_stp.c:br_port_state_selection(). */
+  #updateCarrier(): void {
+    const carrier = this.#hadPorts
+      ? this.#ports.some((port) => port.state === "forwarding")
+      : this.#carrier;
+    if (carrier === this.#carrier) return;
+    this.#carrier = carrier;
+    if (this.up) this.ns.notify("carrier", this);
+  }
+}
+
+/** Makes a device a port of a bridge. */
+export function addPort(bridge: BridgeDevice, dev: NetDevice): BridgePort {
+  return bridge.addPort(dev);
+}
+
+/** The bridges of a namespace. br_netfilter works while there is one. */
+export const bridgesOf: (ns: NetworkNamespace) => Set<BridgeDevice> = perNamespace(
+  () => new Set<BridgeDevice>(),
+);
+
+function lowestMac(ports: readonly BridgePort[]): Mac {
+  return (
+    ports.reduce<Mac | undefined>(
+      (low, { dev }) => (low === undefined || dev.mac < low ? dev.mac : low),
+      undefined,
+    ) ?? MAC_ZERO
+  );
+}

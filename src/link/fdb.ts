@@ -1,0 +1,105 @@
+import type { EventQueue } from "../sim/event-queue.js";
+import { later, type Micros } from "../sim/time.js";
+import { formatMac, type Mac } from "../wire/ip.js";
+import type { BridgePort } from "./bridge-port.js";
+
+/**
+ * Where a MAC address is. `port` undefined is the bridge device itself.
+ * A local entry is an address of the bridge's own devices; a static one neither ages nor moves. Mirrors struct net_bridge_fdb_entry.
+ */
+export interface FdbEntry {
+  readonly mac: Mac;
+  readonly port: BridgePort | undefined;
+  readonly local: boolean;
+  readonly static: boolean;
+  /** Typed by somebody, so it outlives changes of the device's address. */
+  readonly byUser: boolean;
+  /** When a frame from it was last seen. */
+  readonly updated: Micros;
+}
+
+/** What learning did: nothing new, a new entry, one that moved, or a frame that claims an address of ours. */
+export type Learning = "known" | "new" | "moved" | "own address";
+
+/** The forwarding database of one bridge. Old entries go when somebody looks, not by a timer. Mirrors net/bridge/br_fdb.c. */
+export class Fdb {
+  /** Since the last source sighting; 300 s as the kernel has it. */
+  ageing: Micros;
+  readonly #queue: EventQueue;
+  readonly #entries = new Map<Mac, FdbEntry>();
+
+  constructor(queue: EventQueue, ageing: Micros) {
+    this.#queue = queue;
+    this.ageing = ageing;
+  }
+
+  lookup(mac: Mac): FdbEntry | undefined {
+    const entry = this.#entries.get(mac);
+    if (entry === undefined || !this.#expired(entry)) return entry;
+    this.#entries.delete(mac);
+    return undefined;
+  }
+
+  /** A frame from `mac` came in by `port`. Mirrors net/bridge/br_fdb.c:br_fdb_update(). */
+  learn(mac: Mac, port: BridgePort): Learning {
+    const entry = this.lookup(mac);
+    if (entry?.local === true) return "own address";
+    if (entry?.static === true) return "known";
+    const moved = entry !== undefined && entry.port !== port;
+    this.#entries.set(mac, {
+      mac,
+      port,
+      local: false,
+      static: false,
+      byUser: false,
+      updated: this.#queue.now,
+    });
+    if (entry === undefined) return "new";
+    return moved ? "moved" : "known";
+  }
+
+  /** Puts an entry made by hand or for an own device. */
+  set(entry: Omit<FdbEntry, "updated">): void {
+    this.#entries.set(entry.mac, { ...entry, updated: this.#queue.now });
+  }
+
+  remove(mac: Mac): boolean {
+    return this.#entries.delete(mac);
+  }
+
+  /** Forgets what is behind a port, static entries too when `all`. Mirrors net/bridge/br_fdb.c:br_fdb_delete_by_port(). */
+  flushPort(port: BridgePort, all: boolean): void {
+    for (const entry of this.#entries.values()) {
+      if (entry.port === port && (all || !entry.static)) this.#entries.delete(entry.mac);
+    }
+  }
+
+  /** Forgets the own addresses of a port, or of the bridge itself, but not those that somebody typed. */
+  removeOwn(port: BridgePort | undefined): void {
+    for (const entry of this.#entries.values()) {
+      if (entry.local && entry.port === port && !entry.byUser) this.#entries.delete(entry.mac);
+    }
+  }
+
+  /** An own address of the bridge; the first device that has it keeps the entry. Mirrors net/bridge/br_fdb.c:fdb_add_local(). */
+  addOwn(mac: Mac, port: BridgePort | undefined): void {
+    if (this.lookup(mac)?.local !== true)
+      this.set({ mac, port, local: true, static: true, byUser: false });
+  }
+
+  /** Living entries, the newest first, as `bridge fdb show` lists those of one port. */
+  list(): readonly FdbEntry[] {
+    return [...this.#entries.values()].filter((entry) => !this.#expired(entry)).toReversed();
+  }
+
+  #expired(entry: FdbEntry): boolean {
+    return !entry.static && !entry.local && later(entry.updated, this.ageing) <= this.#queue.now;
+  }
+}
+
+/** `02:00:00:00:02:01 dev p1 master br0 permanent`. */
+export function formatFdbEntry(entry: FdbEntry, bridge: string, showDevice = true): string {
+  const device = showDevice ? `dev ${entry.port?.dev.name ?? bridge} ` : "";
+  const state = entry.local ? "permanent" : entry.static ? "static" : "";
+  return `${formatMac(entry.mac)} ${device}master ${bridge} ${state}`;
+}

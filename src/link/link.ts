@@ -1,0 +1,21 @@
+import { type NetworkNamespace, type PernetOperations } from "../core/namespace.js";
+import { BridgeDevice } from "./bridge.js";
+import { Loopback } from "./loopback.js";
+
+/** The devices' floor of every namespace: it has `lo`, and bridges hear of their ports. */
+export const link: PernetOperations = {
+  name: "link",
+  init(ns: NetworkNamespace): void {
+    ns.onDeviceNotice((notice, dev) => {
+      if (dev.master instanceof BridgeDevice) dev.master.portChanged(notice, dev);
+    });
+  },
+};
+
+/** Makes `lo`, after every subsystem listens. Mirrors drivers/net/loopback.c:loopback_net_init(). */
+export const loopback: PernetOperations = {
+  name: "loopback",
+  init(ns: NetworkNamespace): void {
+    new Loopback(ns).register();
+  },
+};
