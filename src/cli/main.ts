@@ -1,0 +1,80 @@
+import { Command, CommanderError } from "commander";
+import { nearest } from "../base/nearest.js";
+import { UserError, UserErrors } from "../base/errors.js";
+import { errorsJson, formatErrors } from "../view/error-text.js";
+import { registerCheck } from "./commands/check.js";
+import { registerExplain } from "./commands/explain.js";
+import { registerExport } from "./commands/export.js";
+import { registerFmt } from "./commands/fmt.js";
+import { registerShow } from "./commands/show.js";
+import { registerTrace } from "./commands/trace.js";
+import { type Streams, processStreams } from "./streams.js";
+import { version } from "./version.js";
+
+/** The commands in the order that help lists them. Each line adds one; its work is loaded when it runs. */
+const commands: readonly ((program: Command, streams: Streams) => void)[] = [
+  registerTrace,
+  registerShow,
+  registerCheck,
+  registerExport,
+  registerExplain,
+  registerFmt,
+];
+
+/**
+ * Runs one command line and gives the exit code: 0 and 1 are answers, 2 wrong input, 3 no certain answer, 70 our bug.
+ * Nothing is thrown; messages are on `streams.err`.
+ */
+export async function main(args: readonly string[], streams: Streams): Promise<number> {
+  const program = new Command("hopwise")
+    .description("What happens to this packet, at every hop, and why.")
+    .version(version(), "--version")
+    .helpCommand("help [command]")
+    .exitOverride()
+    .configureOutput({ writeOut: streams.out, writeErr: () => undefined });
+  for (const register of commands) register(program, streams);
+  for (const command of program.commands) command.exitOverride().configureOutput({ writeOut: streams.out, writeErr: () => undefined });
+  streams.exitCode = 0;
+  try {
+    await program.parseAsync([...(args.length === 0 ? defaultCommand : args)], { from: "user" });
+    return streams.exitCode;
+  } catch (error) {
+    return report(error, args, program, streams);
+  }
+}
+
+/** Without words, the main job runs on the demo world. */
+const defaultCommand: readonly string[] = ["trace", "shop/web-0", "http://api.shop", "-w", "demo:shop"];
+
+function report(error: unknown, args: readonly string[], program: Command, streams: Streams): number {
+  if (error instanceof CommanderError) {
+    if (error.exitCode === 0) return 0;
+    return report(usageError(error, args, program), args, program, streams);
+  }
+  if (error instanceof UserError || error instanceof UserErrors) {
+    if (args.includes("--json") || args.includes("json")) streams.out(`${JSON.stringify(errorsJson(error), undefined, 2)}\n`);
+    else streams.err(formatErrors(error));
+    return 2;
+  }
+  streams.err(`hopwise: internal error: ${error instanceof Error ? (error.stack ?? error.message) : String(error)}\nThis is a bug in hopwise, not in your input.\n`);
+  return 70;
+}
+
+/** A mistake on the command line in the form of every other error, with the nearest word. */
+function usageError(error: CommanderError, args: readonly string[], program: Command): UserError {
+  const message = error.message.replace(/^error: /, "").replace(/\n?\(Did you mean .*\)$/s, "");
+  const unknown = /'([^']*)'/.exec(message)?.[1] ?? "";
+  const command = program.commands.find((one) => one.name() === args[0]);
+  const words = unknown.startsWith("-")
+    ? (command ?? program).options.flatMap((option) => [option.long ?? "", option.short ?? ""])
+    : program.commands.map((one) => one.name());
+  const near = unknown === "" ? undefined : nearest(unknown, words);
+  const help = near !== undefined ? `did you mean "${near}"?` : command === undefined ? "hopwise help lists the commands" : `hopwise help ${command.name()} lists its words`;
+  return new UserError("USAGE", message, { help });
+}
+
+/** The program `hopwise`: what bin/hopwise.js calls. */
+export async function runProcess(): Promise<void> {
+  const streams = processStreams();
+  process.exitCode = await main(process.argv.slice(2), streams);
+}

@@ -1,0 +1,53 @@
+import { UserError } from "../base/errors.js";
+import type { Simulation } from "../core/simulation.js";
+import { listenTcp } from "../inet/tcp-socket.js";
+import { UdpSocket } from "../inet/udp-socket.js";
+import type { LabCommand } from "../tools/command.js";
+import { runTool } from "../tools/index.js";
+import { createLinux } from "../tools/stack.js";
+import type { Lab, Listener } from "./lab.js";
+
+/** Builds a lab: namespaces, then its commands in order, then its programs. Throws a UserError for a command that fails. */
+export function buildLab(lab: Lab, seed: number): Simulation {
+  const sim = createLinux({ seed });
+  for (const ns of lab.namespaces) {
+    run(sim, { ns: undefined, argv: ["ip", "netns", "add", ns] });
+    run(sim, { ns, argv: ["ip", "link", "set", "lo", "up"] });
+  }
+  for (const command of lab.commands) run(sim, command);
+  for (const listener of lab.listeners) startListener(sim, listener);
+  return sim;
+}
+
+function run(sim: Simulation, command: LabCommand): void {
+  const result = runTool(sim, command);
+  if (result.code === 0) return;
+  const where = command.ns === undefined ? "" : ` in ${command.ns}`;
+  throw new UserError("LAB_COMMAND", `"${command.argv.join(" ")}"${where} failed: ${result.stderr.trim() || `exit code ${result.code}`}`, {
+    place: command.place,
+  });
+}
+
+/** A program that takes every connection and sends back what it gets. */
+export function startListener(sim: Simulation, { ns: name, protocol, port, address }: Listener): void {
+  const ns = sim.namespaces.get(name);
+  if (ns === undefined) throw new UserError("LAB_NAMESPACE", `no namespace "${name}" to listen in`);
+  if (protocol === "tcp") {
+    const listening = listenTcp(ns, { address, port }, (connection) => {
+      connection.onData = (data) => {
+        connection.send(data);
+      };
+      connection.onClose = () => {
+        connection.close();
+      };
+    });
+    if (typeof listening === "string") throw new UserError("LAB_LISTEN", `cannot listen on tcp/${port} in ${name}: ${listening}`);
+    return;
+  }
+  const socket = new UdpSocket(ns);
+  const failed = socket.bind(address, port);
+  if (failed !== undefined) throw new UserError("LAB_LISTEN", `cannot listen on udp/${port} in ${name}: ${failed}`);
+  socket.onDatagram = (datagram) => {
+    socket.sendTo(datagram.data, datagram.source, datagram.sourcePort, datagram.skb);
+  };
+}

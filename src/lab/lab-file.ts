@@ -1,0 +1,138 @@
+import * as v from "valibot";
+import { type UserErrorDetails, throwCollected, UserError } from "../base/errors.js";
+import { nearest } from "../base/nearest.js";
+import { parseDocuments } from "../kube/load/documents.js";
+import { type FieldPath, SourceText } from "../kube/load/source-text.js";
+import type { LabCommand } from "../tools/command.js";
+import { formatMac, IPV4_ANY, type Mac, parseIpv4 } from "../wire/ip.js";
+import { splitCommandLine } from "./command-line.js";
+import type { Lab, Listener, Probe } from "./lab.js";
+
+const endpoint = v.pipe(v.string(), v.regex(/^[\w./-]+:[\w.-]+$/, "expected NAMESPACE:DEVICE"));
+const port = v.pipe(v.number(), v.integer(), v.minValue(0), v.maxValue(65_535));
+const protocol = v.picklist(["tcp", "udp", "icmp"]);
+
+const labSchema = v.strictObject({
+  lab: v.pipe(v.string(), v.regex(/^[a-z0-9][a-z0-9-]*$/, "expected a short name of a-z, 0-9 and -")),
+  about: v.optional(v.string(), ""),
+  namespaces: v.pipe(v.array(v.pipe(v.string(), v.regex(/^[\w.-]+$/, "expected a name of letters, digits, . _ -"))), v.minLength(1), v.maxLength(1_000)),
+  links: v.optional(v.pipe(v.array(v.strictTuple([endpoint, endpoint])), v.maxLength(10_000)), []),
+  commands: v.optional(v.pipe(v.array(v.record(v.string(), v.union([v.string(), v.strictObject({ run: v.string(), stdin: v.string() })]))), v.maxLength(100_000)), []),
+  listen: v.optional(v.array(v.record(v.string(), v.pipe(v.string(), v.regex(/^(tcp|udp)\/\d+$/, "expected tcp/PORT or udp/PORT")))), []),
+  probes: v.optional(
+    v.array(
+      v.strictObject({
+        from: v.string(),
+        to: v.string(),
+        port: v.optional(port, 0),
+        proto: v.optional(protocol, "tcp"),
+        sport: v.optional(port, 0),
+        data: v.optional(v.string(), "hello"),
+        ttl: v.optional(v.pipe(v.number(), v.integer(), v.minValue(1), v.maxValue(255))),
+      }),
+    ),
+    [],
+  ),
+});
+
+type LabText = v.InferOutput<typeof labSchema>;
+
+/**
+ * Reads a lab file: YAML with `lab`, `namespaces`, `links`, `commands`, `listen` and `probes` (docs/labs.md).
+ * Throws UserError or UserErrors, each with its place.
+ */
+export function parseLab(file: string, text: string): Lab {
+  const source = new SourceText(file, text);
+  const documents = parseDocuments(source).filter((document) => document !== null);
+  if (documents.length !== 1) throw new UserError("LAB_SYNTAX", `a lab file holds one document, this one ${documents.length}`, { place: source.placeAt(0) });
+  const parsed = v.safeParse(labSchema, documents[0]);
+  if (!parsed.success) throwCollected(parsed.issues.map((issue) => schemaError(source, issue)));
+  const lab = v.parse(labSchema, documents[0]);
+  const at = (path: FieldPath): UserErrorDetails => source.details(0, path, "value");
+  const errors: UserError[] = [];
+  const known = new Set(lab.namespaces);
+  const check = (ns: string, path: FieldPath): void => {
+    if (known.has(ns)) return;
+    const near = nearest(ns, known);
+    errors.push(new UserError("LAB_NAMESPACE", `no namespace "${ns}" in this lab`, { ...at(path), help: near === undefined ? "name it under namespaces" : `did you mean "${near}"?` }));
+  };
+  const commands = [...lab.links.map((link, index) => linkCommands(link, index, check)).flat(), ...labCommands(lab, at, check)];
+  const listeners = lab.listen.flatMap((entry, index) => Object.entries(entry).map(([ns, what]) => listener(ns, what, ["listen", index], check)));
+  const probes = lab.probes.map((probe, index) => probeOf(probe, index, at, errors, check));
+  throwCollected(errors);
+  return { name: lab.lab, about: lab.about, namespaces: lab.namespaces, commands, listeners, probes };
+}
+
+type Check = (ns: string, path: FieldPath) => void;
+
+/** A veth pair between two namespaces, both ends up. The MACs count the links, so that runs compare. */
+function linkCommands([a, b]: readonly [string, string], index: number, check: Check): readonly LabCommand[] {
+  const ends = [a, b].map((text, side) => {
+    const colon = text.indexOf(":");
+    const ns = text.slice(0, colon);
+    check(ns, ["links", index, side]);
+    return { ns, dev: text.slice(colon + 1), mac: formatMac((0x0200_0000_0000 + (index + 1) * 256 + side + 1) as Mac) };
+  });
+  const [first, second] = ends;
+  if (first === undefined || second === undefined) return [];
+  return [
+    {
+      ns: undefined,
+      argv: ["ip", "link", "add", first.dev, "address", first.mac, "netns", first.ns, "type", "veth", "peer", "name", second.dev, "address", second.mac, "netns", second.ns],
+    },
+    ...ends.map(({ ns, dev }) => ({ ns, argv: ["ip", "link", "set", dev, "up"] })),
+  ];
+}
+
+function labCommands(lab: LabText, at: (path: FieldPath) => UserErrorDetails, check: Check): readonly LabCommand[] {
+  return lab.commands.flatMap((entry, index) =>
+    Object.entries(entry).map(([ns, what]) => {
+      const path = ["commands", index, ns];
+      check(ns, path);
+      const details = at(path);
+      const line = typeof what === "string" ? what : what.run;
+      return {
+        ns,
+        argv: splitCommandLine(line, details),
+        place: details.place,
+        ...(typeof what === "string" ? {} : { stdin: what.stdin, stdinName: `${lab.lab}/${ns}.rules` }),
+      };
+    }),
+  );
+}
+
+function listener(ns: string, what: string, path: FieldPath, check: Check): Listener {
+  check(ns, [...path, ns]);
+  const [protocolName = "tcp", number = "0"] = what.split("/");
+  return { ns, protocol: protocolName === "udp" ? "udp" : "tcp", port: Number(number), address: IPV4_ANY };
+}
+
+function probeOf(probe: LabText["probes"][number], index: number, at: (path: FieldPath) => UserErrorDetails, errors: UserError[], check: Check): Probe {
+  check(probe.from, ["probes", index, "from"]);
+  const address = parseIpv4(probe.to);
+  if (address === undefined) {
+    errors.push(new UserError("LAB_ADDRESS", `"${probe.to}" is not an IPv4 address`, at(["probes", index, "to"])));
+  }
+  return {
+    ns: probe.from,
+    protocol: probe.proto,
+    address: address ?? IPV4_ANY,
+    port: probe.port,
+    sourcePort: probe.sport,
+    data: probe.data,
+    ttl: probe.ttl,
+  };
+}
+
+function schemaError(source: SourceText, issue: v.BaseIssue<unknown>): UserError {
+  const path = (issue.path ?? []).flatMap((item) => (typeof item.key === "string" || typeof item.key === "number" ? [item.key] : []));
+  const last = path.at(-1);
+  if (issue.type === "strict_object" && issue.expected === "never" && typeof last === "string") {
+    const near = nearest(last, Object.keys(labSchema.entries));
+    return new UserError("LAB_FIELD", `unknown field "${last}" in a lab`, {
+      ...source.details(0, path, "key"),
+      help: near === undefined ? `known fields: ${Object.keys(labSchema.entries).join(", ")}` : `did you mean "${near}"?`,
+    });
+  }
+  return new UserError("LAB_FIELD", issue.message, source.details(0, path, "value"));
+}

@@ -1,0 +1,70 @@
+import { encodeFrame } from "../wire/frame.js";
+import { verdictName } from "./outcome.js";
+import type { Step } from "./steps.js";
+import type { TraceView } from "./trace-view.js";
+import { reasonOf } from "./why.js";
+
+/** A trace as one JSON document. Fields are only ever added within `v: 1`. */
+export function traceJson(view: TraceView): object {
+  const { recording, verdict, steps } = view;
+  return {
+    v: 1,
+    kind: "Trace",
+    verdict: verdictName(verdict),
+    exit: verdict.exit,
+    because: verdict.because,
+    senderSees: verdict.senderSees,
+    flow: {
+      ...recording.request,
+      world: recording.world,
+      proxy: recording.proxy ?? null,
+      seed: recording.seed,
+      lookup: lookupJson(view),
+    },
+    steps: steps.map(stepJson),
+    notes: recording.notes,
+  };
+}
+
+/** One step as its own object, for `-o jsonl`. */
+export function stepJson(step: Step): object {
+  return {
+    n: step.n,
+    leg: step.leg,
+    pkt: step.packet,
+    time: step.time,
+    node: step.ns,
+    netns: step.ns,
+    dev: step.dev ?? null,
+    hook: step.hook ?? null,
+    table: step.table ?? null,
+    chain: step.chain ?? null,
+    rule: step.rule ?? null,
+    text: step.text ?? null,
+    source: step.place ?? null,
+    step: step.step,
+    effect: step.effect,
+    mark: step.mark,
+    why: reasonOf(step),
+    changes: step.changes,
+    counter: step.counter === undefined ? null : { packets: step.counter },
+    state: step.state,
+    decisive: step.decisive,
+    bytes: hexOf(encodeFrame(step.frame)),
+  };
+}
+
+function lookupJson({ recording }: TraceView): object | null {
+  const { lookup } = recording;
+  if (lookup === undefined) return null;
+  const queries = recording.lookupEvents.flatMap((event) =>
+    event.kind === "resolver" && event.action === "answer"
+      ? [{ name: event.name, type: event.type, server: event.server, rcode: event.rcode ?? null, answers: event.answers }]
+      : [],
+  );
+  return { ...lookup, queries };
+}
+
+function hexOf(bytes: Uint8Array): string {
+  return Array.from(bytes, (byte) => byte.toString(16).padStart(2, "0")).join("");
+}

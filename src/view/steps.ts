@@ -1,0 +1,367 @@
+import type { Place } from "../base/errors.js";
+import { unreachable } from "../base/errors.js";
+import type { Recording } from "../core/recording.js";
+import type { ConntrackEvent, RouteEvent, RuleEvent } from "../core/trace.js";
+import { formatIpv4 } from "../wire/ip.js";
+import type { Frame } from "../wire/frame.js";
+import { type Change, changesBetween, destinationOf, sourceOf } from "./fields.js";
+import type { Leg, PacketEvent } from "./follow.js";
+
+/** `*` packet changed, `~` state changed, `ok` delivered, `!` denied or dropped, `?` unknown. */
+export type Mark = "" | "*" | "~" | "ok" | "!" | "?";
+
+/** One line of a trace. Every output shows the same steps with the same numbers. */
+export interface Step {
+  /** Counts from 1 over the request and its answer. */
+  readonly n: number;
+  readonly leg: "out" | "back";
+  readonly packet: number;
+  /** In microseconds from the start of the run. */
+  readonly time: number;
+  readonly ns: string;
+  readonly dev: string | undefined;
+  readonly hook: string | undefined;
+  readonly table: string | undefined;
+  readonly chain: string | undefined;
+  readonly rule: number | undefined;
+  readonly text: string | undefined;
+  readonly place: Place | undefined;
+  /** `nat KUBE-SERVICES[3]`, `route`, `socket tcp/8080`. */
+  readonly step: string;
+  readonly effect: string;
+  readonly mark: Mark;
+  readonly changes: readonly Change[];
+  readonly counter: readonly [number, number] | undefined;
+  readonly state: readonly string[];
+  /** Shown without -v: it decided where the packet goes, changed it, or ended it. */
+  readonly decisive: boolean;
+  /** The packet right after the step. */
+  readonly frame: Frame;
+  /** The event it was made from. */
+  readonly event: PacketEvent;
+}
+
+type Draft = Omit<Step, "n" | "leg">;
+
+/** The steps of a request and its answer, numbered through. */
+export function stepsOf(recording: Recording, legs: { readonly out: Leg | undefined; readonly back: Leg | undefined }): readonly Step[] {
+  const out = legs.out === undefined ? [] : draftsOf(recording, legs.out).map((draft) => ({ ...draft, leg: "out" as const }));
+  const back = legs.back === undefined ? [] : draftsOf(recording, legs.back).map((draft) => ({ ...draft, leg: "back" as const }));
+  return [...out, ...back].map((draft, index) => ({ n: index + 1, ...draft }));
+}
+
+/** One leg's events as lines: what belongs together is told once. */
+function draftsOf(recording: Recording, leg: Leg): readonly Draft[] {
+  const drafts: Draft[] = [];
+  const walk = new CallPath();
+  // A change that no line tells yet waits for the next line: changes are against the frame that was last shown.
+  let shown = leg.events[0];
+  leg.events.forEach((event, index) => {
+    const context: Context = {
+      recording,
+      event,
+      rest: leg.events.slice(index + 1, index + 4),
+      changes: shown === undefined ? [] : changesBetween(shown.frame, event.frame),
+      markBefore: shown?.mark ?? 0,
+      walk,
+    };
+    if (mergeSilentRules(drafts, context)) return;
+    if (!mergeRewrite(drafts, context)) {
+      const draft = draftOf(context);
+      if (draft === undefined) return;
+      drafts.push(draft);
+    }
+    shown = event;
+  });
+  return drafts;
+}
+
+interface Context {
+  readonly recording: Recording;
+  readonly event: PacketEvent;
+  /** The events that follow, a few. */
+  readonly rest: readonly PacketEvent[];
+  readonly changes: readonly Change[];
+  readonly markBefore: number;
+  readonly walk: CallPath;
+}
+
+/** Which rules called the chain that is being walked. */
+class CallPath {
+  #calls: string[] = [];
+
+  follow(event: RuleEvent): void {
+    if (event.effect === "jump" || event.effect === "goto") this.#calls.push(`${event.chain}[${event.number}]`);
+  }
+
+  /** The rule that asked for the chain of this event. */
+  caller(event: RuleEvent): string | undefined {
+    return this.#calls.findLast((call) => !call.startsWith(`${event.chain}[`));
+  }
+}
+
+/** A rewrite told by the hook walker belongs to the rule that asked for it, just before. */
+function mergeRewrite(drafts: Draft[], { event, changes }: Context): boolean {
+  if (event.kind !== "rewrite") return false;
+  const last = drafts.findLast((draft) => draft.event.kind !== "conntrack");
+  if (last?.event.kind !== "rule" || !last.event.matched || last.event.hook !== event.hook || last.ns !== event.ns) return false;
+  if (!/^(DNAT|SNAT|MASQUERADE|REDIRECT|NETMAP|TTL|TOS|DSCP|TCPMSS|ECN)/.test(last.event.outcome ?? "")) return false;
+  const told = rewriteText(event.before, event.after);
+  drafts[drafts.lastIndexOf(last)] = {
+    ...last,
+    effect: `${last.event.outcome ?? ""} ${told}`.trim(),
+    mark: "*",
+    changes: [...last.changes, ...changes],
+    decisive: true,
+    frame: event.after,
+  };
+  return true;
+}
+
+/** Rules in a row that are about another destination are one line: `no match in 9 rules`, or none when one matches at last. */
+function mergeSilentRules(drafts: Draft[], { event, rest }: Context): boolean {
+  if (event.kind !== "rule" || event.matched || !isElsewhere(event)) return false;
+  const [next] = rest;
+  const goesOn = next?.kind === "rule" && next.chain === event.chain && next.table === event.table;
+  if (goesOn) return true;
+  if (drafts.at(-1)?.chain === event.chain && drafts.at(-1)?.table === event.table) return true;
+  drafts.push({
+    ...common(event),
+    hook: event.hook,
+    table: event.table,
+    chain: event.chain,
+    step: `${event.table} ${event.chain}`,
+    effect: `no match in ${event.number} ${event.number === 1 ? "rule" : "rules"}`,
+  });
+  return true;
+}
+
+/** Whether a rule failed because it is about some other address, protocol or port: not worth a line of its own. */
+function isElsewhere(event: RuleEvent): boolean {
+  return !/random|mark|source|state|probability|limit/i.test(event.failed ?? "");
+}
+
+function draftOf(context: Context): Draft | undefined {
+  const { event, changes } = context;
+  switch (event.kind) {
+    case "born":
+    case "unknown":
+      return event.kind === "born" ? undefined : unknownDraft(context);
+    case "device":
+      return deviceDraft(context);
+    case "bridge":
+      return { ...common(event), step: "bridge", effect: bridgeText(event), mark: event.action === "learn" ? "~" : event.action === "refuse" ? "!" : "", changes };
+    case "rule":
+      return ruleDraft(context);
+    case "policy":
+      return {
+        ...common(event),
+        hook: event.hook,
+        table: event.table,
+        chain: event.chain,
+        place: event.place,
+        counter: event.counter,
+        changes,
+        step: `${event.table} ${event.chain} policy`,
+        effect: event.policy === "DROP" ? "DROP" : `ACCEPT after ${event.rulesLookedAt} ${event.rulesLookedAt === 1 ? "rule" : "rules"}${ttlText(changes)}`,
+        mark: event.policy === "DROP" ? "!" : "",
+        decisive: event.policy === "DROP",
+      };
+    case "rewrite":
+      return {
+        ...common(event),
+        hook: event.hook,
+        step: event.by === "nat" ? natStep(context) : event.by,
+        effect: rewriteText(event.before, event.after),
+        mark: "*",
+        changes,
+        decisive: true,
+      };
+    case "conntrack":
+      return conntrackDraft(event, changes);
+    case "route":
+      return routeDraft(event, changes);
+    case "neighbour":
+      return {
+        ...common(event),
+        step: `neighbour ${event.address}`,
+        effect: event.mac === undefined ? event.why : event.from === event.to ? event.mac : `${event.mac}  ${event.from} => ${event.to}`,
+        mark: changes.length > 0 ? "*" : event.from === event.to ? "" : "~",
+        changes,
+      };
+    case "delivered":
+      return { ...common(event), dev: undefined, step: event.to, effect: "DELIVERED", mark: "ok", changes, decisive: true };
+    case "dropped":
+      return dropDraft(context);
+    default:
+      return unreachable(event);
+  }
+}
+
+function common(event: PacketEvent): Draft {
+  return {
+    packet: event.packet,
+    time: event.time,
+    ns: event.ns,
+    dev: event.dev,
+    hook: undefined,
+    table: undefined,
+    chain: undefined,
+    rule: undefined,
+    text: undefined,
+    place: undefined,
+    step: event.kind,
+    effect: "",
+    mark: "",
+    changes: [],
+    counter: undefined,
+    state: [],
+    decisive: false,
+    frame: event.frame,
+    event,
+  };
+}
+
+function ruleDraft({ event, changes, markBefore, walk, recording }: Context): Draft | undefined {
+  if (event.kind !== "rule") return undefined;
+  const caller = walk.caller(event);
+  if (event.matched) walk.follow(event);
+  const markText = event.mark === markBefore ? undefined : `mark 0x${markBefore.toString(16)} => 0x${event.mark.toString(16)}`;
+  const origin = event.place === undefined ? undefined : recording.makers.get(event.place.file)?.origins.get(event.place.line);
+  return {
+    ...common(event),
+    hook: event.hook,
+    table: event.table,
+    chain: event.chain,
+    rule: event.number,
+    text: event.text,
+    place: event.place,
+    counter: event.matched ? event.counter : undefined,
+    changes,
+    step: `${event.table} ${event.chain}[${event.number}]`,
+    effect: ruleEffect(event, markText, caller),
+    mark: event.effect === "drop" && event.matched ? "!" : markText === undefined ? "" : "~",
+    state: [...(markText === undefined ? [] : [markText]), ...(origin === undefined ? [] : [`made for ${origin}`])],
+    decisive: isDecisive(event, markText),
+  };
+}
+
+function ruleEffect(event: RuleEvent, markText: string | undefined, caller: string | undefined): string {
+  if (!event.matched) return `no match: ${event.failed ?? "its conditions"}`;
+  if (markText !== undefined) return caller === undefined ? markText : `${markText}, asked for by ${caller}`;
+  switch (event.effect) {
+    case "jump":
+    case "goto":
+      return `-> ${event.outcome ?? ""}${/ADDRTYPE|addrtype/.test(event.text) ? " (address is local)" : ""}`;
+    case "return":
+      return /-m mark/.test(event.text)
+        ? `return: mark 0x${event.mark.toString(16)}${event.chain === "KUBE-POSTROUTING" ? ", no masquerade" : ""}`
+        : "return";
+    case "accept":
+      return event.outcome ?? "ACCEPT";
+    case "drop":
+    case "stolen":
+      return event.outcome ?? "DROP";
+    case "continue":
+      return event.outcome ?? "counted";
+    default:
+      return unreachable(event.effect);
+  }
+}
+
+/** The rules that a reader looks for: a choice among endpoints, a jump deeper down, a mark, an end. */
+function isDecisive(event: RuleEvent, markText: string | undefined): boolean {
+  if (!event.matched) return /random/.test(event.failed ?? "");
+  if (markText !== undefined || event.effect === "drop" || event.effect === "stolen") return true;
+  const builtIn = /^(PREROUTING|INPUT|FORWARD|OUTPUT|POSTROUTING)$/.test(event.chain);
+  if (event.effect === "return") return !builtIn && /-m mark/.test(event.text) && /MASQ|POSTROUTING/.test(event.chain);
+  return (event.effect === "jump" || event.effect === "goto") && !builtIn && /^KUBE-(SVC|SVL|SEP|EXT|FW|NODEPORTS)/.test(event.outcome ?? "");
+}
+
+function deviceDraft({ event, rest }: Context): Draft | undefined {
+  if (event.kind !== "device" || event.direction !== "tx") return undefined;
+  const arrival = rest.find((other) => other?.kind === "device" && other.direction === "rx");
+  if (arrival === undefined || (arrival.ns === event.ns && arrival.dev === event.dev)) return undefined;
+  return { ...common(event), step: "tx", effect: `=> ${arrival.ns} ${arrival.dev ?? ""}`.trim() };
+}
+
+function bridgeText(event: Extract<PacketEvent, { kind: "bridge" }>): string {
+  const from = event.port === undefined ? "" : `in ${event.port}`;
+  const to = event.to.length === 0 ? "" : `out ${event.to.join(" ")}`;
+  return [from, to, event.why].filter((part) => part !== "").join("; ");
+}
+
+function conntrackDraft(event: ConntrackEvent, changes: readonly Change[]): Draft | undefined {
+  // What NAT decided is told by its rule and its rewrite.
+  if (event.action === "nat") return undefined;
+  const changed = event.action === "new" || event.action === "confirmed" || event.action === "destroyed";
+  return {
+    ...common(event),
+    step: event.action === "confirmed" ? "conntrack confirm" : "conntrack",
+    effect: event.action === "found" ? event.why : event.action === "confirmed" ? "entry is now real" : event.action === "new" ? "NEW" : `${event.action.toUpperCase()} ${event.why}`.trim(),
+    mark: event.action === "invalid" ? "!" : changed ? "~" : "",
+    changes,
+    state: event.entry === undefined ? [] : [entryText(event)],
+    decisive: event.action === "invalid",
+  };
+}
+
+function entryText(event: ConntrackEvent): string {
+  const { entry } = event;
+  if (entry === undefined) return "";
+  const side = ({ source, destination, sourcePort, destinationPort }: typeof entry.original): string =>
+    typeof source === "number" && typeof destination === "number"
+      ? `${formatIpv4(source)}:${sourcePort} > ${formatIpv4(destination)}:${destinationPort}`
+      : "";
+  return `ct ${entry.id} ${entry.state ?? ""} ${side(entry.original)} reply ${side(entry.reply)}`.replaceAll(/ +/g, " ");
+}
+
+function routeDraft(event: RouteEvent, changes: readonly Change[]): Draft {
+  const error = event.result === "error";
+  return {
+    ...common(event),
+    dev: undefined,
+    step: "route",
+    effect: error
+      ? `${event.error ?? "no route"}: ${event.text}`
+      : event.result === "local"
+        ? "local: the address is this host's"
+        : `${event.via === undefined ? event.text.split(" ")[0] ?? "" : `via ${event.via}`} dev ${event.out ?? ""}`,
+    mark: error ? "!" : "",
+    changes,
+    decisive: error || event.via !== undefined,
+  };
+}
+
+function dropDraft({ event, changes }: Context): Draft | undefined {
+  if (event.kind !== "dropped") return undefined;
+  // A rule or policy just before has told a NETFILTER_DROP already.
+  return { ...common(event), step: `drop in ${event.where}`, effect: event.reason, mark: "!", changes, decisive: event.reason !== "NETFILTER_DROP" };
+}
+
+function unknownDraft({ event, changes }: Context): Draft | undefined {
+  if (event.kind !== "unknown") return undefined;
+  return { ...common(event), step: "not modelled", effect: event.what, place: event.place, mark: "?", changes, decisive: true };
+}
+
+/** `dst 10.96.44.10:80 => 10.244.2.5:8080`, for each side that changed. */
+export function rewriteText(before: Frame, after: Frame): string {
+  const parts: string[] = [];
+  if (sourceOf(before) !== sourceOf(after)) parts.push(`src ${sourceOf(before)} => ${sourceOf(after)}`);
+  if (destinationOf(before) !== destinationOf(after)) parts.push(`dst ${destinationOf(before)} => ${destinationOf(after)}`);
+  if (parts.length > 0) return parts.join(", ");
+  return changesBetween(before, after)
+    .map(({ field, from, to }) => `${field} ${from} => ${to}`)
+    .join(", ");
+}
+
+/** A translation that no rule asked for now: conntrack remembers it, for the answer or for a later packet. */
+function natStep({ event, recording }: Context): string {
+  const birth = recording.events.find((other) => other.kind === "born" && other.packet === event.packet);
+  return birth?.kind === "born" && birth.cause !== undefined ? "conntrack reply" : "conntrack";
+}
+
+function ttlText(changes: readonly Change[]): string {
+  const ttl = changes.find(({ field }) => field === "ip.ttl");
+  return ttl === undefined ? "" : `; ttl ${ttl.from} => ${ttl.to}`;
+}

@@ -1,0 +1,172 @@
+import type { Place } from "../base/errors.js";
+import { safeText } from "../base/safe-text.js";
+import type { Recording } from "../core/recording.js";
+import type { PolicyEvent, RuleEvent } from "../core/trace.js";
+import { TCP_SYN } from "../wire/tcp.js";
+import { sourceOf } from "./fields.js";
+import { type Verdict, verdictName } from "./outcome.js";
+import type { Step } from "./steps.js";
+import type { TraceView } from "./trace-view.js";
+import { reasonOf } from "./why.js";
+
+export interface TextOptions {
+  /** Show every step, not only those that decided something. */
+  readonly all: boolean;
+}
+
+/** A trace as `hopwise trace` prints it: flow, name lookup, steps, verdict and what to know about it. */
+export function formatTrace(view: TraceView, options: TextOptions): string {
+  const { recording, steps } = view;
+  const shown = options.all ? steps : steps.filter((step) => step.decisive);
+  const lines = [
+    flowLine(view),
+    ...lookupLines(recording, options),
+    ...(shown.length === 0 ? [] : table(relabelled(shown))),
+    ...verdictLines(view, steps.length - shown.length),
+  ];
+  return `${lines.map(safeText).join("\n")}\n`;
+}
+
+/** The verdict line alone: `-q`. */
+export function formatVerdict(view: TraceView): string {
+  const { verdict } = view;
+  return `${safeText([verdictName(verdict), verdict.because].filter((part) => part !== "").join("  "))}\n`;
+}
+
+/** One step in full: `--step N`. */
+export function formatStep(view: TraceView, n: number): string | undefined {
+  const step = view.steps.find((one) => one.n === n);
+  if (step === undefined) return undefined;
+  const where = `${step.ns}${step.dev === undefined ? "" : ` ${step.dev}`}`;
+  const maker = step.place === undefined ? "" : `   ${placeText(step.place)}${makerText(view.recording, step.place)}`;
+  const lines = [
+    `step ${step.n} of ${view.steps.length}   ${where}${step.hook === undefined ? "" : `   ${step.hook}`}   t=${(step.time / 1000).toFixed(3)} ms`,
+    `${step.step}   ${step.effect}`,
+    `WHY     ${reasonOf(step)}`,
+    ...(step.text === undefined ? [] : [`RULE    ${step.text}${maker}`]),
+    ...(step.counter === undefined ? [] : [`PKTS    ${step.counter[0]} => ${step.counter[1]}`]),
+    ...step.changes.map(({ field, from, to }) => `CHANGE  ${field.padEnd(14)} ${from} => ${to}`),
+    ...step.state.map((state) => `STATE   ${state}`),
+  ];
+  return `${lines.map(safeText).join("\n")}\n`;
+}
+
+function flowLine({ recording, conversation }: TraceView): string {
+  const { request } = recording;
+  const first = conversation.out?.events[0]?.frame;
+  const what = request.protocol === "tcp" ? (first?.transport?.kind === "tcp" && (first.transport.flags & TCP_SYN) === 0 ? "TCP" : "TCP SYN") : request.protocol === "icmp" ? "ICMP echo request" : "UDP";
+  const from = first === undefined ? `${request.sourceAddress}${request.sourcePort === 0 ? "" : `:${request.sourcePort}`}` : sourceOf(first);
+  const proxy = recording.proxy === undefined ? "" : `proxy ${recording.proxy}, `;
+  return `${what} ${from} -> ${request.destination}   ${proxy}seed ${recording.seed}, conntrack empty`;
+}
+
+function lookupLines({ lookup, lookupEvents }: Recording, options: TextOptions): readonly string[] {
+  if (lookup === undefined) return [];
+  const answer = lookup.address === undefined ? lookup.unknown ?? lookup.error ?? "no answer" : `${lookup.address}${lookup.means === undefined ? "" : ` (${lookup.means})`}`;
+  const tries = lookup.tried.length;
+  const name = lookup.name === undefined ? "" : `: ${lookup.name}`;
+  const summary = `DNS ${lookup.asked} -> ${answer}   ${ordinal(tries)} of ${tries} ${tries === 1 ? "name" : "names"} tried${name}`;
+  const details = lookupEvents.flatMap((event) => {
+    if (event.kind === "resolver" && event.action === "answer") {
+      return [`  ${event.name} ${event.type}  ${event.server}  ${event.rcode ?? ""}${event.answers.length === 0 ? "" : `  ${event.answers.join(" ")}`}`];
+    }
+    return event.kind === "dns-plugin" && options.all ? [`    ${event.ns}  ${event.plugin}: ${event.action}${event.why === "" ? "" : `  ${event.why}`}`] : [];
+  });
+  return [summary, ...details];
+}
+
+function ordinal(n: number): string {
+  const tens = n % 100;
+  const suffix = tens >= 11 && tens <= 13 ? "th" : (["th", "st", "nd", "rd"][n % 10] ?? "th");
+  return `${n}${suffix}`;
+}
+
+/** A delivery on the way back is told as such. */
+function relabelled(steps: readonly Step[]): readonly Step[] {
+  return steps.map((step) => (step.leg === "back" && step.mark === "ok" ? { ...step, effect: `REPLY ${step.effect}` } : step));
+}
+
+function table(steps: readonly Step[]): readonly string[] {
+  const where = (step: Step): string => `${step.ns}${step.dev === undefined ? "" : ` ${step.dev}`}`;
+  const whereWidth = Math.max(15, ...steps.map((step) => where(step).length));
+  const stepWidth = Math.max(32, ...steps.map((step) => step.step.length + 1));
+  const header = `  # ${"WHERE".padEnd(whereWidth)} ${"STEP".padEnd(stepWidth + 2)} EFFECT`;
+  return [
+    header,
+    ...steps.map((step) => {
+      const mark = step.mark === "ok" ? "ok" : ` ${step.mark.padEnd(1)}`;
+      return `${String(step.n).padStart(3)} ${where(step).padEnd(whereWidth)} ${step.step.padEnd(stepWidth)}${mark} ${step.effect}`.trimEnd();
+    }),
+  ];
+}
+
+function verdictLines(view: TraceView, hidden: number): readonly string[] {
+  const { verdict, steps, recording } = view;
+  const out = steps.filter((step) => step.leg === "out").length;
+  const tail = hidden > 0 ? ` (${hidden} without effect hidden; -v shows them)` : "";
+  const name = verdictName(verdict);
+  if (verdict.exit === 0) {
+    const notes = replyNotes(view);
+    return [`${name}  ${out} steps out, ${steps.length - out} back${tail}`, ...notes.map((note) => `note: ${note}`)];
+  }
+  if (verdict.outcome === "UNKNOWN") {
+    return [`${name}  ${[verdict.because, ...(verdict.deciding === undefined ? [] : placeOfEvent(verdict.deciding))].join("   ")}`];
+  }
+  return [`${name}  ${decidedBy(verdict, recording)}`.trimEnd(), ...chainLines(verdict, recording), ...sees(verdict)];
+}
+
+function sees(verdict: Verdict): readonly string[] {
+  return verdict.outcome === "NO-NAME" ? [] : [`SENDER SEES  ${verdict.senderSees}`];
+}
+
+/** Who really arrived: said when the server sees another address than the client's own. */
+function replyNotes({ conversation, recording }: TraceView): readonly string[] {
+  const first = conversation.out?.events[0]?.frame;
+  const last = conversation.out?.events.at(-1);
+  if (first === undefined || last === undefined) return [];
+  const seen = sourceOf(last.frame).replace(/:\d+$/, "");
+  const sent = sourceOf(first).replace(/:\d+$/, "");
+  return seen === sent ? [] : [`${last.ns} sees ${seen}, not ${recording.names.get(sent) ?? sent}`];
+}
+
+function decidedBy(verdict: Verdict, recording: Recording): string {
+  const event = verdict.deciding;
+  if (event?.kind === "rule") {
+    const place = event.place === undefined ? "" : `   ${placeText(event.place)}${makerText(recording, event.place)}`;
+    return `${event.ns} ${event.table} ${event.chain}[${event.number}]${place}`;
+  }
+  if (event?.kind === "policy") {
+    const place = event.place === undefined ? "" : `   ${placeText(event.place)}`;
+    return `policy of ${event.ns} ${event.table} ${event.chain}, none of ${event.rulesLookedAt} rules matched${place}`;
+  }
+  return verdict.because;
+}
+
+/** The deciding rule among its neighbours, with counters. */
+function chainLines(verdict: Verdict, recording: Recording): readonly string[] {
+  const event = verdict.deciding;
+  if (event?.kind !== "rule") return [];
+  const rules = recording.chain(event.ns, event.table, event.chain);
+  const around = rules.filter(({ number }) => Math.abs(number - event.number) <= 2);
+  const width = Math.max(...around.map(({ text }) => text.length), 0);
+  return around.map(({ number, text }) => {
+    const here = number === event.number;
+    const status = here ? `pkts ${event.counter[0]} => ${event.counter[1]}` : number < event.number ? "no match" : "not reached";
+    return `  ${here ? ">" : " "} ${number} ${text.padEnd(width)}   ${status}`;
+  });
+}
+
+function placeOfEvent(event: RuleEvent | PolicyEvent | NonNullable<Verdict["deciding"]>): readonly string[] {
+  return "place" in event && event.place !== undefined ? [placeText(event.place)] : [];
+}
+
+function makerText(recording: Recording, place: Place): string {
+  const maker = recording.makers.get(place.file);
+  if (maker === undefined) return "   not made by kube-proxy or the CNI";
+  const origin = maker.origins.get(place.line);
+  return `   made by ${maker.name}${origin === undefined ? "" : ` for ${origin}`}`;
+}
+
+export function placeText({ file, line, column }: Place): string {
+  return `${file}:${line}:${column}`;
+}
