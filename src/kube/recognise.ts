@@ -1,0 +1,79 @@
+import { isMapping } from "./load/check.js";
+
+/** The kinds of text that a world is made of. */
+export type TextKind =
+  | "kubernetes"
+  | "lab"
+  | "conflist"
+  | "corefile"
+  | "iptables-save"
+  | "ipset-save"
+  | "nft"
+  | "ipvsadm-save"
+  | "conntrack"
+  | "ip-json"
+  | "unknown";
+
+/** How much of a text decides. */
+const HEAD = 65_536;
+
+/**
+ * What a text is, by its content alone. Shell-like and YAML comments are looked past. `unknown` is what fits nothing;
+ * a broken YAML file is still recognised by its first keys, so that its error names the right reader.
+ */
+export function recognise(text: string): TextKind {
+  const head = text.slice(0, HEAD);
+  const lines = head
+    .split("\n")
+    .map((line) => line.trimEnd())
+    .filter((line) => line.trim() !== "" && !/^\s*#/.test(line));
+  const first = lines[0]?.trim() ?? "";
+  if (/^[[{]/.test(first)) return recogniseJson(text, lines);
+  if (/^\*(filter|nat|mangle|raw|security)$/.test(first)) return "iptables-save";
+  if (/^create \S+ (hash|bitmap|list):/.test(first)) return "ipset-save";
+  if (/^(table|flush ruleset|add table|delete table|define)\b/.test(first)) return "nft";
+  if (/^-A -[tuf] \S+ -s \S+/.test(first)) return "ipvsadm-save";
+  if (/^(ipv[46]\s+\d+\s+)?(tcp|udp|icmp|icmpv6|sctp|unknown)\s+\d+\s+\d+ /.test(first))
+    return "conntrack";
+  if (lines.some((line) => /^(apiVersion|"apiVersion"|kind|"kind")\s*:/.test(line)))
+    return "kubernetes";
+  if (lines.some((line) => /^(namespaces|links|commands|lab)\s*:/.test(line))) return "lab";
+  if (isCorefile(lines)) return "corefile";
+  return "unknown";
+}
+
+function recogniseJson(text: string, lines: readonly string[]): TextKind {
+  let value: unknown;
+  try {
+    value = JSON.parse(text);
+  } catch {
+    return byKeys(lines.join("\n"));
+  }
+  if (Array.isArray(value))
+    return value.every((item) => isMapping(item) && isIpObject(item)) ? "ip-json" : "unknown";
+  if (!isMapping(value)) return "unknown";
+  if ("nftables" in value) return "nft";
+  if ("kind" in value || "apiVersion" in value) return "kubernetes";
+  if ("plugins" in value || "cniVersion" in value || ("type" in value && "name" in value))
+    return "conflist";
+  return "namespaces" in value || "links" in value ? "lab" : "unknown";
+}
+
+function isIpObject(item: Record<string, unknown>): boolean {
+  return "ifname" in item || "dst" in item || "ifindex" in item;
+}
+
+/** For JSON that does not parse: its keys tell which reader shall complain. YAML in flow style looks the same. */
+function byKeys(head: string): TextKind {
+  if (/"?(kind|apiVersion)"?\s*:/.test(head)) return "kubernetes";
+  if (/"(cniVersion|plugins)"\s*:/.test(head)) return "conflist";
+  if (/"nftables"\s*:/.test(head)) return "nft";
+  return "unknown";
+}
+
+/** A server block: zones, then an opening brace at the end of the line; or a snippet or an import. */
+function isCorefile(lines: readonly string[]): boolean {
+  const first = lines[0]?.trim() ?? "";
+  if (/^import\s+\S/.test(first)) return true;
+  return /^(\([\w.-]+\)|[\w.*:/,[\]-]+(\s+[\w.*:/,[\]-]+)*)\s*\{$/.test(first);
+}
