@@ -1,0 +1,59 @@
+import { type Ipv4Prefix, formatIpv4, formatIpv4Prefix } from "../wire/ip.js";
+import { routeProtocolName, scopeName, tableName } from "./fib-names.js";
+import { type FibNexthop, type FibRoute, RT_SCOPE_UNIVERSE, RTPROT_BOOT } from "./fib-types.js";
+
+/**
+ * The lines of `ip route show` for one route, without newlines. iproute2 6.1 ends each with a blank.
+ * `withTable` is for `table all`, where every route outside of main names its table.
+ */
+export function formatRouteLines(route: FibRoute, withTable = false): readonly string[] {
+  const [only] = route.nexthops;
+  const single = route.nexthops.length === 1 ? only : undefined;
+  const words: string[] = [];
+  if (route.type !== "unicast") words.push(route.type);
+  words.push(formatDestination(route.prefix));
+  if (route.tos !== 0) words.push(`tos 0x${route.tos.toString(16).padStart(2, "0")}`);
+  if (single !== undefined) words.push(...formatWay(single));
+  if (withTable) words.push(`table ${tableName(route.table)}`);
+  if (route.protocol !== RTPROT_BOOT) words.push(`proto ${routeProtocolName(route.protocol)}`);
+  if (route.scope !== RT_SCOPE_UNIVERSE) words.push(`scope ${scopeName(route.scope)}`);
+  if (route.source !== undefined) words.push(`src ${formatIpv4(route.source)}`);
+  if (route.metric !== 0) words.push(`metric ${route.metric}`);
+  if (single !== undefined) words.push(...formatFlags(single));
+  if (route.mtu !== undefined) words.push(`mtu ${route.mtuLock ? "lock " : ""}${route.mtu}`);
+  if (route.advmss !== undefined) words.push(`advmss ${route.advmss}`);
+  const lines = [`${words.join(" ")} `];
+  if (route.nexthops.length > 1) {
+    for (const nexthop of route.nexthops) {
+      lines.push(`\tnexthop ${[...formatWay(nexthop), `weight ${nexthop.weight}`, ...formatFlags(nexthop)].join(" ")} `);
+    }
+  }
+  return lines;
+}
+
+/** One line for a trace: `10.244.2.0/24 via 172.18.0.3 dev eth0`. */
+export function formatRoute(route: FibRoute): string {
+  return formatRouteLines(route)
+    .map((line) => line.trim())
+    .join(" ");
+}
+
+function formatDestination(prefix: Ipv4Prefix): string {
+  if (prefix.length === 0) return "default";
+  return prefix.length === 32 ? formatIpv4(prefix.address) : formatIpv4Prefix(prefix);
+}
+
+function formatWay(nexthop: FibNexthop): string[] {
+  const words: string[] = [];
+  if (nexthop.gateway !== undefined) words.push(`via ${formatIpv4(nexthop.gateway)}`);
+  if (nexthop.dev !== undefined) words.push(`dev ${nexthop.dev.name}`);
+  return words;
+}
+
+function formatFlags(nexthop: FibNexthop): string[] {
+  const words: string[] = [];
+  if (nexthop.dead) words.push("dead");
+  if (nexthop.onlink) words.push("onlink");
+  if (nexthop.dev !== undefined && (nexthop.dead || (nexthop.dev.up && !nexthop.dev.carrier))) words.push("linkdown");
+  return words;
+}
