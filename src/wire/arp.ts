@@ -59,8 +59,6 @@ export function formatArp(header: ArpHeader): string {
     return `Reply ${formatIpv4(header.senderIp)} is-at ${formatMac(header.senderMac)}`;
   }
   if (header.operation !== ARPOP_REQUEST) return `Unknown (${header.operation})`;
-  const announced = header.targetIp === header.senderIp && header.senderMac !== MAC_ZERO;
-  if (announced) return `Announcement ${formatIpv4(header.senderIp)}`;
   const target = header.targetMac === MAC_ZERO ? "" : ` (${formatMac(header.targetMac)})`;
   return `Request who-has ${formatIpv4(header.targetIp)}${target} tell ${formatIpv4(header.senderIp)}`;
 }

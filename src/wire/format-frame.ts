@@ -38,8 +38,10 @@ function formatPacket(frame: Frame, network: Ipv4Header): string {
   return `${ends}: ${transport.kind === "tcp" ? formatTcp(transport, payload.length) : formatUdp(payload.length)}`;
 }
 
+/** A protocol we do not read; tcpdump writes a space of its own before those it does not know. */
 function formatOpaque(network: Ipv4Header, length: number): string {
-  return `ip-proto-${network.protocol}${network.fragmentOffset === 0 ? ` ${length}` : ""}`;
+  if (network.fragmentOffset !== 0) return `ip-proto-${network.protocol}`;
+  return ` ip-proto-${network.protocol} ${length}`;
 }
 
 function formatIcmpMessage(frame: Frame, icmp: IcmpHeader): string {
