@@ -3,5 +3,7 @@ import { existsSync } from "node:fs";
 import { execFileSync } from "node:child_process";
 
 if (existsSync("node_modules/vitest")) {
-  execFileSync(process.execPath, ["node_modules/typescript/bin/tsc", "-p", "tsconfig.build.json"], { stdio: "inherit" });
+  execFileSync(process.execPath, ["node_modules/typescript/bin/tsc", "-p", "tsconfig.build.json"], {
+    stdio: "inherit",
+  });
 }

@@ -1,0 +1,75 @@
+// Before `npm start` and `npm test`: installs what package-lock.json asks for when it is not there, and with the word
+// `build` builds when dist is older than the sources. Quiet when there is nothing to do; stdout stays the program's.
+import { spawnSync } from "node:child_process";
+import { existsSync, readFileSync, readdirSync, statSync, utimesSync } from "node:fs";
+import { join } from "node:path";
+
+const BUILD_STAMP = "dist/.tsbuildinfo";
+
+if (!installed()) {
+  say("installing the packages of package-lock.json");
+  const npm = process.env.npm_execpath;
+  const args = ["ci", "--ignore-scripts", "--no-audit", "--loglevel=error"];
+  if (npm === undefined) run("npm", args);
+  else run(process.execPath, [npm, ...args]);
+}
+if (
+  process.argv.includes("build") &&
+  newest(["src", "types", "tsconfig.json", "tsconfig.build.json"]) > builtAt()
+) {
+  say("building");
+  run(process.execPath, ["node_modules/typescript/bin/tsc", "-p", "tsconfig.build.json"]);
+  // An incremental build that found nothing new leaves its file as it was.
+  utimesSync(BUILD_STAMP, new Date(), new Date());
+}
+
+/** Whether node_modules holds the versions of package-lock.json; packages for other platforms may be missing. */
+function installed() {
+  const here = "node_modules/.package-lock.json";
+  if (!existsSync(here)) return false;
+  const present = JSON.parse(readFileSync(here, "utf8")).packages;
+  const wanted = JSON.parse(readFileSync("package-lock.json", "utf8")).packages;
+  return Object.entries(wanted).every(([path, { version, optional }]) => {
+    if (path === "") return true;
+    return path in present ? present[path].version === version : optional === true;
+  });
+}
+
+function builtAt() {
+  return existsSync("dist/cli/main.js") && existsSync(BUILD_STAMP)
+    ? statSync(BUILD_STAMP).mtimeMs
+    : 0;
+}
+
+/** When the newest of these files, or of the files in these folders, was changed. */
+function newest(paths) {
+  return Math.max(
+    ...paths.map((path) => {
+      const { mtimeMs, isDirectory } = existsSync(path)
+        ? described(path)
+        : { mtimeMs: 0, isDirectory: false };
+      return isDirectory
+        ? Math.max(mtimeMs, newest(["", ...readdirSync(path).map((name) => join(path, name))]))
+        : mtimeMs;
+    }),
+  );
+}
+
+function described(path) {
+  const stats = statSync(path);
+  return { mtimeMs: stats.mtimeMs, isDirectory: stats.isDirectory() };
+}
+
+function say(what) {
+  process.stderr.write(`hopwise: ${what}\n`);
+}
+
+/** Runs a program whose words matter only when it fails. */
+function run(program, args) {
+  const { status, stdout, stderr, error } = spawnSync(program, args, { encoding: "utf8" });
+  if (status === 0) return;
+  process.stderr.write(
+    `${stdout ?? ""}${stderr ?? ""}${error === undefined ? "" : `${error.message}\n`}`,
+  );
+  process.exit(status ?? 1);
+}
