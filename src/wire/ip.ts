@@ -160,9 +160,7 @@ function ipv6Groups(text: string, last: boolean): number[] | undefined {
 
 /** RFC 5952: lower case, no leading zeros, `::` for the first longest run of at least two zero groups. */
 export function formatIpv6(address: Ipv6): string {
-  const groups = Array.from({ length: 8 }, (_, index) =>
-    Number((address >> BigInt(112 - 16 * index)) & 0xffffn),
-  );
+  const groups = Array.from({ length: 8 }, (_, index) => Number((address >> BigInt(112 - 16 * index)) & 0xffffn));
   let start = 8;
   let length = 1;
   for (let from = 0; from < 8; from++) {
@@ -170,11 +168,8 @@ export function formatIpv6(address: Ipv6): string {
     while (to < 8 && groups[to] === 0) to++;
     if (to - from > length) [start, length] = [from, to - from];
   }
-  const hex = (part: readonly number[]): string =>
-    part.map((group) => group.toString(16)).join(":");
-  return start === 8
-    ? hex(groups)
-    : `${hex(groups.slice(0, start))}::${hex(groups.slice(start + length))}`;
+  const hex = (part: readonly number[]): string => part.map((group) => group.toString(16)).join(":");
+  return start === 8 ? hex(groups) : `${hex(groups.slice(0, start))}::${hex(groups.slice(start + length))}`;
 }
 
 /** The address with all but its first `length` (0..128) bits cleared. */
@@ -185,4 +180,11 @@ export function maskIpv6(address: Ipv6, length: number): Ipv6 {
 /** The IPv4 address inside `::ffff:a.b.c.d`, or undefined. RFC 4291 §2.5.5.2. */
 export function mappedIpv4(address: Ipv6): Ipv4 | undefined {
   return address >> 32n === 0xffffn ? ipv4(Number(address & 0xffff_ffffn)) : undefined;
+}
+
+/** An address as a 32-bit number for hash tables: an IPv4 address is itself, of IPv6 the four words are folded together. */
+export function foldAddress(address: IpAddress): number {
+  if (typeof address === "number") return address;
+  const words = address ^ (address >> 64n);
+  return Number((words ^ (words >> 32n)) & 0xffff_ffffn);
 }

@@ -1,0 +1,154 @@
+import {
+  type ConntrackCounter,
+  type ConntrackEntry,
+  type ConntrackRef,
+  IPS_CONFIRMED,
+  IPS_DYING,
+  IPS_TEMPLATE,
+  type Tuple,
+} from "../../core/conntrack.js";
+import type { SkBuff } from "../../core/skbuff.js";
+import type { ConntrackSnapshot } from "../../core/trace.js";
+import type { Micros } from "../../sim/time.js";
+import { type IpAddress, IPV4_ANY } from "../../wire/ip.js";
+import type { TcpTrack } from "./tcp-track.js";
+import { TCP_STATES } from "./tcp-states.js";
+import { type Direction, ORIGINAL, REPLY } from "./tuple.js";
+
+/** Keeps entries apart that would otherwise be one. `directions`: bit 0 original, bit 1 reply. Mirrors struct nf_conntrack_zone. */
+export interface Zone {
+  readonly id: number;
+  readonly directions: number;
+}
+
+export const DEFAULT_ZONE: Zone = { id: 0, directions: 3 };
+
+/** The zone that counts in a direction. Mirrors nf_ct_zone_id(). */
+export function zoneIdIn(zone: Zone, direction: Direction): number {
+  return ((zone.directions >> direction) & 1) === 1 ? zone.id : 0;
+}
+
+/** One direction of a connection, and its place in the hash table. Mirrors struct nf_conntrack_tuple_hash. */
+export class TupleHash {
+  readonly connection: Connection;
+  readonly direction: Direction;
+  tuple: Tuple;
+  hash = 0;
+  next: TupleHash | undefined;
+
+  constructor(connection: Connection, direction: Direction, tuple: Tuple) {
+    this.connection = connection;
+    this.direction = direction;
+    this.tuple = tuple;
+  }
+}
+
+/** A tracked connection. Changed by `netfilter/conntrack` and `netfilter/nat`. Mirrors struct nf_conn. */
+export class Connection implements ConntrackEntry {
+  readonly id: number;
+  readonly zones: Zone;
+  readonly originalHash: TupleHash;
+  readonly replyHash: TupleHash;
+  status = 0;
+  /** The last timeout it was given; starts to run when the entry is confirmed. */
+  timeout: Micros = 0 as Micros;
+  expires: Micros = 0 as Micros;
+  master: ConntrackEntry | undefined;
+  tcp: TcpTrack | undefined;
+  /** UDP and GRE: from when on two-way traffic is a stream. */
+  streamAfter: Micros = 0 as Micros;
+  counters: { readonly original: ConntrackCounter; readonly reply: ConntrackCounter } | undefined;
+  /** Something that `conntrack -E` shows as UPDATE happened since the last event. */
+  changed = false;
+  /** The device whose address MASQUERADE chose; 0 for none. */
+  masqueradeIfindex = 0;
+  /** The next entry in NAT's list of the same source. */
+  nextBySource: Connection | undefined;
+  #mark = 0;
+
+  constructor(id: number, original: Tuple, reply: Tuple, zones: Zone) {
+    this.id = id;
+    this.zones = zones;
+    this.originalHash = new TupleHash(this, ORIGINAL, original);
+    this.replyHash = new TupleHash(this, REPLY, reply);
+  }
+
+  get original(): Tuple {
+    return this.originalHash.tuple;
+  }
+
+  get reply(): Tuple {
+    return this.replyHash.tuple;
+  }
+
+  /** NAT's alone: how answers will look. Mirrors nf_conntrack_alter_reply(). */
+  set reply(tuple: Tuple) {
+    this.replyHash.tuple = tuple;
+  }
+
+  tuple(direction: Direction): Tuple {
+    return direction === ORIGINAL ? this.originalHash.tuple : this.replyHash.tuple;
+  }
+
+  get mark(): number {
+    return this.#mark;
+  }
+
+  set mark(value: number) {
+    if (value === this.#mark) return;
+    this.#mark = value;
+    this.changed = true;
+  }
+
+  get zone(): number {
+    return this.zones.id;
+  }
+
+  get state(): string | undefined {
+    return this.tcp === undefined ? undefined : TCP_STATES[this.tcp.state];
+  }
+
+  get confirmed(): boolean {
+    return (this.status & IPS_CONFIRMED) !== 0;
+  }
+
+  get dying(): boolean {
+    return (this.status & IPS_DYING) !== 0;
+  }
+}
+
+/** The packet's connection; undefined for packets that are invalid, untracked or not looked at, and for templates. */
+export function connectionOf(skb: SkBuff): Connection | undefined {
+  const entry = skb.ct?.entry;
+  return entry instanceof Connection && (entry.status & IPS_TEMPLATE) === 0 ? entry : undefined;
+}
+
+/** The template that `-j CT` left on the packet. */
+export function templateOf(skb: SkBuff): Connection | undefined {
+  const entry = skb.ct?.entry;
+  return entry instanceof Connection && (entry.status & IPS_TEMPLATE) !== 0 ? entry : undefined;
+}
+
+/** What `-j CT --zone` puts on a packet before conntrack sees it. Make it once, with the rule. Mirrors nf_ct_tmpl_alloc(). */
+export function conntrackTemplate(zone: Zone): ConntrackRef {
+  const entry = new Connection(0, NO_TUPLE, NO_TUPLE, zone);
+  entry.status = IPS_TEMPLATE | IPS_CONFIRMED;
+  return { entry, info: "NEW" };
+}
+
+/** The entry as it is now, for a trace. */
+export function snapshot(entry: ConntrackEntry): ConntrackSnapshot {
+  const { id, original, reply, status, state, mark } = entry;
+  return { id, original, reply, status, state, mark };
+}
+
+const ANY: IpAddress = IPV4_ANY;
+const NO_TUPLE: Tuple = {
+  source: ANY,
+  destination: ANY,
+  protocol: 0,
+  sourcePort: 0,
+  destinationPort: 0,
+  icmpType: 0,
+  icmpCode: 0,
+};

@@ -1,0 +1,218 @@
+import { type CtInfo, IPS_EXPECTED, IPS_SEEN_REPLY, isOriginalDirection } from "../../core/conntrack.js";
+import {
+  ACCEPT,
+  type HookEntry,
+  type HookState,
+  NF_IP_PRI_CONNTRACK,
+  NF_IP_PRI_CONNTRACK_CONFIRM,
+  type Verdict,
+} from "../../core/hooks.js";
+import { type NetworkNamespace, type PernetOperations, perNamespace } from "../../core/namespace.js";
+import type { SkBuff } from "../../core/skbuff.js";
+import { stamp } from "../../core/trace.js";
+import { isFragment } from "../../wire/ipv4.js";
+import { type Connection, DEFAULT_ZONE, type TupleHash, type Zone, connectionOf, templateOf } from "./connection.js";
+import { judgeIcmp } from "./icmp.js";
+import { conntrackProtocol } from "./protocols.js";
+import { defineConntrackSysctls } from "./settings.js";
+import { type ConntrackTable, conntrack } from "./table.js";
+import { tellConntrack } from "./tell.js";
+import { REPLY, invertTuple, sameTuple, tupleOf } from "./tuple.js";
+
+/** Gives every namespace its sysctls. Hooks come with the first rule that needs them. */
+export const conntrackPernet: PernetOperations = {
+  name: "nf_conntrack",
+  init(ns) {
+    const table = conntrack(ns);
+    defineConntrackSysctls(ns, table.settings, () => table.count);
+  },
+};
+
+/** A rule needs connections: the first one turns tracking on. Mirrors nf_ct_netns_get(). */
+export function requireConntrack(ns: NetworkNamespace): void {
+  const users = usersOf(ns);
+  if (users.count++ === 0) for (const entry of CONNTRACK_HOOKS) ns.hooks.register("ipv4", entry);
+}
+
+/** The rule is gone: the last one turns tracking off; entries stay until they expire. Mirrors nf_ct_netns_put(). */
+export function releaseConntrack(ns: NetworkNamespace): void {
+  const users = usersOf(ns);
+  if (users.count === 0 || --users.count > 0) return;
+  for (const entry of CONNTRACK_HOOKS) ns.hooks.unregister("ipv4", entry);
+}
+
+/** Whether packets of the namespace are tracked now. */
+export function isTracking(ns: NetworkNamespace): boolean {
+  return usersOf(ns).count > 0;
+}
+
+const usersOf: (ns: NetworkNamespace) => { count: number } = perNamespace(() => ({ count: 0 }));
+
+const CONNTRACK_HOOKS: readonly HookEntry[] = [
+  { name: "conntrack", hook: "PREROUTING", priority: NF_IP_PRI_CONNTRACK, run: conntrackIn },
+  { name: "conntrack", hook: "OUTPUT", priority: NF_IP_PRI_CONNTRACK, run: conntrackIn },
+  { name: "conntrack confirm", hook: "INPUT", priority: NF_IP_PRI_CONNTRACK_CONFIRM, run: conntrackConfirm },
+  { name: "conntrack confirm", hook: "POSTROUTING", priority: NF_IP_PRI_CONNTRACK_CONFIRM, run: conntrackConfirm },
+];
+
+/** Finds or makes the packet's connection. Mirrors net/netfilter/nf_conntrack_core.c:nf_conntrack_in(). */
+export function conntrackIn(skb: SkBuff, state: HookState): Verdict {
+  const template = templateOf(skb);
+  // Seen before (a packet that came round by lo), or not to be tracked.
+  if (skb.ct !== undefined && template === undefined) {
+    if (skb.ct.info === "UNTRACKED") tellConntrack(skb, "untracked", undefined, () => "NOTRACK");
+    return ACCEPT;
+  }
+  skb.ct = undefined;
+  const { network, transport } = skb.frame;
+  if (network?.kind !== "ipv4") return ACCEPT;
+  const table = conntrack(state.ns);
+  const zone = template?.zones ?? DEFAULT_ZONE;
+  if (isFragment(network)) return fragment(skb, table);
+  if (transport?.kind === "icmp") {
+    const verdict = judgeIcmp(skb, transport, state.hook, table, zone);
+    if (verdict.kind === "invalid") {
+      table.statistics.error++;
+      return refuse(skb, verdict.why);
+    }
+    if (verdict.kind === "related") {
+      skb.ct = verdict.ct;
+      tellConntrack(skb, "found", verdict.ct.entry, () => `an ICMP error about it: ${verdict.ct.info}`);
+      return ACCEPT;
+    }
+  }
+  return track(skb, state, table, zone);
+}
+
+/**
+ * A fragment reaches us only when nothing reassembled it at priority -400.
+ * Differs: the kernel always has defragmentation next to conntrack, so this is not known to happen there.
+ */
+function fragment(skb: SkBuff, table: ConntrackTable): Verdict {
+  table.statistics.invalid++;
+  skb.ns.sim.trace?.({
+    ...stamp(skb),
+    kind: "unknown",
+    what: "fragments are not reassembled before connection tracking",
+    place: undefined,
+  });
+  return ACCEPT;
+}
+
+function refuse(skb: SkBuff, why: string): Verdict {
+  tellConntrack(skb, "invalid", undefined, () => why);
+  return ACCEPT;
+}
+
+/** Resolves the tuple and asks the protocol. Mirrors resolve_normal_ct() and nf_conntrack_handle_packet(). */
+function track(skb: SkBuff, state: HookState, table: ConntrackTable, zone: Zone): Verdict {
+  const tuple = tupleOf(skb.frame);
+  if (tuple === undefined) {
+    table.statistics.invalid++;
+    return refuse(skb, "short packet");
+  }
+  const protocol = conntrackProtocol(tuple.protocol);
+  for (;;) {
+    let found = table.find(tuple, zone);
+    const isNew = found === undefined;
+    if (found === undefined) {
+      const reply = invertTuple(tuple);
+      if (reply === undefined) {
+        table.statistics.invalid++;
+        return refuse(skb, `nothing answers ICMP type ${tuple.icmpType}`);
+      }
+      const made = table.create(tuple, reply, zone);
+      if (made === undefined) return tableFull(skb, table);
+      found = made.originalHash;
+    }
+    const entry = found.connection;
+    const info = infoFor(found);
+    const judgement = protocol.track(entry, { table, skb, hook: state.hook, direction: found.direction, info });
+    if (judgement.kind === "again") {
+      tellConntrack(skb, "destroyed", entry, () => "its addresses and ports are used again");
+      continue;
+    }
+    if (judgement.kind === "invalid") {
+      table.statistics.invalid++;
+      return refuse(skb, judgement.why);
+    }
+    attach(skb, { entry, info }, isNew);
+    return ACCEPT;
+  }
+}
+
+function attach(skb: SkBuff, ct: { readonly entry: Connection; readonly info: CtInfo }, isNew: boolean): void {
+  const { entry, info } = ct;
+  skb.ct = ct;
+  if (info === "ESTABLISHED_REPLY" && (entry.status & IPS_SEEN_REPLY) === 0) {
+    entry.status |= IPS_SEEN_REPLY;
+    entry.changed = true;
+  }
+  if (isNew) tellConntrack(skb, "new", entry, () => "no entry has this tuple");
+  else tellConntrack(skb, "found", entry, () => `${describe(info)} direction`);
+  if (entry.dying) tellConntrack(skb, "destroyed", entry, () => "reset before any answer");
+}
+
+function describe(info: CtInfo): string {
+  return `${info.replace("_REPLY", "")}, ${isOriginalDirection(info) ? "original" : "reply"}`;
+}
+
+function infoFor(found: TupleHash): CtInfo {
+  if (found.direction === REPLY) return "ESTABLISHED_REPLY";
+  const { status } = found.connection;
+  if ((status & IPS_SEEN_REPLY) !== 0) return "ESTABLISHED";
+  return (status & IPS_EXPECTED) !== 0 ? "RELATED" : "NEW";
+}
+
+function tableFull(skb: SkBuff, table: ConntrackTable): Verdict {
+  table.statistics.drop++;
+  tellConntrack(skb, "invalid", undefined, () => "nf_conntrack: table full, dropping packet");
+  return { kind: "drop", reason: "NETFILTER_DROP", where: "nf_hook_slow" };
+}
+
+/** The packet got through everything: its new connection enters the table. Mirrors nf_confirm(). */
+export function conntrackConfirm(skb: SkBuff, state: HookState): Verdict {
+  const entry = connectionOf(skb);
+  if (entry === undefined || skb.ct === undefined) return ACCEPT;
+  const table = conntrack(state.ns);
+  if (entry.confirmed) {
+    table.reportChanges(entry);
+    return ACCEPT;
+  }
+  // An error or a reset that carries the connection it is about does not confirm that.
+  if (!isOriginalDirection(skb.ct.info)) return ACCEPT;
+  const result = table.confirm(entry);
+  if (result.kind === "confirmed") {
+    tellConntrack(skb, "confirmed", entry, () => `for ${entry.timeout / 1_000_000} s`);
+    return ACCEPT;
+  }
+  if (result.kind === "clash" && resolveClash(skb, entry, result.with, table)) return ACCEPT;
+  table.statistics.drop++;
+  table.statistics.insert_failed++;
+  tellConntrack(skb, "invalid", entry, () => "another connection has the same tuple (insert_failed)");
+  return { kind: "drop", reason: "NETFILTER_DROP", where: "nf_hook_slow" };
+}
+
+/** Two packets of one flow were new at once: the later one joins, or may be answered for a second. Mirrors nf_ct_resolve_clash(). */
+function resolveClash(skb: SkBuff, entry: Connection, clash: TupleHash, table: ConntrackTable): boolean {
+  if (!conntrackProtocol(entry.original.protocol).allowClash) return false;
+  const winner = clash.connection;
+  const info = joinedInfo(entry, winner);
+  if (info !== undefined) {
+    skb.ct = { entry: winner, info };
+    tellConntrack(skb, "found", winner, () => "another packet of this flow was faster");
+  } else if (table.insertReplyOnly(entry)) {
+    tellConntrack(skb, "confirmed", entry, () => "for 1 s and answers only: another packet of this flow was faster");
+  } else {
+    return false;
+  }
+  table.statistics.clash_resolve++;
+  return true;
+}
+
+/** How the packet of `entry` stands in `winner`, if both are one flow, maybe seen from its other end. Mirrors nf_ct_match(). */
+function joinedInfo(entry: Connection, winner: Connection): CtInfo | undefined {
+  if (sameTuple(entry.original, winner.original) && sameTuple(entry.reply, winner.reply)) return "NEW";
+  if (sameTuple(entry.original, winner.reply) && sameTuple(entry.reply, winner.original)) return "ESTABLISHED_REPLY";
+  return undefined;
+}

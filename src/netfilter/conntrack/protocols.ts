@@ -1,0 +1,55 @@
+import { IPS_ASSURED, IPS_SEEN_REPLY } from "../../core/conntrack.js";
+import { IPPROTO_ICMP, IPPROTO_TCP, IPPROTO_UDP } from "../../wire/ipv4.js";
+import { icmp } from "./icmp.js";
+import { type ConntrackProtocol, VALID, refreshAndCount } from "./protocol.js";
+import { tcp } from "./tcp.js";
+import { IPPROTO_GRE, IPPROTO_UDPLITE } from "./tuple.js";
+import { udp, udplite } from "./udp.js";
+
+/** Everything else: one entry per pair of addresses. Mirrors net/netfilter/nf_conntrack_proto_generic.c. */
+const generic: ConntrackProtocol = {
+  name: "unknown",
+  allowClash: false,
+
+  track(entry, packet) {
+    refreshAndCount(entry, packet.table.settings.timeouts.generic_timeout, packet);
+    return VALID;
+  },
+};
+
+/** Mirrors net/netfilter/nf_conntrack_proto_gre.c:nf_conntrack_gre_packet(). */
+const gre: ConntrackProtocol = {
+  name: "gre",
+  allowClash: true,
+
+  track(entry, packet) {
+    const { timeouts } = packet.table.settings;
+    const replied = (entry.status & IPS_SEEN_REPLY) !== 0;
+    refreshAndCount(entry, replied ? timeouts.gre_timeout_stream : timeouts.gre_timeout, packet);
+    if (replied && (entry.status & IPS_ASSURED) === 0) {
+      entry.status |= IPS_ASSURED;
+      entry.changed = true;
+    }
+    return VALID;
+  },
+};
+
+/** Protocols by number. Adding one is a file and a line here. */
+const PROTOCOLS: ReadonlyMap<number, ConntrackProtocol> = new Map([
+  [IPPROTO_ICMP, icmp],
+  [IPPROTO_TCP, tcp],
+  [IPPROTO_UDP, udp],
+  [IPPROTO_GRE, gre],
+  [IPPROTO_UDPLITE, udplite],
+]);
+
+/** Mirrors nf_ct_l4proto_find(). */
+export function conntrackProtocol(number: number): ConntrackProtocol {
+  return PROTOCOLS.get(number) ?? generic;
+}
+
+/** The number of a protocol by the name the tools print. */
+export function conntrackProtocolNumber(name: string): number | undefined {
+  for (const [number, protocol] of PROTOCOLS) if (protocol.name === name) return number;
+  return undefined;
+}

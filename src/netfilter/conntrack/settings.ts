@@ -1,0 +1,110 @@
+import type { NetworkNamespace } from "../../core/namespace.js";
+import { numberSysctl } from "../../core/sysctls.js";
+import { type Micros, seconds } from "../../sim/time.js";
+
+/** Timeouts in seconds by the end of their sysctl's name, `net.netfilter.nf_conntrack_…`. */
+const TIMEOUTS = {
+  generic_timeout: 600,
+  gre_timeout: 30,
+  gre_timeout_stream: 180,
+  icmp_timeout: 30,
+  icmpv6_timeout: 30,
+  sctp_timeout_closed: 10,
+  sctp_timeout_cookie_echoed: 3,
+  sctp_timeout_cookie_wait: 3,
+  sctp_timeout_established: 210,
+  sctp_timeout_heartbeat_sent: 30,
+  sctp_timeout_shutdown_ack_sent: 3,
+  sctp_timeout_shutdown_recd: 3,
+  sctp_timeout_shutdown_sent: 3,
+  tcp_timeout_close: 10,
+  tcp_timeout_close_wait: 60,
+  tcp_timeout_established: 432_000,
+  tcp_timeout_fin_wait: 120,
+  tcp_timeout_last_ack: 30,
+  tcp_timeout_max_retrans: 300,
+  tcp_timeout_syn_recv: 60,
+  tcp_timeout_syn_sent: 120,
+  tcp_timeout_time_wait: 120,
+  tcp_timeout_unacknowledged: 300,
+  udp_timeout: 30,
+  udp_timeout_stream: 120,
+} as const;
+
+export type TimeoutName = keyof typeof TIMEOUTS;
+
+/** Knobs that are 0 or 1. */
+const FLAGS = { acct: 0, checksum: 1, tcp_be_liberal: 0, tcp_ignore_invalid_rst: 0, tcp_loose: 1 } as const;
+
+/** The knobs of one namespace's connection tracking. */
+export interface ConntrackSettings {
+  readonly timeouts: Record<TimeoutName, Micros>;
+  readonly flags: Record<keyof typeof FLAGS, number>;
+  tcpMaxRetrans: number;
+  /** 0 is no limit. */
+  max: number;
+}
+
+export function defaultSettings(): ConntrackSettings {
+  const timeouts = Object.fromEntries(Object.entries(TIMEOUTS).map(([name, value]) => [name, seconds(value)]));
+  return { timeouts: timeouts as Record<TimeoutName, Micros>, flags: { ...FLAGS }, tcpMaxRetrans: 3, max: 262_144 };
+}
+
+/**
+ * Defines the sysctls. Mirrors net/netfilter/nf_conntrack_standalone.c:nf_ct_sysctl_table.
+ * Differs: `nf_conntrack_max` can be set in every namespace; each of ours may be a machine of its own.
+ */
+export function defineConntrackSysctls(ns: NetworkNamespace, settings: ConntrackSettings, count: () => number): void {
+  const define = (name: string, get: () => number, set: (value: number) => void, high?: number): void => {
+    ns.sysctls.define(`net.netfilter.nf_conntrack_${name}`, numberSysctl(get, set, 0, high));
+  };
+  for (const key of Object.keys(FLAGS)) {
+    const name = key as keyof typeof FLAGS;
+    define(
+      name,
+      () => settings.flags[name],
+      (value) => (settings.flags[name] = value),
+      1,
+    );
+  }
+  for (const key of Object.keys(TIMEOUTS)) {
+    const name = key as TimeoutName;
+    define(
+      name,
+      () => settings.timeouts[name] / 1_000_000,
+      (value) => (settings.timeouts[name] = seconds(value)),
+    );
+  }
+  define(
+    "tcp_max_retrans",
+    () => settings.tcpMaxRetrans,
+    (value) => (settings.tcpMaxRetrans = value),
+    255,
+  );
+  define(
+    "max",
+    () => settings.max,
+    (value) => (settings.max = value),
+  );
+  ns.sysctls.define(
+    "net.nf_conntrack_max",
+    numberSysctl(
+      () => settings.max,
+      (value) => (settings.max = value),
+    ),
+  );
+  ns.sysctls.define("net.netfilter.nf_conntrack_count", readOnly(count));
+  ns.sysctls.define(
+    "net.netfilter.nf_conntrack_buckets",
+    readOnly(() => 262_144),
+  );
+}
+
+function readOnly(get: () => number): { get(): string; set(value: string): void } {
+  return {
+    get: () => String(get()),
+    set() {
+      throw new RangeError("Permission denied");
+    },
+  };
+}

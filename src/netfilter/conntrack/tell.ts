@@ -1,0 +1,22 @@
+import type { ConntrackEntry } from "../../core/conntrack.js";
+import type { SkBuff } from "../../core/skbuff.js";
+import { type ConntrackEvent, stamp } from "../../core/trace.js";
+import { snapshot } from "./connection.js";
+
+/** The one line that tells a trace about connections. `why` is asked only when someone listens. */
+export function tellConntrack(
+  skb: SkBuff,
+  action: ConntrackEvent["action"],
+  entry: ConntrackEntry | undefined,
+  why: () => string,
+): void {
+  const { trace } = skb.ns.sim;
+  if (trace === undefined) return;
+  trace({
+    ...stamp(skb),
+    kind: "conntrack",
+    action,
+    entry: entry === undefined ? undefined : snapshot(entry),
+    why: why(),
+  });
+}
