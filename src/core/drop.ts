@@ -53,6 +53,7 @@ export const DROP_REASONS = [
   "LOCAL_MAC",
   "MAC_IEEE_MAC_CONTROL",
   "BRIDGE_INGRESS_STP_STATE",
+  "QUEUE_PURGE",
   "RECURSION_LIMIT",
 ] as const;
 

@@ -28,14 +28,15 @@ export class BridgeDevice extends NetDevice {
   #macIsSet: boolean;
   #mtuIsSet = false;
   #carrier = true;
-  #hadPorts = false;
+  /** Carrier went or came at least once: until then `ip link` shows the state UNKNOWN. */
+  carrierChanged = false;
 
   constructor(options: BridgeOptions) {
     const mac = options.mac ?? allocateMac(options.ns.sim);
     super({ name: options.name, ns: options.ns, mac, mtu: 1500 });
     this.#macIsSet = options.mac !== undefined;
     this.fdb = new Fdb(options.ns.sim.queue, seconds(300));
-    if (this.#macIsSet) this.fdb.addOwn(mac, undefined);
+    this.fdb.addOwn(mac, undefined);
     bridgesOf(options.ns).add(this);
   }
 
@@ -44,7 +45,7 @@ export class BridgeDevice extends NetDevice {
     return this.#ports;
   }
 
-  /** While it never had ports, or while one of them forwards. */
+  /** Without ports at first; then while one of them forwards. */
   override get carrier(): boolean {
     return this.#carrier;
   }
@@ -60,7 +61,6 @@ export class BridgeDevice extends NetDevice {
     while (taken.has(number)) number++;
     const port = new BridgePort(this, dev, number);
     this.#ports = [port, ...this.#ports];
-    this.#hadPorts = true;
     dev.master = this;
     dev.rxHandler = (skb) => bridgeHandleFrame(skb, port);
     this.fdb.addOwn(dev.mac, port);
@@ -76,6 +76,7 @@ export class BridgeDevice extends NetDevice {
     dev.master = undefined;
     dev.rxHandler = undefined;
     this.fdb.flushPort(port, true);
+    this.#selectStates();
     this.#portsChanged();
   }
 
@@ -96,7 +97,6 @@ export class BridgeDevice extends NetDevice {
     if (this.up === up) return;
     super.setUp(up);
     for (const port of this.#ports) this.#followDevice(port);
-    this.#updateCarrier();
   }
 
   override destroy(): void {
@@ -120,8 +120,7 @@ export class BridgeDevice extends NetDevice {
       case "up":
       case "down":
       case "carrier":
-        this.#followDevice(port);
-        return this.#updateCarrier();
+        return this.#followDevice(port);
       case "address":
         this.fdb.removeOwn(port);
         return this.#portsChanged();
@@ -136,19 +135,18 @@ export class BridgeDevice extends NetDevice {
   setPortState(port: BridgePort, state: BridgePort["state"]): void {
     port.state = state;
     if (state === "disabled") this.fdb.flushPort(port, false);
-    this.#updateCarrier();
+    this.#selectStates();
   }
 
   #followDevice(port: BridgePort): void {
     const works = this.up && port.dev.up && port.dev.carrier;
     const state = works ? "forwarding" : "disabled";
     if (state === port.state || (works && port.state !== "disabled")) return;
-    port.state = state;
-    if (state === "disabled") this.fdb.flushPort(port, false);
+    this.setPortState(port, state);
   }
 
   #portsChanged(): void {
-    if (!this.#macIsSet) this.#changeMac(lowestMac(this.#ports));
+    if (!this.#macIsSet && this.#changeMac(lowestMac(this.#ports))) this.#selectStates();
     const mtu = Math.min(...this.#ports.map((port) => port.dev.mtu));
     if (!this.#mtuIsSet && Number.isFinite(mtu) && mtu !== this.mtu) {
       this.mtu = mtu;
@@ -158,25 +156,24 @@ export class BridgeDevice extends NetDevice {
       this.fdb.addOwn(port.dev.mac, port);
       this.#followDevice(port);
     }
-    if (this.#macIsSet) this.fdb.addOwn(this.mac, undefined);
-    this.#updateCarrier();
+    this.fdb.addOwn(this.mac, undefined);
   }
 
-  #changeMac(mac: Mac): void {
-    if (mac === this.mac) return;
+  #changeMac(mac: Mac): boolean {
+    if (mac === this.mac) return false;
     this.mac = mac;
     this.fdb.removeOwn(undefined);
-    if (this.#macIsSet) this.fdb.addOwn(mac, undefined);
+    this.fdb.addOwn(mac, undefined);
     this.ns.notify("address", this);
+    return true;
   }
 
-  /** Mirrors net/bridge/br_stp.c:br_port_state_selection(). */
-  #updateCarrier(): void {
-    const carrier = this.#hadPorts
-      ? this.#ports.some((port) => port.state === "forwarding")
-      : this.#carrier;
+  /** The bridge has carrier while a port forwards. Mirrors net/bridge/br_stp.c:br_port_state_selection(). */
+  #selectStates(): void {
+    const carrier = this.#ports.some((port) => port.state === "forwarding");
     if (carrier === this.#carrier) return;
     this.#carrier = carrier;
+    this.carrierChanged = true;
     if (this.up) this.ns.notify("carrier", this);
   }
 }

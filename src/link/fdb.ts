@@ -1,6 +1,6 @@
 import type { EventQueue } from "../sim/event-queue.js";
 import { later, type Micros } from "../sim/time.js";
-import { formatMac, type Mac } from "../wire/ip.js";
+import { formatMac, MAC_ZERO, type Mac } from "../wire/ip.js";
 import type { BridgePort } from "./bridge-port.js";
 
 /**
@@ -83,7 +83,7 @@ export class Fdb {
 
   /** An own address of the bridge; the first device that has it keeps the entry. Mirrors net/bridge/br_fdb.c:fdb_add_local(). */
   addOwn(mac: Mac, port: BridgePort | undefined): void {
-    if (this.lookup(mac)?.local !== true)
+    if (mac !== MAC_ZERO && this.lookup(mac)?.local !== true)
       this.set({ mac, port, local: true, static: true, byUser: false });
   }
 
