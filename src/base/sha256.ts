@@ -1,7 +1,7 @@
 /** SHA-256 (FIPS 180-4) of bytes or of a text's UTF-8, as 32 bytes. For names, not for secrets: it does not run in constant time. */
 export function sha256(data: Uint8Array | string): Uint8Array {
   const message = padded(typeof data === "string" ? new TextEncoder().encode(data) : data);
-  const state = Uint32Array.from(INITIAL_STATE);
+  const state = new Uint32Array(INITIAL_STATE);
   const schedule = new Uint32Array(64);
   for (let at = 0; at < message.byteLength; at += 64) compress(state, schedule, message, at);
   const digest = new DataView(new ArrayBuffer(32));
@@ -29,27 +29,31 @@ function compress(state: Uint32Array, w: Uint32Array, message: DataView, offset:
     const sigma1 = rotate(late, 17) ^ rotate(late, 19) ^ (late >>> 10);
     w[t] = (w[t - 16] as number) + sigma0 + (w[t - 7] as number) + sigma1;
   }
-  let [a, b, c, d, e, f, g, h] = state as unknown as [
-    number,
-    number,
-    number,
-    number,
-    number,
-    number,
-    number,
-    number,
-  ];
+  const at = (index: number): number => state[index] as number;
+  let a = at(0);
+  let b = at(1);
+  let c = at(2);
+  let d = at(3);
+  let e = at(4);
+  let f = at(5);
+  let g = at(6);
+  let h = at(7);
   for (let t = 0; t < 64; t++) {
     const sum1 = rotate(e, 6) ^ rotate(e, 11) ^ rotate(e, 25);
     const choice = (e & f) ^ (~e & g);
     const one = (h + sum1 + choice + (ROUND_CONSTANTS[t] as number) + (w[t] as number)) | 0;
     const sum0 = rotate(a, 2) ^ rotate(a, 13) ^ rotate(a, 22);
     const majority = (a & b) ^ (a & c) ^ (b & c);
-    [h, g, f, e, d, c, b, a] = [g, f, e, (d + one) | 0, c, b, a, (one + sum0 + majority) | 0];
+    h = g;
+    g = f;
+    f = e;
+    e = (d + one) | 0;
+    d = c;
+    c = b;
+    b = a;
+    a = (one + sum0 + majority) | 0;
   }
-  [a, b, c, d, e, f, g, h].forEach((word, index) => {
-    state[index] = (state[index] as number) + word;
-  });
+  state.set([at(0) + a, at(1) + b, at(2) + c, at(3) + d, at(4) + e, at(5) + f, at(6) + g, at(7) + h]);
 }
 
 function rotate(word: number, bits: number): number {
@@ -59,8 +63,7 @@ function rotate(word: number, bits: number): number {
 /** The first `count` primes. */
 function primes(count: number): number[] {
   const found: number[] = [];
-  for (let n = 2; found.length < count; n++)
-    if (found.every((prime) => n % prime !== 0)) found.push(n);
+  for (let n = 2; found.length < count; n++) if (found.every((prime) => n % prime !== 0)) found.push(n);
   return found;
 }
 
@@ -78,6 +81,6 @@ function rootFraction(prime: number, degree: 2n | 3n): number {
 }
 
 /** FIPS 180-4 §5.3.3: from the square roots of the first eight primes. */
-const INITIAL_STATE: readonly number[] = primes(8).map((prime) => rootFraction(prime, 2n));
+const INITIAL_STATE: Uint32Array = Uint32Array.from(primes(8).map((prime) => rootFraction(prime, 2n)));
 /** FIPS 180-4 §4.2.2: from the cube roots of the first 64 primes. */
-const ROUND_CONSTANTS: readonly number[] = primes(64).map((prime) => rootFraction(prime, 3n));
+const ROUND_CONSTANTS: Uint32Array = Uint32Array.from(primes(64).map((prime) => rootFraction(prime, 3n)));

@@ -1,9 +1,8 @@
 import type { ProxyConfig } from "./config.js";
-import {
-  writeServicePort,
-  type IptablesSettings,
-  type IptablesTables,
-} from "./iptables-service.js";
+import { writeCaptureRules } from "./iptables-capture.js";
+import { writeEndpointChains } from "./iptables-endpoints.js";
+import { writePolicyChains } from "./iptables-policy.js";
+import { portRules, type IptablesSettings, type IptablesTables } from "./iptables-port.js";
 import { localTraffic } from "./local-traffic.js";
 import { nodePortAddresses, primaryIP, type NodePortAddresses, type ProxyNode } from "./node.js";
 import { always, restoreText, RestoreTable, type RenderedText } from "./restore-text.js";
@@ -30,7 +29,12 @@ export function renderIptables(
   };
   declareChains(tables, settings);
   writeFirstRules(tables, settings, config);
-  for (const port of state.ports) writeServicePort(tables, port, settings);
+  for (const port of state.ports) {
+    const rules = portRules(tables, port, settings);
+    writeCaptureRules(rules);
+    writePolicyChains(rules);
+    writeEndpointChains(rules);
+  }
   writeNodePortJumps(tables.nat, settings, nodePorts);
   writeForwardRules(tables.filter, config);
   return restoreText([tables.filter, tables.nat]);

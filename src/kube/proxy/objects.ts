@@ -1,6 +1,6 @@
 import type { Service } from "kubernetes-types/core/v1.js";
 import type { EndpointSlice } from "kubernetes-types/discovery/v1.js";
-import { UserError, type Place } from "../../base/errors.js";
+import { UserError, type UserErrorDetails } from "../../base/errors.js";
 
 /** Keys and indexes from an object's root to a value in it: `["spec", "ports", 0]`. */
 export type FieldPath = readonly (string | number)[];
@@ -18,8 +18,8 @@ export interface ObjectRef {
 export interface ProxyObjects {
   readonly services: readonly Service[];
   readonly endpointSlices: readonly EndpointSlice[];
-  /** Where a value of one of the objects stands in the user's text; gives errors their place. */
-  readonly placeOf?: ((ref: ObjectRef) => Place | undefined) | undefined;
+  /** Place and source line of a value of one of the objects; gives errors theirs. */
+  readonly detailsOf?: ((ref: ObjectRef) => UserErrorDetails | undefined) | undefined;
 }
 
 /** Something in an object that kube-proxy passes over with a line in its log. */
@@ -33,10 +33,6 @@ export function at(ref: ObjectRef, ...path: FieldPath): ObjectRef {
   return { ...ref, path: [...ref.path, ...path] };
 }
 
-export function rootRef(ref: ObjectRef): ObjectRef {
-  return { ...ref, path: [] };
-}
-
 /** `Service default/web: spec.ports[0].port`. */
 export function describeRef(ref: ObjectRef): string {
   const name = ref.namespace === "" ? ref.name : `${ref.namespace}/${ref.name}`;
@@ -48,13 +44,13 @@ export function describeRef(ref: ObjectRef): string {
 
 /** Reports a value that the Kubernetes API would not have stored. */
 export function refuse(
-  objects: Pick<ProxyObjects, "placeOf">,
+  objects: Pick<ProxyObjects, "detailsOf">,
   ref: ObjectRef,
   message: string,
   help?: string,
 ): never {
   throw new UserError("KUBE_INVALID_VALUE", `${describeRef(ref)}: ${message}`, {
-    place: objects.placeOf?.(ref),
+    ...objects.detailsOf?.(ref),
     help,
   });
 }

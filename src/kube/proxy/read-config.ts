@@ -1,4 +1,4 @@
-import { UserError, type Place } from "../../base/errors.js";
+import { UserError, type UserErrorDetails } from "../../base/errors.js";
 import { nearest } from "../../base/nearest.js";
 import { parseCidr } from "./addresses.js";
 import {
@@ -140,13 +140,13 @@ const OTHER_FIELDS: readonly string[] = [
  */
 export function readProxyConfiguration(
   value: unknown,
-  placeOf?: (path: FieldPath) => Place | undefined,
+  detailsOf?: (path: FieldPath) => UserErrorDetails | undefined,
 ): ProxySettings {
   let settings = DEFAULT_SETTINGS;
   const nftables = isRecord(value) && value["mode"] === "nftables";
   for (const [path, given] of fieldsOf(value, [])) {
     const name = path.join(".");
-    const fail = failAt(name, placeOf?.(path));
+    const fail = failAt(name, detailsOf?.(path));
     const setting = SETTINGS.find(
       ({ field }) => field === name.replace(/^nftables\./, "iptables."),
     );
@@ -213,10 +213,10 @@ function isRecord(value: unknown): value is { readonly [key: string]: unknown } 
 
 type Fail = (message: string, help?: string) => never;
 
-function failAt(name: string, place: Place | undefined): Fail {
+function failAt(name: string, details: UserErrorDetails | undefined): Fail {
   return (message, help) => {
     throw new UserError("KUBE_PROXY_CONFIG", `KubeProxyConfiguration: ${name}: ${message}`, {
-      place,
+      ...details,
       help,
     });
   };

@@ -36,21 +36,25 @@ export class RestoreTable {
     this.#ruleOrigins.push(origin);
   }
 
-  lines(): readonly string[] {
-    return [`*${this.#name}`, ...this.#chains, ...this.#rules, "COMMIT"];
-  }
-
-  origins(): readonly LineOrigin[] {
+  /** Appends the table's lines, and what each is there for, to two lists of equal length. */
+  writeTo(lines: string[], origins: LineOrigin[]): void {
     const frame: LineOrigin = { objects: [], why: `the ${this.#name} table` };
-    return [frame, ...this.#chainOrigins, ...this.#ruleOrigins, frame];
+    lines.push(`*${this.#name}`);
+    origins.push(frame);
+    for (const chain of this.#chains) lines.push(chain);
+    for (const origin of this.#chainOrigins) origins.push(origin);
+    for (const rule of this.#rules) lines.push(rule);
+    for (const origin of this.#ruleOrigins) origins.push(origin);
+    lines.push("COMMIT");
+    origins.push(frame);
   }
 }
 
 export function restoreText(tables: readonly RestoreTable[]): RenderedText {
-  return {
-    text: `${tables.flatMap((table) => table.lines()).join("\n")}\n`,
-    origins: tables.flatMap((table) => table.origins()),
-  };
+  const lines: string[] = [];
+  const origins: LineOrigin[] = [];
+  for (const table of tables) table.writeTo(lines, origins);
+  return { text: `${lines.join("\n")}\n`, origins };
 }
 
 /** Something that is there whatever the objects. */

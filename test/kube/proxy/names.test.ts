@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { probability } from "../../../src/kube/proxy/iptables-service.js";
+import { probability } from "../../../src/kube/proxy/iptables-endpoints.js";
 import { nameHash, serviceChains, servicePortName } from "../../../src/kube/proxy/names.js";
 import { golden } from "./cases.js";
 
