@@ -37,6 +37,7 @@ class Addresses {
   readonly lists: (readonly InterfaceAddress[] | undefined)[] = [];
   /** How many devices hold each address. */
   readonly holders = new Map<number, number>();
+  readonly removalListeners: ((address: InterfaceAddress) => void)[] = [];
 }
 
 const addressesIn: (ns: NetworkNamespace) => Addresses = perNamespace(() => new Addresses());
@@ -50,6 +51,11 @@ export function addressesOf(dev: NetDevice): readonly InterfaceAddress[] {
 /** Whether the namespace holds the address on any device, up or not. Mirrors net/ipv4/devinet.c:inet_lookup_ifaddr_rcu(). */
 export function holdsAddress(ns: NetworkNamespace, address: Ipv4): boolean {
   return addressesIn(ns).holders.has(address);
+}
+
+/** Calls `listener` when a device has lost an address. Mirrors NETDEV_DOWN of register_inetaddr_notifier(). */
+export function onAddressRemoved(ns: NetworkNamespace, listener: (address: InterfaceAddress) => void): void {
+  addressesIn(ns).removalListeners.push(listener);
 }
 
 /** Gives a device an address and makes its routes; a refusal comes back in the words of `ip addr`. Mirrors __inet_insert_ifa(). */
@@ -143,6 +149,7 @@ function forget(address: InterfaceAddress): void {
     address.dev,
     addressesOf(address.dev).filter((other) => other !== address),
   );
+  for (const listener of addressesIn(address.dev.ns).removalListeners) listener(address);
 }
 
 /** The routes of an address, all but the local one only while its device is up. Mirrors net/ipv4/fib_frontend.c:fib_add_ifaddr(). */
