@@ -81,6 +81,12 @@ export function maskIpv4(address: Ipv4, length: number): Ipv4 {
   return ((address & ipv4Mask(length)) >>> 0) as Ipv4;
 }
 
+/** The host of `address` in the network `to`: its prefix, and the host bits as they are. */
+export function mapIpv4Prefix(address: Ipv4, to: Ipv4Prefix): Ipv4 {
+  const mask = ipv4Mask(to.length);
+  return (((to.address & mask) | (address & ~mask)) >>> 0) as Ipv4;
+}
+
 export function prefixContains(prefix: Ipv4Prefix, address: Ipv4): boolean {
   return ((prefix.address ^ address) & ipv4Mask(prefix.length)) === 0;
 }
@@ -160,7 +166,9 @@ function ipv6Groups(text: string, last: boolean): number[] | undefined {
 
 /** RFC 5952: lower case, no leading zeros, `::` for the first longest run of at least two zero groups. */
 export function formatIpv6(address: Ipv6): string {
-  const groups = Array.from({ length: 8 }, (_, index) => Number((address >> BigInt(112 - 16 * index)) & 0xffffn));
+  const groups = Array.from({ length: 8 }, (_, index) =>
+    Number((address >> BigInt(112 - 16 * index)) & 0xffffn),
+  );
   let start = 8;
   let length = 1;
   for (let from = 0; from < 8; from++) {
@@ -168,8 +176,11 @@ export function formatIpv6(address: Ipv6): string {
     while (to < 8 && groups[to] === 0) to++;
     if (to - from > length) [start, length] = [from, to - from];
   }
-  const hex = (part: readonly number[]): string => part.map((group) => group.toString(16)).join(":");
-  return start === 8 ? hex(groups) : `${hex(groups.slice(0, start))}::${hex(groups.slice(start + length))}`;
+  const hex = (part: readonly number[]): string =>
+    part.map((group) => group.toString(16)).join(":");
+  return start === 8
+    ? hex(groups)
+    : `${hex(groups.slice(0, start))}::${hex(groups.slice(start + length))}`;
 }
 
 /** The address with all but its first `length` (0..128) bits cleared. */

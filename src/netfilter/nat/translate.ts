@@ -1,0 +1,77 @@
+import type { Tuple } from "../../core/conntrack.js";
+import type { Frame } from "../../wire/frame.js";
+import type { IcmpHeader } from "../../wire/icmp.js";
+import type { IpAddress } from "../../wire/ip.js";
+import { IPPROTO_ICMP } from "../../wire/ipv4.js";
+import { type QuoteChange, rewriteQuote } from "../../wire/quote.js";
+import type { NatKind } from "./range.js";
+
+/** ICMP messages that have an id: queries and their answers. */
+const ICMP_WITH_ID: ReadonlySet<number> = new Set([0, 8, 13, 14, 15, 16, 17, 18]);
+
+/**
+ * The frame with one half as `target` says: source address and port, or destination address and port; the id of an ICMP
+ * query either way. Checksums stay as right or wrong as they were. Undefined when the port of a protocol would have to
+ * change that frames keep as bytes. Mirrors net/netfilter/nf_nat_proto.c:nf_nat_manip_pkt().
+ */
+export function translate(
+  frame: Frame,
+  target: Tuple,
+  kind: NatKind,
+  current: Tuple,
+): Frame | undefined {
+  const { network, transport } = frame;
+  if (network?.kind !== "ipv4") return frame;
+  const address = kind === "SRC" ? target.source : target.destination;
+  if (typeof address !== "number") return frame;
+  const header =
+    kind === "SRC" ? { ...network, source: address } : { ...network, destination: address };
+  if (transport === undefined) {
+    const samePorts =
+      current.sourcePort === target.sourcePort &&
+      current.destinationPort === target.destinationPort;
+    return samePorts ? { ...frame, network: header } : undefined;
+  }
+  if (transport.kind === "icmp")
+    return { ...frame, network: header, transport: withIcmpId(transport, target.sourcePort) };
+  if (kind === "SRC")
+    return {
+      ...frame,
+      network: header,
+      transport: { ...transport, sourcePort: target.sourcePort },
+    };
+  return {
+    ...frame,
+    network: header,
+    transport: { ...transport, destinationPort: target.destinationPort },
+  };
+}
+
+function withIcmpId(header: IcmpHeader, id: number): IcmpHeader {
+  if (!ICMP_WITH_ID.has(header.type)) return header;
+  return { ...header, rest: id * 0x1_0000 + (header.rest & 0xffff) };
+}
+
+/** The frame of an ICMP error whose quoted packet has one half as `seen` says. Mirrors nf_nat_icmp_reply_translation(). */
+export function translateQuote(frame: Frame, seen: Tuple, kind: NatKind): Frame {
+  return { ...frame, payload: rewriteQuote(frame.payload, quoteChange(seen, kind)) };
+}
+
+function quoteChange(seen: Tuple, kind: NatKind): QuoteChange {
+  const { source, destination, sourcePort, destinationPort } = seen;
+  if (typeof source !== "number" || typeof destination !== "number") return {};
+  if (kind === "SRC") return { source, sourcePort };
+  return seen.protocol === IPPROTO_ICMP
+    ? { destination, sourcePort }
+    : { destination, destinationPort };
+}
+
+/** The frame with only its outer address changed, as an ICMP error needs it. */
+export function translateOuter(frame: Frame, address: IpAddress, kind: NatKind): Frame {
+  if (frame.network?.kind !== "ipv4" || typeof address !== "number") return frame;
+  const network =
+    kind === "SRC"
+      ? { ...frame.network, source: address }
+      : { ...frame.network, destination: address };
+  return { ...frame, network };
+}
