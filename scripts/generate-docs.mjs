@@ -4,8 +4,9 @@ import { existsSync, readFileSync, writeFileSync } from "node:fs";
 import { referencePages } from "../dist/cli/reference-pages.js";
 
 const check = process.argv.includes("--check");
-for (const { path, render } of referencePages) {
-  const text = render();
+for (const page of referencePages) {
+  const { path } = page;
+  const text = page.render();
   if (existsSync(path) && readFileSync(path, "utf8") === text) continue;
   process.stdout.write(
     `${path} ${check ? "is stale; run node scripts/generate-docs.mjs" : "written"}\n`,

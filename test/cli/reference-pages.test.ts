@@ -6,14 +6,14 @@ import { DROP_REASONS } from "../../src/core/drop.js";
 describe("the reference pages", () => {
   it.each(referencePages)(
     "$path says what the registry says (stale? node scripts/generate-docs.mjs)",
-    ({ path, render }) => {
-      expect(readFileSync(path, "utf8")).toBe(render());
+    (page) => {
+      expect(readFileSync(page.path, "utf8")).toBe(page.render());
     },
   );
 
   it("have one row for each reason to drop, in the order of the list", () => {
     const rows = readFileSync("docs/drop-reasons.md", "utf8").matchAll(
-      /^\| `([A-Z0-9_]+)` \| [^|]+ \| [^|]+ \| [^|]+ \|$/gm,
+      /^\| `([A-Z0-9_]+)` \| (?:[^|\\]|\\.)+ \| (?:[^|\\]|\\.)+ \| (?:[^|\\]|\\.)+ \|$/gm,
     );
     expect([...rows].map((row) => row[1])).toEqual([...DROP_REASONS]);
   });
