@@ -27,6 +27,8 @@ export abstract class NetDevice {
   mtu: number;
   /** IFF_UP. Set through `setUp`. */
   up = false;
+  /** It was up before: it has its queue, shown as `qdisc noqueue`. */
+  wasUp = false;
   /** IFF_NOARP: neighbours are not resolved. */
   noArp = false;
   isLoopback = false;
@@ -73,6 +75,16 @@ export abstract class NetDevice {
     this.register();
   }
 
+  /** Another name for the same device; its knobs go with it. Mirrors net/core/dev.c:dev_change_name(). */
+  rename(name: string): void {
+    const { devices, sysctls } = this.ns;
+    const all = [...devices.values()];
+    sysctls.renameDevice(this.name, name);
+    this.name = name;
+    devices.clear();
+    for (const dev of all) devices.set(dev.name, dev);
+  }
+
   /** Takes the device down and out of its namespace. Mirrors unregister_netdevice(). */
   unregister(): void {
     this.setUp(false);
@@ -88,6 +100,7 @@ export abstract class NetDevice {
   setUp(up: boolean): void {
     if (this.up === up) return;
     this.up = up;
+    if (up) this.wasUp = true;
     this.ns.notify(up ? "up" : "down", this);
   }
 

@@ -17,6 +17,16 @@ export class Sysctls {
     this.#knobs.delete(name);
   }
 
+  /** Moves the knobs of a device to its new name; a dot in a device's name stands as a slash. */
+  renameDevice(from: string, to: string): void {
+    const segment = `.${from.replaceAll(".", "/")}.`;
+    for (const [name, knob] of [...this.#knobs]) {
+      if (!name.includes(segment)) continue;
+      this.#knobs.delete(name);
+      this.#knobs.set(name.replace(segment, `.${to.replaceAll(".", "/")}.`), knob);
+    }
+  }
+
   find(name: string): Sysctl | undefined {
     return this.#knobs.get(name);
   }
