@@ -1,6 +1,7 @@
 import type { Service } from "kubernetes-types/core/v1.js";
 import type { EndpointSlice } from "kubernetes-types/discovery/v1.js";
 import { UserError, type UserErrorDetails } from "../../base/errors.js";
+import { safeText } from "../../base/safe-text.js";
 
 /** Keys and indexes from an object's root to a value in it: `["spec", "ports", 0]`. */
 export type FieldPath = readonly (string | number)[];
@@ -39,7 +40,7 @@ export function describeRef(ref: ObjectRef): string {
   const path = ref.path
     .map((part) => (typeof part === "number" ? `[${part}]` : `.${part}`))
     .join("");
-  return `${ref.kind} ${name}${path === "" ? "" : `: ${path.replace(/^\./, "")}`}`;
+  return safeText(`${ref.kind} ${name}${path === "" ? "" : `: ${path.replace(/^\./, "")}`}`);
 }
 
 /** Reports a value that the Kubernetes API would not have stored. */

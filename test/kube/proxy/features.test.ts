@@ -156,7 +156,7 @@ describe("traffic policies", () => {
     expect(rulesOf(text, "filter", "KUBE-EXTERNAL-SERVICES")).toEqual([]);
   });
 
-  it("fall back to endpoints that terminate but still serve, before any topology", () => {
+  it("fall back to endpoints that terminate but still serve", () => {
     const draining = [
       {
         addresses: ["10.244.1.40"],
