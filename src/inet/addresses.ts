@@ -1,9 +1,24 @@
 import type { NetDevice } from "../core/device.js";
 import { type DeviceNotice, type NetworkNamespace, perNamespace } from "../core/namespace.js";
-import { IPV4_ANY, IPV4_BROADCAST, IPV4_LOOPBACK, type Ipv4, broadcastOf, isIpv4Loopback, maskIpv4 } from "../wire/ip.js";
+import {
+  IPV4_ANY,
+  IPV4_BROADCAST,
+  IPV4_LOOPBACK,
+  type Ipv4,
+  broadcastOf,
+  isIpv4Loopback,
+  maskIpv4,
+} from "../wire/ip.js";
 import { confOr } from "./devconf.js";
 import { fib } from "./fib.js";
-import { RT_SCOPE_HOST, RT_SCOPE_LINK, RT_SCOPE_UNIVERSE, RT_TABLE_LOCAL, RT_TABLE_MAIN, RTPROT_KERNEL } from "./fib-types.js";
+import {
+  RT_SCOPE_HOST,
+  RT_SCOPE_LINK,
+  RT_SCOPE_UNIVERSE,
+  RT_TABLE_LOCAL,
+  RT_TABLE_MAIN,
+  RTPROT_KERNEL,
+} from "./fib-types.js";
 import { bumpRouting } from "./generation.js";
 
 /** An address as it is asked for. `scope` is host for 127/8 and global otherwise, unless given. */
@@ -54,7 +69,10 @@ export function holdsAddress(ns: NetworkNamespace, address: Ipv4): boolean {
 }
 
 /** Calls `listener` when a device has lost an address. Mirrors NETDEV_DOWN of register_inetaddr_notifier(). */
-export function onAddressRemoved(ns: NetworkNamespace, listener: (address: InterfaceAddress) => void): void {
+export function onAddressRemoved(
+  ns: NetworkNamespace,
+  listener: (address: InterfaceAddress) => void,
+): void {
   addressesIn(ns).removalListeners.push(listener);
 }
 
@@ -64,7 +82,8 @@ export function addAddress(dev: NetDevice, spec: AddressSpec): string | undefine
   const peer = spec.peer ?? spec.address;
   const scope = spec.scope ?? (isIpv4Loopback(spec.address) ? RT_SCOPE_HOST : RT_SCOPE_UNIVERSE);
   const subnet = list.filter((other) => sameSubnet(other, peer, spec.length));
-  if (subnet.some((other) => other.local === spec.address)) return "Error: ipv4: Address already assigned.";
+  if (subnet.some((other) => other.local === spec.address))
+    return "Error: ipv4: Address already assigned.";
   if (subnet.some((other) => other.scope !== scope)) return "Error: ipv4: Invalid scope value.";
   const added: InterfaceAddress = {
     dev,
@@ -82,14 +101,22 @@ export function addAddress(dev: NetDevice, spec: AddressSpec): string | undefine
 }
 
 /** Takes an address away, and with a primary one its secondaries unless they are promoted. Mirrors __inet_del_ifa(). */
-export function removeAddress(dev: NetDevice, spec: Pick<AddressSpec, "address" | "length" | "peer">): string | undefined {
+export function removeAddress(
+  dev: NetDevice,
+  spec: Pick<AddressSpec, "address" | "length" | "peer">,
+): string | undefined {
   const found = addressesOf(dev).find(
-    (other) => other.local === spec.address && other.length === spec.length && (spec.peer === undefined || spec.peer === other.peer),
+    (other) =>
+      other.local === spec.address &&
+      other.length === spec.length &&
+      (spec.peer === undefined || spec.peer === other.peer),
   );
   if (found === undefined) return "Error: ipv4: Address not found.";
   const siblings = found.secondary
     ? []
-    : addressesOf(dev).filter((other) => other.secondary && sameSubnet(other, found.peer, found.length));
+    : addressesOf(dev).filter(
+        (other) => other.secondary && sameSubnet(other, found.peer, found.length),
+      );
   const promoted = confOr(dev, "promote_secondaries") ? siblings[0] : undefined;
   for (const sibling of siblings) removeRoutes(sibling, found);
   if (promoted === undefined) for (const sibling of siblings) forget(sibling);
@@ -107,7 +134,8 @@ export function removeAddress(dev: NetDevice, spec: Pick<AddressSpec, "address" 
 /** Keeps addresses and their routes in step with the devices. Mirrors inetdev_event() and fib_netdev_event(). */
 export function followDevice(notice: DeviceNotice, dev: NetDevice): void {
   if (notice === "up") {
-    if (dev.isLoopback && addressesOf(dev).length === 0) addAddress(dev, { address: IPV4_LOOPBACK, length: 8, scope: RT_SCOPE_HOST });
+    if (dev.isLoopback && addressesOf(dev).length === 0)
+      addAddress(dev, { address: IPV4_LOOPBACK, length: 8, scope: RT_SCOPE_HOST });
     for (const address of addressesOf(dev)) addRoutes(address);
     fib(dev.ns).syncUp(dev);
   } else if (notice === "down") {
@@ -124,7 +152,10 @@ function sameSubnet(other: InterfaceAddress, peer: Ipv4, length: number): boolea
 }
 
 /** A primary goes behind the last primary of its own or a nearer scope, a secondary to the end. */
-function insertInOrder(list: readonly InterfaceAddress[], added: InterfaceAddress): readonly InterfaceAddress[] {
+function insertInOrder(
+  list: readonly InterfaceAddress[],
+  added: InterfaceAddress,
+): readonly InterfaceAddress[] {
   if (added.secondary) return [...list, added];
   const at = list.findLastIndex((other) => !other.secondary && added.scope <= other.scope) + 1;
   return list.toSpliced(at, 0, added);
@@ -158,12 +189,17 @@ function addRoutes(address: InterfaceAddress): void {
   const primary = primaryOf(address);
   kernelRoute("local", local, 32, primary);
   if (!dev.up) return;
-  if (address.broadcast !== undefined && address.broadcast !== IPV4_BROADCAST && address.broadcast !== IPV4_ANY) {
+  if (
+    address.broadcast !== undefined &&
+    address.broadcast !== IPV4_BROADCAST &&
+    address.broadcast !== IPV4_ANY
+  ) {
     kernelRoute("broadcast", address.broadcast, 32, primary);
   }
   const network = maskIpv4(peer, length);
   if (network === IPV4_ANY || address.secondary || (network === local && length === 32)) return;
-  if (!address.noPrefixRoute) kernelRoute(dev.isLoopback ? "local" : "unicast", network, length, primary);
+  if (!address.noPrefixRoute)
+    kernelRoute(dev.isLoopback ? "local" : "unicast", network, length, primary);
   if (length < 31) kernelRoute("broadcast", broadcastOf({ address: network, length }), 32, primary);
 }
 
@@ -172,16 +208,29 @@ function removeRoutes(address: InterfaceAddress, primary: InterfaceAddress): voi
   const { dev, local, peer, length } = address;
   const others = addressesOf(dev).filter((other) => other !== address);
   const network = maskIpv4(peer, length);
-  const remove = (type: "local" | "unicast" | "broadcast", destination: Ipv4, bits: number): void => {
+  const remove = (
+    type: "local" | "unicast" | "broadcast",
+    destination: Ipv4,
+    bits: number,
+  ): void => {
     const table = type === "unicast" ? RT_TABLE_MAIN : RT_TABLE_LOCAL;
-    const selector = { prefix: { address: destination, length: bits }, table, type, source: primary.local, protocol: RTPROT_KERNEL };
+    const selector = {
+      prefix: { address: destination, length: bits },
+      table,
+      type,
+      source: primary.local,
+      protocol: RTPROT_KERNEL,
+    };
     fib(dev.ns).remove({ ...selector, nexthops: [{ dev }] });
   };
   if (!address.secondary) {
     remove(dev.isLoopback ? "local" : "unicast", network, length);
     if (length < 31) remove("broadcast", broadcastOf({ address: network, length }), 32);
   }
-  if (address.broadcast !== undefined && !others.some((other) => broadcastsOf(other).includes(address.broadcast ?? IPV4_ANY))) {
+  if (
+    address.broadcast !== undefined &&
+    !others.some((other) => broadcastsOf(other).includes(address.broadcast ?? IPV4_ANY))
+  ) {
     remove("broadcast", address.broadcast, 32);
   }
   if (others.some((other) => other.local === local)) return;
@@ -190,17 +239,27 @@ function removeRoutes(address: InterfaceAddress, primary: InterfaceAddress): voi
 }
 
 function broadcastsOf(address: InterfaceAddress): readonly Ipv4[] {
-  const directed = address.length < 31 ? [broadcastOf({ address: address.peer, length: address.length })] : [];
+  const directed =
+    address.length < 31 ? [broadcastOf({ address: address.peer, length: address.length })] : [];
   return address.broadcast === undefined ? directed : [...directed, address.broadcast];
 }
 
 function primaryOf(address: InterfaceAddress): InterfaceAddress {
   if (!address.secondary) return address;
-  return addressesOf(address.dev).find((other) => !other.secondary && sameSubnet(other, address.peer, address.length)) ?? address;
+  return (
+    addressesOf(address.dev).find(
+      (other) => !other.secondary && sameSubnet(other, address.peer, address.length),
+    ) ?? address
+  );
 }
 
 /** Mirrors fib_magic(): an equal route is left as it is. */
-function kernelRoute(type: "local" | "unicast" | "broadcast", destination: Ipv4, length: number, primary: InterfaceAddress): void {
+function kernelRoute(
+  type: "local" | "unicast" | "broadcast",
+  destination: Ipv4,
+  length: number,
+  primary: InterfaceAddress,
+): void {
   const { dev } = primary;
   fib(dev.ns).add(
     {

@@ -74,7 +74,10 @@ export class DevConfs {
 
   #define(scope: string, conf: DevConf): void {
     for (const name of NAMES) {
-      this.#ns.sysctls.define(knob(scope, name), name === "forwarding" ? this.#forwarding(scope, conf) : this.#knob(conf, name));
+      this.#ns.sysctls.define(
+        knob(scope, name),
+        name === "forwarding" ? this.#forwarding(scope, conf) : this.#knob(conf, name),
+      );
     }
   }
 

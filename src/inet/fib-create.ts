@@ -34,10 +34,14 @@ export function createRoute(ns: NetworkNamespace, tables: Fib, spec: RouteSpec):
     return "Error: Invalid prefix for given prefix length.";
   }
   if (LEAST_SCOPE[type] > scope || scope > RT_SCOPE_HOST) return "Error: Invalid scope.";
-  if (nexthops.length > MAX_NEXTHOPS) return `Error: Invalid nexthop configuration: more than ${MAX_NEXTHOPS} nexthops.`;
-  const made = isError(type) ? noNexthops(nexthops) : createNexthops(ns, tables, nexthops, table, scope);
+  if (nexthops.length > MAX_NEXTHOPS)
+    return `Error: Invalid nexthop configuration: more than ${MAX_NEXTHOPS} nexthops.`;
+  const made = isError(type)
+    ? noNexthops(nexthops)
+    : createNexthops(ns, tables, nexthops, table, scope);
   if (typeof made === "string") return made;
-  if (spec.source !== undefined && !isValidSource(tables, spec, type, table)) return "Error: Invalid prefsrc address.";
+  if (spec.source !== undefined && !isValidSource(tables, spec, type, table))
+    return "Error: Invalid prefsrc address.";
   return {
     table,
     prefix: { address: spec.prefix.address, length: spec.prefix.length },
@@ -55,8 +59,14 @@ export function createRoute(ns: NetworkNamespace, tables: Fib, spec: RouteSpec):
 }
 
 /** The table a request means when it names none. Mirrors iproute2's iproute_modify(). */
-export function tableOf(spec: { readonly table?: number | undefined; readonly type?: RouteType | undefined }): number {
-  return spec.table ?? (spec.type === "local" || spec.type === "broadcast" ? RT_TABLE_LOCAL : RT_TABLE_MAIN);
+export function tableOf(spec: {
+  readonly table?: number | undefined;
+  readonly type?: RouteType | undefined;
+}): number {
+  return (
+    spec.table ??
+    (spec.type === "local" || spec.type === "broadcast" ? RT_TABLE_LOCAL : RT_TABLE_MAIN)
+  );
 }
 
 /** The widest scope each type allows. Mirrors net/ipv4/fib_semantics.c:fib_props. */
@@ -83,8 +93,12 @@ function isError(type: RouteType): boolean {
 }
 
 function noNexthops(nexthops: readonly NexthopSpec[]): readonly FibNexthop[] | string {
-  const asked = nexthops.some((nexthop) => nexthop.dev !== undefined || nexthop.gateway !== undefined);
-  return asked ? "Error: Gateway, device and multipath can not be specified for this route type." : [];
+  const asked = nexthops.some(
+    (nexthop) => nexthop.dev !== undefined || nexthop.gateway !== undefined,
+  );
+  return asked
+    ? "Error: Gateway, device and multipath can not be specified for this route type."
+    : [];
 }
 
 function createNexthops(
@@ -103,7 +117,10 @@ function createNexthops(
   }
   const made: FibNexthop[] = [];
   for (const spec of specs.length === 0 ? [{}] : specs) {
-    const checked = spec.gateway === undefined ? checkOnLink(spec) : checkGateway(ns, tables, spec, spec.gateway, table, scope);
+    const checked =
+      spec.gateway === undefined
+        ? checkOnLink(spec)
+        : checkGateway(ns, tables, spec, spec.gateway, table, scope);
     if (typeof checked === "string") return checked;
     made.push(checked);
   }
@@ -111,12 +128,20 @@ function createNexthops(
 }
 
 function nexthop(spec: NexthopSpec, dev: FibNexthop["dev"], scope: number): FibNexthop {
-  return { dev, gateway: spec.gateway, weight: spec.weight ?? 1, onlink: spec.onlink ?? false, scope, dead: false };
+  return {
+    dev,
+    gateway: spec.gateway,
+    weight: spec.weight ?? 1,
+    onlink: spec.onlink ?? false,
+    scope,
+    dead: false,
+  };
 }
 
 /** Mirrors fib_check_nh_nongw(). */
 function checkOnLink(spec: NexthopSpec): FibNexthop | string {
-  if (spec.onlink === true) return "Error: Invalid flags for nexthop - PERVASIVE and ONLINK can not be set.";
+  if (spec.onlink === true)
+    return "Error: Invalid flags for nexthop - PERVASIVE and ONLINK can not be set.";
   if (spec.dev === undefined) return "RTNETLINK answers: No such device";
   if (!spec.dev.up) return "Error: Device for nexthop is not up.";
   return nexthop(spec, spec.dev, RT_SCOPE_HOST);
@@ -135,7 +160,9 @@ function checkGateway(
     if (scope >= RT_SCOPE_LINK) return "Error: Nexthop has invalid scope.";
     if (spec.dev === undefined) return "Error: Nexthop device required for onlink.";
     if (!spec.dev.up) return "Error: Nexthop device is not up.";
-    return addressTypeIn(tables, gateway) === "unicast" ? nexthop(spec, spec.dev, RT_SCOPE_LINK) : INVALID_GATEWAY;
+    return addressTypeIn(tables, gateway) === "unicast"
+      ? nexthop(spec, spec.dev, RT_SCOPE_LINK)
+      : INVALID_GATEWAY;
   }
   const key: FlowKey = {
     destination: gateway,
@@ -151,9 +178,11 @@ function checkGateway(
     destinationPort: 0,
     ignoreLinkState: true,
   };
-  let found: FibResult | undefined = table === RT_TABLE_MAIN ? undefined : tables.table(table)?.lookup(key);
+  let found: FibResult | undefined =
+    table === RT_TABLE_MAIN ? undefined : tables.table(table)?.lookup(key);
   if (found?.kind !== "match") found = tables.lookup(key);
-  if (found.kind !== "match" || (found.route.type !== "unicast" && found.route.type !== "local")) return INVALID_GATEWAY;
+  if (found.kind !== "match" || (found.route.type !== "unicast" && found.route.type !== "local"))
+    return INVALID_GATEWAY;
   const dev = found.route.nexthops[found.index]?.dev;
   if (dev === undefined || dev.ns !== ns) return "Error: No egress device for nexthop.";
   if (!dev.up) return "RTNETLINK answers: Network is down";
@@ -163,7 +192,10 @@ function checkGateway(
 const INVALID_GATEWAY = "Error: Nexthop has invalid gateway.";
 
 /** The type of an address by the local table. Mirrors net/ipv4/fib_frontend.c:__inet_dev_addr_type() without a device. */
-export function addressTypeIn(tables: Fib, address: Ipv4): "unicast" | "local" | "broadcast" | "multicast" {
+export function addressTypeIn(
+  tables: Fib,
+  address: Ipv4,
+): "unicast" | "local" | "broadcast" | "multicast" {
   if (address === IPV4_ANY || address === IPV4_BROADCAST) return "broadcast";
   if (isIpv4Multicast(address)) return "multicast";
   const type = tables.table(RT_TABLE_LOCAL)?.typeOf(address)?.type;
@@ -173,7 +205,8 @@ export function addressTypeIn(tables: Fib, address: Ipv4): "unicast" | "local" |
 /** Mirrors fib_valid_prefsrc(). */
 function isValidSource(tables: Fib, spec: RouteSpec, type: RouteType, table: number): boolean {
   const source = spec.source ?? IPV4_ANY;
-  if (type === "local" && spec.prefix.address !== IPV4_ANY && source === spec.prefix.address) return true;
+  if (type === "local" && spec.prefix.address !== IPV4_ANY && source === spec.prefix.address)
+    return true;
   if (table !== RT_TABLE_MAIN && tables.table(table)?.typeOf(source)?.type === "local") return true;
   return addressTypeIn(tables, source) === "local";
 }

@@ -25,7 +25,9 @@ export function formatRouteLines(route: FibRoute, withTable = false): readonly s
   const lines = [`${words.join(" ")} `];
   if (route.nexthops.length > 1) {
     for (const nexthop of route.nexthops) {
-      lines.push(`\tnexthop ${[...formatWay(nexthop), `weight ${nexthop.weight}`, ...formatFlags(nexthop)].join(" ")} `);
+      lines.push(
+        `\tnexthop ${[...formatWay(nexthop), `weight ${nexthop.weight}`, ...formatFlags(nexthop)].join(" ")} `,
+      );
     }
   }
   return lines;
@@ -54,6 +56,7 @@ function formatFlags(nexthop: FibNexthop): string[] {
   const words: string[] = [];
   if (nexthop.dead) words.push("dead");
   if (nexthop.onlink) words.push("onlink");
-  if (nexthop.dev !== undefined && (nexthop.dead || (nexthop.dev.up && !nexthop.dev.carrier))) words.push("linkdown");
+  if (nexthop.dev !== undefined && (nexthop.dead || (nexthop.dev.up && !nexthop.dev.carrier)))
+    words.push("linkdown");
   return words;
 }

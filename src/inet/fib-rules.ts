@@ -45,7 +45,8 @@ export function ruleMatches(rule: FibRule, key: FlowKey): boolean {
 function matchesAll(rule: FibRule, key: FlowKey): boolean {
   if (rule.iif !== undefined && rule.iif !== key.iif) return false;
   if (rule.oif !== undefined && rule.oif !== deviceName(key.oif)) return false;
-  if (rule.mark !== undefined && ((key.mark ^ rule.mark) & (rule.markMask ?? 0xffff_ffff)) !== 0) return false;
+  if (rule.mark !== undefined && ((key.mark ^ rule.mark) & (rule.markMask ?? 0xffff_ffff)) !== 0)
+    return false;
   if (rule.uids !== undefined && !within(key.uid, rule.uids)) return false;
   if (rule.from !== undefined && !prefixContains(rule.from, key.source)) return false;
   if (rule.to !== undefined && !prefixContains(rule.to, key.destination)) return false;
@@ -65,16 +66,20 @@ function within(value: number, [low, high]: readonly [number, number]): boolean 
 
 /** As `ip rule` prints it (iproute2 6.1), without the newline: `32766:\tfrom all lookup main`. */
 export function formatRule(rule: FibRule): string {
-  const words = [`${rule.priority}:\t${rule.not === true ? "not " : ""}from ${rule.from === undefined ? "all" : formatRulePrefix(rule.from)}`];
+  const words = [
+    `${rule.priority}:\t${rule.not === true ? "not " : ""}from ${rule.from === undefined ? "all" : formatRulePrefix(rule.from)}`,
+  ];
   if (rule.to !== undefined) words.push(`to ${formatRulePrefix(rule.to)}`);
-  if (rule.tos !== undefined && rule.tos !== 0) words.push(`tos 0x${rule.tos.toString(16).padStart(2, "0")}`);
+  if (rule.tos !== undefined && rule.tos !== 0)
+    words.push(`tos 0x${rule.tos.toString(16).padStart(2, "0")}`);
   if (rule.mark !== undefined) words.push(`fwmark ${formatMark(rule.mark, rule.markMask)}`);
   if (rule.iif !== undefined) words.push(`iif ${rule.iif}`);
   if (rule.oif !== undefined) words.push(`oif ${rule.oif}`);
   if (rule.uids !== undefined) words.push(`uidrange ${rule.uids[0]}-${rule.uids[1]}`);
   if (rule.protocol !== undefined) words.push(`ipproto ${protocolName(rule.protocol)}`);
   if (rule.sourcePorts !== undefined) words.push(`sport ${formatRange(rule.sourcePorts)}`);
-  if (rule.destinationPorts !== undefined) words.push(`dport ${formatRange(rule.destinationPorts)}`);
+  if (rule.destinationPorts !== undefined)
+    words.push(`dport ${formatRange(rule.destinationPorts)}`);
   words.push(formatAction(rule));
   return words.join(" ");
 }
@@ -82,7 +87,10 @@ export function formatRule(rule: FibRule): string {
 function formatAction(rule: FibRule): string {
   if (rule.action === "goto") return `goto ${rule.target ?? 0}`;
   if (rule.action !== "lookup") return rule.action;
-  const suppress = rule.suppressPrefixLength === undefined ? "" : ` suppress_prefixlength ${rule.suppressPrefixLength}`;
+  const suppress =
+    rule.suppressPrefixLength === undefined
+      ? ""
+      : ` suppress_prefixlength ${rule.suppressPrefixLength}`;
   return `lookup ${tableName(rule.table ?? RT_TABLE_MAIN)}${suppress}`;
 }
 

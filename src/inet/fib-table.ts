@@ -2,7 +2,13 @@ import type { Errno } from "../core/errno.js";
 import type { RouteType } from "../core/route.js";
 import { type Ipv4, type Ipv4Prefix, ipv4Mask } from "../wire/ip.js";
 import { devConf } from "./devconf.js";
-import { type FibNexthop, type FibResult, type FibRoute, type FlowKey, NO_ROUTE } from "./fib-types.js";
+import {
+  type FibNexthop,
+  type FibResult,
+  type FibRoute,
+  type FlowKey,
+  NO_ROUTE,
+} from "./fib-types.js";
 
 /** The error that each type of route brings. Mirrors net/ipv4/fib_semantics.c:fib_props. */
 const ERRORS: Partial<Record<RouteType, Errno>> = {
@@ -44,8 +50,12 @@ export class FibTable {
 
   /** All routes in the order `ip route show` prints them: by address, then longest prefix. */
   list(): readonly FibRoute[] {
-    const all = this.#lengths.flatMap((length) => [...(this.#byLength[length] ?? new Map<number, readonly FibRoute[]>()).values()].flat());
-    return all.sort((a, b) => a.prefix.address - b.prefix.address || b.prefix.length - a.prefix.length);
+    const all = this.#lengths.flatMap((length) =>
+      [...(this.#byLength[length] ?? new Map<number, readonly FibRoute[]>()).values()].flat(),
+    );
+    return all.sort(
+      (a, b) => a.prefix.address - b.prefix.address || b.prefix.length - a.prefix.length,
+    );
   }
 
   /** Longest prefix first, back to shorter ones when no route of it fits. Mirrors net/ipv4/fib_trie.c:fib_table_lookup(). */
@@ -65,7 +75,8 @@ export class FibTable {
       if (route.tos !== 0 && route.tos !== (key.tos & IPTOS_DSCP)) continue;
       if (route.scope < key.scope) continue;
       const error = ERRORS[route.type];
-      if (error !== undefined) return { kind: "miss", error, again: route.type === "throw", route, rule: undefined };
+      if (error !== undefined)
+        return { kind: "miss", error, again: route.type === "throw", route, rule: undefined };
       const index = usableNexthop(route, key);
       if (index >= 0) return { kind: "match", route, index };
     }
@@ -92,7 +103,12 @@ function usableNexthop(route: FibRoute, key: FlowKey): number {
     const nexthop = nexthops[index] as FibNexthop;
     if (nexthop.dead || nexthop.dev === undefined) continue;
     if (key.oif !== undefined && nexthop.dev !== key.oif) continue;
-    if (!key.ignoreLinkState && !nexthop.dev.carrier && devConf(nexthop.dev).ignore_routes_with_linkdown !== 0) continue;
+    if (
+      !key.ignoreLinkState &&
+      !nexthop.dev.carrier &&
+      devConf(nexthop.dev).ignore_routes_with_linkdown !== 0
+    )
+      continue;
     return index;
   }
   return -1;

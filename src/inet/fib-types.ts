@@ -114,4 +114,10 @@ export interface FibMiss {
 
 export type FibResult = FibMatch | FibMiss;
 
-export const NO_ROUTE: FibMiss = { kind: "miss", error: "ENETUNREACH", again: true, route: undefined, rule: undefined };
+export const NO_ROUTE: FibMiss = {
+  kind: "miss",
+  error: "ENETUNREACH",
+  again: true,
+  route: undefined,
+  rule: undefined,
+};

@@ -45,6 +45,9 @@ export class Fib {
   /** A local route was ever added by hand. Mirrors net->ipv4.fib_has_custom_local_routes. */
   hasCustomLocalRoutes = false;
 
+  /** Some rule looks at more than addresses, TOS, mark and devices: decisions cannot be shared between flows. */
+  looksAtPorts = false;
+
   constructor(ns: NetworkNamespace) {
     this.#ns = ns;
   }
@@ -59,7 +62,8 @@ export class Fib {
     if (typeof route === "string") return route;
     const refusal = this.#insert(route, mode);
     if (refusal !== undefined) return refusal;
-    if (route.type === "local" && route.protocol !== RTPROT_KERNEL) this.hasCustomLocalRoutes = true;
+    if (route.type === "local" && route.protocol !== RTPROT_KERNEL)
+      this.hasCustomLocalRoutes = true;
     bumpRouting(this.#ns);
     return undefined;
   }
@@ -100,9 +104,12 @@ export class Fib {
   }
 
   /** Adds a rule; without a priority it goes before the second one. Mirrors net/core/fib_rules.c:fib_nl_newrule(). */
-  addRule(asked: Omit<FibRule, "priority"> & { readonly priority?: number | undefined }): string | undefined {
+  addRule(
+    asked: Omit<FibRule, "priority"> & { readonly priority?: number | undefined },
+  ): string | undefined {
     const rule: FibRule = { ...asked, priority: asked.priority ?? this.#defaultPriority() };
-    if (rule.action === "goto" && (rule.target ?? 0) <= rule.priority) return "Error: Backward goto not supported.";
+    if (rule.action === "goto" && (rule.target ?? 0) <= rule.priority)
+      return "Error: Backward goto not supported.";
     if (this.#rules.some((other) => formatRule(other) === formatRule(rule))) return EEXIST;
     const at = this.#rules.findIndex((other) => other.priority > rule.priority);
     this.#setRules(at < 0 ? [...this.#rules, rule] : this.#rules.toSpliced(at, 0, rule));
@@ -113,7 +120,9 @@ export class Fib {
   removeRule(asked: Partial<FibRule>): string | undefined {
     const fields = Object.entries(asked).filter(([, value]) => value !== undefined);
     const same = (rule: FibRule): boolean =>
-      fields.every(([name, value]) => JSON.stringify(rule[name as keyof FibRule]) === JSON.stringify(value));
+      fields.every(
+        ([name, value]) => JSON.stringify(rule[name as keyof FibRule]) === JSON.stringify(value),
+      );
     const index = this.#rules.findIndex(same);
     if (index < 0) return ENOENT;
     this.#setRules(this.#rules.toSpliced(index, 1));
@@ -128,7 +137,8 @@ export class Fib {
     this.#prune((route) => {
       let dead = 0;
       for (const nexthop of route.nexthops) {
-        if (nexthop.dev === dev && (unregistered || nexthop.scope !== RT_SCOPE_NOWHERE)) nexthop.dead = true;
+        if (nexthop.dev === dev && (unregistered || nexthop.scope !== RT_SCOPE_NOWHERE))
+          nexthop.dead = true;
         if (nexthop.dead) dead++;
       }
       if (unregistered && route.nexthops.some((nexthop) => nexthop.dev === dev)) return false;
@@ -168,15 +178,25 @@ export class Fib {
   #insert(route: FibRoute, mode: AddMode): string | undefined {
     const table = this.#tables.get(route.table);
     const routes = table?.at(route.prefix) ?? [];
-    const from = routes.findIndex((other) => other.tos === route.tos && other.metric === route.metric);
+    const from = routes.findIndex(
+      (other) => other.tos === route.tos && other.metric === route.metric,
+    );
     if (from < 0) {
       if (mode === "change") return ENOENT;
-      const at = routes.findIndex((other) => other.tos < route.tos || (other.tos === route.tos && other.metric > route.metric));
-      this.#tableFor(route.table).set(route.prefix, routes.toSpliced(at < 0 ? routes.length : at, 0, route));
+      const at = routes.findIndex(
+        (other) =>
+          other.tos < route.tos || (other.tos === route.tos && other.metric > route.metric),
+      );
+      this.#tableFor(route.table).set(
+        route.prefix,
+        routes.toSpliced(at < 0 ? routes.length : at, 0, route),
+      );
       return undefined;
     }
     if (mode === "add") return EEXIST;
-    const equals = routes.filter((other) => other.tos === route.tos && other.metric === route.metric);
+    const equals = routes.filter(
+      (other) => other.tos === route.tos && other.metric === route.metric,
+    );
     const twin = equals.findIndex((other) => sameRoute(other, route));
     if (mode === "replace" || mode === "change") {
       if (twin >= 0) return twin === 0 ? undefined : EEXIST;
@@ -184,7 +204,10 @@ export class Fib {
       return undefined;
     }
     if (twin >= 0) return EEXIST;
-    table?.set(route.prefix, routes.toSpliced(mode === "append" ? from + equals.length : from, 0, route));
+    table?.set(
+      route.prefix,
+      routes.toSpliced(mode === "append" ? from + equals.length : from, 0, route),
+    );
     return undefined;
   }
 
@@ -208,7 +231,9 @@ export class Fib {
       const mainLength = main.lengths[b] ?? -1;
       if (localLength < 0 && mainLength < 0) return NO_ROUTE;
       const fromLocal = localLength >= mainLength;
-      const found = fromLocal ? local.lookupLength(key, localLength) : main.lookupLength(key, mainLength);
+      const found = fromLocal
+        ? local.lookupLength(key, localLength)
+        : main.lookupLength(key, mainLength);
       if (found !== undefined) return found;
       if (fromLocal) a++;
       else b++;
@@ -248,6 +273,10 @@ export class Fib {
   #setRules(rules: readonly FibRule[]): void {
     this.#rules = rules;
     this.hasCustomRules = true;
+    this.looksAtPorts = rules.some(
+      (rule) =>
+        (rule.protocol ?? rule.sourcePorts ?? rule.destinationPorts ?? rule.uids) !== undefined,
+    );
     bumpRouting(this.#ns);
   }
 
@@ -282,7 +311,9 @@ function sameRoute(a: FibRoute, b: FibRoute): boolean {
 }
 
 function sameNexthop(a: FibNexthop, b: FibNexthop): boolean {
-  return a.dev === b.dev && a.gateway === b.gateway && a.weight === b.weight && a.onlink === b.onlink;
+  return (
+    a.dev === b.dev && a.gateway === b.gateway && a.weight === b.weight && a.onlink === b.onlink
+  );
 }
 
 /** Mirrors the loop of fib_table_delete() with fib_nh_match(). */
@@ -299,6 +330,9 @@ function selects(selector: RouteSelector, route: FibRoute): boolean {
   return nexthops.every((asked, index) => {
     const found = route.nexthops[index];
     if (found === undefined) return asked.dev === undefined && asked.gateway === undefined;
-    return (asked.dev === undefined || asked.dev === found.dev) && (asked.gateway === undefined || asked.gateway === found.gateway);
+    return (
+      (asked.dev === undefined || asked.dev === found.dev) &&
+      (asked.gateway === undefined || asked.gateway === found.gateway)
+    );
   });
 }

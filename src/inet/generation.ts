@@ -8,7 +8,9 @@ export class RoutingGeneration {
   current = 0;
 }
 
-export const routingGeneration: (ns: NetworkNamespace) => RoutingGeneration = perNamespace(() => new RoutingGeneration());
+export const routingGeneration: (ns: NetworkNamespace) => RoutingGeneration = perNamespace(
+  () => new RoutingGeneration(),
+);
 
 /** Voids every cached routing decision of the namespace. */
 export function bumpRouting(ns: NetworkNamespace): void {

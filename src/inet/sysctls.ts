@@ -91,7 +91,10 @@ export class Ipv4Sysctls {
         this.#values[name] = value;
         bumpRouting(ns);
       };
-      ns.sysctls.define(name, numberSysctl(() => this.#values[name], set, low, high));
+      ns.sysctls.define(
+        name,
+        numberSysctl(() => this.#values[name], set, low, high),
+      );
     }
     this.#definePorts(ns);
   }
@@ -109,12 +112,16 @@ export class Ipv4Sysctls {
       get: () => this.localPorts.join("\t"),
       set: (text) => {
         const [low = 0, high = 0, more] = text.trim().split(/\s+/).map(Number);
-        if (more !== undefined || !isPort(low) || !isPort(high) || high < low) throw new RangeError("Invalid argument");
+        if (more !== undefined || !isPort(low) || !isPort(high) || high < low)
+          throw new RangeError("Invalid argument");
         this.localPorts = [low, high];
       },
     });
     ns.sysctls.define("net.ipv4.ip_local_reserved_ports", {
-      get: () => this.reservedPorts.map(([low, high]) => (low === high ? `${low}` : `${low}-${high}`)).join(","),
+      get: () =>
+        this.reservedPorts
+          .map(([low, high]) => (low === high ? `${low}` : `${low}-${high}`))
+          .join(","),
       set: (text) => {
         this.reservedPorts = parsePorts(text);
       },
@@ -132,7 +139,14 @@ function parsePorts(text: string): readonly (readonly [number, number])[] {
   for (const word of text.trim().split(",")) {
     if (word.trim() === "") continue;
     const [low = 0, high = low, more] = word.split("-").map(Number);
-    if (more !== undefined || !Number.isInteger(low) || !Number.isInteger(high) || low < 0 || high > 65_535 || high < low) {
+    if (
+      more !== undefined ||
+      !Number.isInteger(low) ||
+      !Number.isInteger(high) ||
+      low < 0 ||
+      high > 65_535 ||
+      high < low
+    ) {
       throw new RangeError("Invalid argument");
     }
     ranges.push([low, high]);
@@ -147,4 +161,6 @@ function parsePorts(text: string): readonly (readonly [number, number])[] {
   return merged;
 }
 
-export const ipv4Sysctls: (ns: NetworkNamespace) => Ipv4Sysctls = perNamespace((ns) => new Ipv4Sysctls(ns));
+export const ipv4Sysctls: (ns: NetworkNamespace) => Ipv4Sysctls = perNamespace(
+  (ns) => new Ipv4Sysctls(ns),
+);

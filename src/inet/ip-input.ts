@@ -1,0 +1,93 @@
+import { drop } from "../core/drop.js";
+import { type HookState, nfHook } from "../core/hooks.js";
+import type { SkBuff } from "../core/skbuff.js";
+import { stamp } from "../core/trace.js";
+import { ICMP_DEST_UNREACH, ICMP_PARAMETERPROB, ICMP_PROT_UNREACH } from "../wire/icmp.js";
+import { isFragment } from "../wire/ipv4.js";
+import { confAnd, confOr } from "./devconf.js";
+import { icmpSend } from "./icmp.js";
+import { ipDefrag } from "./ip-defrag.js";
+import { checkOptions } from "./ip-options.js";
+import { ipProtocols } from "./protocols.js";
+import { dropMartian } from "./route-entry.js";
+import { routeInput } from "./route-input.js";
+
+/** Receives a packet from a device. Mirrors net/ipv4/ip_input.c:ip_rcv() with ip_rcv_core(). */
+export function ipRcv(skb: SkBuff): void {
+  const { network } = skb.frame;
+  if (skb.packetType === "OTHERHOST") return drop(skb, "OTHERHOST", "ip_rcv_core");
+  if (network?.kind !== "ipv4") return drop(skb, "IP_INHDR", "ip_rcv_core");
+  if (network.checksumError !== undefined) return drop(skb, "IP_CSUM", "ip_rcv_core");
+  skb.fragmentMaxSize = 0;
+  const state: HookState = {
+    hook: "PREROUTING",
+    family: "ipv4",
+    ns: skb.ns,
+    in: skb.dev,
+    out: undefined,
+  };
+  nfHook(skb, state, ipRcvFinish);
+}
+
+/** Mirrors ip_rcv_finish(). A packet from `lo` still has the route it was sent by. */
+function ipRcvFinish(skb: SkBuff): undefined {
+  if (skb.route === undefined) {
+    const reason = routeInput(skb);
+    if (reason !== undefined) return void dropMartian(skb, reason);
+  }
+  const { network } = skb.frame;
+  const { route, dev } = skb;
+  if (network?.kind !== "ipv4" || route === undefined || dev === undefined)
+    return void drop(skb, "NOT_SPECIFIED", "ip_rcv_finish_core");
+  if (network.options.length > 0 && !acceptOptions(skb, network.options)) return;
+  const inGroupFrame = skb.packetType === "BROADCAST" || skb.packetType === "MULTICAST";
+  const unicast = route.type !== "broadcast" && route.type !== "multicast";
+  if (inGroupFrame && unicast && confOr(dev, "drop_unicast_in_l2_multicast")) {
+    return void drop(skb, "UNICAST_IN_L2_MULTICAST", "ip_rcv_finish_core");
+  }
+  route.input(skb);
+}
+
+/** Mirrors ip_rcv_options(). False when the packet was dropped. */
+function acceptOptions(skb: SkBuff, options: Uint8Array): boolean {
+  const checked = checkOptions(options);
+  if (checked.kind === "bad") {
+    icmpSend(skb, ICMP_PARAMETERPROB, 0, checked.pointer * 0x100_0000);
+    drop(skb, "IP_INHDR", "ip_rcv_finish_core");
+    return false;
+  }
+  if (checked.sourceRoute && (skb.dev === undefined || !confAnd(skb.dev, "accept_source_route"))) {
+    drop(skb, "NOT_SPECIFIED", "ip_rcv_finish_core");
+    return false;
+  }
+  if (checked.changes) {
+    skb.ns.sim.trace?.({
+      ...stamp(skb),
+      kind: "unknown",
+      what: "IP options that routers write into are left as they came",
+      place: undefined,
+    });
+  }
+  return true;
+}
+
+/** A packet for this host. Mirrors ip_local_deliver(). */
+export function ipLocalDeliver(skb: SkBuff): void {
+  const { network } = skb.frame;
+  const whole = network?.kind === "ipv4" && isFragment(network) ? ipDefrag(skb, "local") : skb;
+  if (whole === undefined) return;
+  nfHook(
+    whole,
+    { hook: "INPUT", family: "ipv4", ns: whole.ns, in: whole.dev, out: undefined },
+    ipLocalDeliverFinish,
+  );
+}
+
+/** Mirrors ip_protocol_deliver_rcu(). */
+function ipLocalDeliverFinish(skb: SkBuff): undefined {
+  const { network } = skb.frame;
+  const handler = network?.kind === "ipv4" ? ipProtocols(skb.ns).get(network.protocol) : undefined;
+  if (handler !== undefined) return void handler.receive(skb);
+  icmpSend(skb, ICMP_DEST_UNREACH, ICMP_PROT_UNREACH);
+  drop(skb, "IP_NOPROTO", "ip_protocol_deliver_rcu");
+}

@@ -1,0 +1,68 @@
+import { drop } from "../core/drop.js";
+import type { SendResult } from "../core/errno.js";
+import { nfHook } from "../core/hooks.js";
+import type { SkBuff } from "../core/skbuff.js";
+import { ETH_P_IP, type EthernetHeader } from "../wire/ethernet.js";
+import { type Frame, NO_BYTES, type TransportHeader } from "../wire/frame.js";
+import { type Ipv4, MAC_ZERO } from "../wire/ip.js";
+
+/** A packet's fields that its maker decides. */
+export interface PacketFields {
+  readonly source: Ipv4;
+  readonly destination: Ipv4;
+  readonly protocol: number;
+  readonly tos: number;
+  readonly ttl: number;
+  readonly id: number;
+  readonly dontFragment: boolean;
+}
+
+/** Before the neighbour is known a packet has no addresses below IP. */
+const NO_LINK: EthernetHeader = { destination: MAC_ZERO, source: MAC_ZERO, etherType: ETH_P_IP };
+
+export function ipPacket(
+  fields: PacketFields,
+  transport: TransportHeader | undefined,
+  payload: Uint8Array,
+): Frame {
+  const { source, destination, protocol, tos, ttl, id, dontFragment } = fields;
+  return {
+    link: NO_LINK,
+    network: {
+      kind: "ipv4",
+      tos,
+      id,
+      dontFragment,
+      moreFragments: false,
+      fragmentOffset: 0,
+      ttl,
+      protocol,
+      source,
+      destination,
+      options: NO_BYTES,
+    },
+    transport,
+    payload,
+  };
+}
+
+/**
+ * Sends a packet of this host whose `route` is set: OUTPUT, then out. Its result is what send() returns.
+ * Mirrors net/ipv4/ip_output.c:ip_local_out().
+ */
+export function ipLocalOut(skb: SkBuff): SendResult {
+  const state = {
+    hook: "OUTPUT",
+    family: "ipv4",
+    ns: skb.ns,
+    in: undefined,
+    out: skb.route?.dev,
+  } as const;
+  return nfHook(skb, state, dstOutput);
+}
+
+function dstOutput(skb: SkBuff): SendResult {
+  if (skb.route !== undefined) return skb.route.output(skb);
+  drop(skb, "IP_OUTNOROUTES", "ip_local_out");
+  return "ENETUNREACH";
+}

@@ -1,0 +1,30 @@
+import type { Errno } from "../core/errno.js";
+import { type NetworkNamespace, perNamespace } from "../core/namespace.js";
+import type { SkBuff } from "../core/skbuff.js";
+import type { Frame } from "../wire/frame.js";
+
+/** An ICMP error about a packet of ours. `quoted` is what came back of that packet. */
+export interface IcmpErrorNotice {
+  readonly type: number;
+  readonly code: number;
+  readonly rest: number;
+  readonly quoted: Frame;
+  /** The error itself. */
+  readonly skb: SkBuff;
+  /** What the code means to a socket, and whether it ends what the socket does. Mirrors icmp_err_convert[]. */
+  readonly errno: Errno;
+  readonly fatal: boolean;
+}
+
+/** Who takes the packets of an IP protocol. Mirrors struct net_protocol. */
+export interface IpProtocol {
+  /** Ends the packet. */
+  receive(skb: SkBuff): void;
+  /** Hears of errors about packets that were sent. */
+  error?(notice: IcmpErrorNotice): void;
+}
+
+/** The handlers of one namespace by IP protocol number. Mirrors inet_protos[]. */
+export const ipProtocols: (ns: NetworkNamespace) => Map<number, IpProtocol> = perNamespace(
+  () => new Map<number, IpProtocol>(),
+);

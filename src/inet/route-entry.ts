@@ -1,0 +1,150 @@
+import type { NetDevice } from "../core/device.js";
+import { drop, type DropReason } from "../core/drop.js";
+import type { Errno, SendResult } from "../core/errno.js";
+import { type NetworkNamespace, perNamespace } from "../core/namespace.js";
+import type { Route, RouteType } from "../core/route.js";
+import type { SkBuff } from "../core/skbuff.js";
+import { stamp } from "../core/trace.js";
+import { type Ipv4, formatIpv4 } from "../wire/ip.js";
+import { formatRoute } from "./fib-format.js";
+import type { FibRoute } from "./fib-types.js";
+import { routingGeneration } from "./generation.js";
+
+/** What routes lead to. Filled in by `stack.ts`, because what they lead to routes packets itself. Mirrors the functions of struct dst_entry. */
+export class RouteActions {
+  localDeliver: (skb: SkBuff) => void = notSetUp;
+  forward: (skb: SkBuff) => void = notSetUp;
+  error: (skb: SkBuff) => void = notSetUp;
+  output: (skb: SkBuff) => SendResult = notSetUp;
+  multicastOutput: (skb: SkBuff) => SendResult = notSetUp;
+}
+
+function notSetUp(): never {
+  throw new Error("the inet floor of this namespace is not set up");
+}
+
+export const routeActions: (ns: NetworkNamespace) => RouteActions = perNamespace(
+  () => new RouteActions(),
+);
+
+interface RouteFields {
+  readonly ns: NetworkNamespace;
+  readonly type: RouteType;
+  readonly dev: NetDevice;
+  readonly gateway?: Ipv4 | undefined;
+  readonly source?: Ipv4 | undefined;
+  readonly mtu?: number | undefined;
+  readonly mtuLocked?: boolean | undefined;
+  readonly error?: Errno | undefined;
+  readonly redirect?: boolean | undefined;
+  /** The FIB entry that decided, or words where none did. */
+  readonly decidedBy: FibRoute | string | undefined;
+  readonly input: (skb: SkBuff) => void;
+  readonly output: (skb: SkBuff) => SendResult;
+}
+
+/** A routing decision for IPv4. Mirrors struct rtable. */
+export class RouteEntry implements Route {
+  readonly type: RouteType;
+  readonly dev: NetDevice;
+  readonly gateway: Ipv4 | undefined;
+  readonly source: Ipv4 | undefined;
+  readonly mtu: number;
+  /** The path's MTU is fixed by hand or too small to believe: DF is not set. */
+  readonly mtuLocked: boolean;
+  readonly error: Errno | undefined;
+  readonly redirect: boolean;
+  readonly input: (skb: SkBuff) => void;
+  readonly output: (skb: SkBuff) => SendResult;
+  readonly #ns: NetworkNamespace;
+  readonly #generation: number;
+  readonly #decidedBy: FibRoute | string | undefined;
+
+  constructor(fields: RouteFields) {
+    this.type = fields.type;
+    this.dev = fields.dev;
+    this.gateway = fields.gateway;
+    this.source = fields.source;
+    this.mtu = Math.min(fields.mtu ?? fields.dev.mtu, IP_MAX_MTU);
+    this.mtuLocked = fields.mtuLocked ?? false;
+    this.error = fields.error;
+    this.redirect = fields.redirect ?? false;
+    this.input = fields.input;
+    this.output = fields.output;
+    this.#ns = fields.ns;
+    this.#generation = routingGeneration(fields.ns).current;
+    this.#decidedBy = fields.decidedBy;
+  }
+
+  get text(): string {
+    const by = this.#decidedBy;
+    return typeof by === "object" ? formatRoute(by) : (by ?? "no route");
+  }
+
+  /** Whether nothing changed since the decision: a socket keeps its route as long. Mirrors ipv4_dst_check(). */
+  get isValid(): boolean {
+    return routingGeneration(this.#ns).current === this.#generation;
+  }
+}
+
+const IP_MAX_MTU = 0xffff;
+
+/** The one place that gives packets their routes, and tells it. */
+export function attachRoute(skb: SkBuff, route: Route, direction: "input" | "output"): void {
+  skb.route = route;
+  if (skb.ns.sim.trace === undefined) return;
+  const { type, error, gateway } = route;
+  skb.ns.sim.trace({
+    ...stamp(skb),
+    kind: "route",
+    direction,
+    result: error !== undefined || isErrorType(type) ? "error" : type,
+    text: route.text,
+    via: typeof gateway === "number" ? formatIpv4(gateway) : undefined,
+    out: route.dev.name,
+    error,
+  });
+}
+
+function isErrorType(type: RouteType): type is "blackhole" | "unreachable" | "prohibit" | "throw" {
+  return type === "blackhole" || type === "unreachable" || type === "prohibit" || type === "throw";
+}
+
+/** A packet that may not even have a route: told as a routing error, then dropped. */
+export function refuseRoute(
+  skb: SkBuff,
+  direction: "input" | "output",
+  error: Errno | DropReason,
+  text: string,
+): void {
+  skb.ns.sim.trace?.({
+    ...stamp(skb),
+    kind: "route",
+    direction,
+    result: "error",
+    text,
+    via: undefined,
+    out: undefined,
+    error,
+  });
+}
+
+/** The loopback device that every namespace has. */
+export function loopbackOf(ns: NetworkNamespace): NetDevice {
+  return ns.device("lo");
+}
+
+/** Refuses a packet whose source or destination may not come in: no ICMP is sent for those. */
+export function dropMartian(skb: SkBuff, reason: DropReason): void {
+  refuseRoute(skb, "input", reason, MARTIANS[reason] ?? "not routed");
+  drop(skb, reason, "ip_rcv_finish_core");
+}
+
+const MARTIANS: Partial<Record<DropReason, string>> = {
+  IP_RPFILTER: "reverse path filter: the sender is not reached by this device",
+  IP_LOCAL_SOURCE: "the source is an address of this namespace",
+  IP_INVALID_SOURCE: "the source is no unicast address",
+  IP_INVALID_DEST: "the destination is no valid address",
+  IP_LOCALNET: "127.0.0.0/8 does not cross a wire",
+  NOT_SPECIFIED: "the multicast group is not joined on this device",
+};

@@ -1,0 +1,251 @@
+import type { NetDevice } from "../core/device.js";
+import type { DropReason } from "../core/drop.js";
+import type { Errno } from "../core/errno.js";
+import { type NetworkNamespace, perNamespace } from "../core/namespace.js";
+import type { RouteType } from "../core/route.js";
+import type { SkBuff } from "../core/skbuff.js";
+import type { Frame } from "../wire/frame.js";
+import {
+  IPV4_ANY,
+  IPV4_BROADCAST,
+  type Ipv4,
+  isIpv4Loopback,
+  isIpv4Multicast,
+  parseIpv4,
+  prefixContains,
+} from "../wire/ip.js";
+import { addressesOf } from "./addresses.js";
+import { confAnd, confOr, isForwarding } from "./devconf.js";
+import { fib } from "./fib.js";
+import {
+  type FibMatch,
+  type FibNexthop,
+  type FibResult,
+  type FibRoute,
+  RT_SCOPE_UNIVERSE,
+} from "./fib-types.js";
+import { flowOf, multipathHash, selectNexthop } from "./multipath.js";
+import { RouteCache } from "./route-cache.js";
+import { attachRoute, loopbackOf, RouteEntry, routeActions } from "./route-entry.js";
+import { validateSource } from "./source-validation.js";
+
+/** A received packet as routing sees it. */
+export interface InputFlow {
+  readonly source: Ipv4;
+  readonly destination: Ipv4;
+  readonly tos: number;
+  readonly mark: number;
+  readonly dev: NetDevice;
+  /** The packet itself, for rules and hashes that look at its ports; undefined for an ARP request. */
+  readonly frame: Frame | undefined;
+}
+
+const cacheOf: (ns: NetworkNamespace) => RouteCache<RouteEntry | DropReason> = perNamespace(
+  (ns) => new RouteCache(ns),
+);
+
+/**
+ * Gives a received packet its route; a reason to drop it comes back. A route with an `error` is a route: its `input`
+ * answers and drops. Mirrors net/ipv4/route.c:ip_route_input_noref().
+ */
+export function routeInput(skb: SkBuff): DropReason | undefined {
+  const { network } = skb.frame;
+  if (network?.kind !== "ipv4" || skb.dev === undefined) return "NOT_SPECIFIED";
+  const { source, destination } = network;
+  const tos = network.tos & IPTOS_DSCP;
+  const cache = cacheOf(skb.ns);
+  let decision = cache.get(destination, source, skb.dev, tos, skb.mark);
+  if (decision === undefined) {
+    const flow: InputFlow = {
+      source,
+      destination,
+      tos,
+      mark: skb.mark,
+      dev: skb.dev,
+      frame: skb.frame,
+    };
+    const decided = decideInput(flow);
+    decision = decided.decision;
+    if (decided.cacheable) cache.set(destination, source, skb.dev, tos, skb.mark, decision);
+  }
+  if (typeof decision === "string") return decision;
+  attachRoute(skb, decision, "input");
+  return undefined;
+}
+
+const IPTOS_DSCP = 0xfc;
+/** The one group every host is in. */
+const ALL_HOSTS = parseIpv4("224.0.0.1");
+
+/** A decision, and whether equal packets may share it. */
+export interface Decided {
+  readonly decision: RouteEntry | DropReason;
+  readonly cacheable: boolean;
+}
+
+/** The decision in the kernel's order. Also for ARP requests, which ask where an address is. Mirrors ip_route_input_slow(). */
+export function decideInput(flow: InputFlow): Decided {
+  const { source, destination, dev } = flow;
+  if (isIpv4Multicast(destination)) return shared(multicastInput(flow));
+  if (isIpv4Multicast(source) || source === IPV4_BROADCAST) return shared("IP_INVALID_SOURCE");
+  if (destination === IPV4_BROADCAST || (source === IPV4_ANY && destination === IPV4_ANY))
+    return shared(broadcastInput(flow, undefined));
+  if (source === IPV4_ANY) return shared("IP_INVALID_SOURCE");
+  if (destination === IPV4_ANY) return shared("IP_INVALID_DEST");
+  if (
+    (isIpv4Loopback(destination) || isIpv4Loopback(source)) &&
+    !dev.isLoopback &&
+    !confOr(dev, "route_localnet")
+  )
+    return shared("IP_LOCALNET");
+  const tables = fib(dev.ns);
+  const found = lookup(flow);
+  const multipath = found.kind === "match" && found.route.nexthops.length > 1;
+  return { decision: decideFound(flow, found), cacheable: !multipath && !tables.looksAtPorts };
+}
+
+function shared(decision: RouteEntry | DropReason): Decided {
+  return { decision, cacheable: true };
+}
+
+function lookup(flow: InputFlow): FibResult {
+  const { protocol, sourcePort, destinationPort } =
+    flow.frame === undefined ? NO_PORTS : flowOf(flow.frame);
+  return fib(flow.dev.ns).lookup({
+    destination: flow.destination,
+    source: flow.source,
+    tos: flow.tos,
+    mark: flow.mark,
+    iif: flow.dev.name,
+    oif: undefined,
+    scope: RT_SCOPE_UNIVERSE,
+    uid: 0,
+    protocol,
+    sourcePort,
+    destinationPort,
+    ignoreLinkState: false,
+  });
+}
+
+const NO_PORTS = { protocol: 0, sourcePort: 0, destinationPort: 0 };
+
+function decideFound(flow: InputFlow, found: FibResult): RouteEntry | DropReason {
+  const { dev } = flow;
+  if (found.kind === "miss") {
+    const by = found.route ?? found.rule;
+    return isForwarding(dev)
+      ? errorRoute(dev.ns, found.error, by, found.route?.type)
+      : errorRoute(dev.ns, "EHOSTUNREACH", by ?? NOT_FORWARDING);
+  }
+  const { type } = found.route;
+  if (type === "broadcast")
+    return confAnd(dev, "bc_forwarding") ? forward(flow, found) : broadcastInput(flow, found.route);
+  if (type === "local") {
+    const verdict = validateSource({ ...flow, out: undefined });
+    return typeof verdict === "string" ? verdict : localRoute(dev.ns, "local", found.route);
+  }
+  if (!isForwarding(dev)) return errorRoute(dev.ns, "EHOSTUNREACH", NOT_FORWARDING);
+  return type === "unicast" ? forward(flow, found) : "IP_INVALID_DEST";
+}
+
+const NOT_FORWARDING = "not for this host, and it does not forward what comes by this device";
+
+/** Mirrors the labels no_route and local_input: the packet is answered by ip_error(). */
+function errorRoute(
+  ns: NetworkNamespace,
+  error: Errno,
+  by: FibRoute | string | undefined,
+  type: RouteType = "unreachable",
+): RouteEntry {
+  const actions = routeActions(ns);
+  return new RouteEntry({
+    ns,
+    type,
+    dev: loopbackOf(ns),
+    error,
+    decidedBy: by,
+    input: actions.error,
+    output: actions.output,
+  });
+}
+
+function localRoute(
+  ns: NetworkNamespace,
+  type: "local" | "broadcast" | "multicast",
+  by: FibRoute | string | undefined,
+): RouteEntry {
+  const actions = routeActions(ns);
+  return new RouteEntry({
+    ns,
+    type,
+    dev: loopbackOf(ns),
+    decidedBy: by,
+    input: actions.localDeliver,
+    output: actions.output,
+  });
+}
+
+function broadcastInput(flow: InputFlow, by: FibRoute | undefined): RouteEntry | DropReason {
+  if (flow.frame === undefined) return "INVALID_PROTO";
+  if (flow.source !== IPV4_ANY) {
+    const verdict = validateSource({ ...flow, destination: IPV4_ANY, out: undefined });
+    if (typeof verdict === "string") return verdict;
+  }
+  return localRoute(flow.dev.ns, "broadcast", by ?? "broadcast");
+}
+
+/** Mirrors ip_mc_validate_source() and ip_route_input_mc(). No multicast routing, no groups but all-hosts. */
+function multicastInput(flow: InputFlow): RouteEntry | DropReason {
+  const { source, destination, dev } = flow;
+  if (destination !== ALL_HOSTS) return "NOT_SPECIFIED";
+  if (isIpv4Multicast(source) || source === IPV4_BROADCAST) return "IP_INVALID_SOURCE";
+  if (flow.frame === undefined) return "INVALID_PROTO";
+  if (isIpv4Loopback(source) && !confOr(dev, "route_localnet")) return "IP_LOCALNET";
+  if (source !== IPV4_ANY) {
+    const verdict = validateSource({ ...flow, destination: IPV4_ANY, out: undefined });
+    if (typeof verdict === "string") return verdict;
+  }
+  return localRoute(dev.ns, "multicast", "multicast 224.0.0.1");
+}
+
+/** Mirrors ip_mkroute_input() and __mkroute_input(). */
+function forward(flow: InputFlow, found: FibMatch): RouteEntry | DropReason {
+  const { dev } = flow;
+  const { route } = found;
+  const index =
+    route.nexthops.length > 1 && flow.frame !== undefined
+      ? selectNexthop(route, found.index, multipathHash(dev.ns, flowOf(flow.frame)), IPV4_ANY)
+      : found.index;
+  const { dev: out, gateway } = route.nexthops[index] as FibNexthop;
+  if (out === undefined) return "NOT_SPECIFIED";
+  const verdict = validateSource({ ...flow, out });
+  if (typeof verdict === "string") return verdict;
+  if (flow.frame === undefined && out === dev && !confOr(dev, "proxy_arp_pvlan"))
+    return "NOT_SPECIFIED";
+  const redirect =
+    out === dev &&
+    verdict.onLink &&
+    confOr(dev, "send_redirects") &&
+    (confOr(dev, "shared_media") || isOnLink(out, flow.source, gateway ?? IPV4_ANY));
+  const actions = routeActions(dev.ns);
+  return new RouteEntry({
+    ns: dev.ns,
+    type: "unicast",
+    dev: out,
+    gateway,
+    mtu: route.mtu,
+    mtuLocked: route.mtuLock,
+    redirect,
+    decidedBy: route,
+    input: actions.forward,
+    output: actions.output,
+  });
+}
+
+/** Whether one subnet of the device holds both addresses. Mirrors inet_addr_onlink(). */
+function isOnLink(dev: NetDevice, a: Ipv4, b: Ipv4): boolean {
+  return addressesOf(dev).some((address) => {
+    const subnet = { address: address.peer, length: address.length };
+    return prefixContains(subnet, a) && (b === IPV4_ANY || prefixContains(subnet, b));
+  });
+}

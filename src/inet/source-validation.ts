@@ -1,0 +1,76 @@
+import type { NetDevice } from "../core/device.js";
+import type { DropReason } from "../core/drop.js";
+import { type Ipv4 } from "../wire/ip.js";
+import { addressesOf, holdsAddress } from "./addresses.js";
+import { confMax, confOr } from "./devconf.js";
+import { fib } from "./fib.js";
+import { type FibMatch, type FlowKey, RT_SCOPE_HOST, RT_SCOPE_UNIVERSE } from "./fib-types.js";
+
+/** Where a packet came from and where it would go. */
+export interface SourceCheck {
+  readonly source: Ipv4;
+  /** 0.0.0.0 for broadcast and multicast. */
+  readonly destination: Ipv4;
+  readonly tos: number;
+  readonly mark: number;
+  readonly dev: NetDevice;
+  /** The device it would be forwarded to; undefined for local delivery. */
+  readonly out: NetDevice | undefined;
+}
+
+/** A reason to drop, or whether the sender is a neighbour on the device the packet came by. */
+export type SourceVerdict = DropReason | { readonly onLink: boolean };
+
+/** Mirrors net/ipv4/fib_frontend.c:fib_validate_source(). */
+export function validateSource(check: SourceCheck): SourceVerdict {
+  const { dev, source } = check;
+  const tables = fib(dev.ns);
+  const rpFilter = confMax(dev, "rp_filter");
+  if (rpFilter !== 0 || (check.out === dev && confOr(dev, "send_redirects")))
+    return reverseLookup(check, rpFilter);
+  if (confOr(dev, "accept_local")) return PASSED;
+  if (tables.hasCustomLocalRoutes || tables.hasCustomRules) return reverseLookup(check, rpFilter);
+  return holdsAddress(dev.ns, source) ? "IP_LOCAL_SOURCE" : PASSED;
+}
+
+const PASSED: SourceVerdict = { onLink: false };
+
+/** Asks for the way back to the sender. Mirrors __fib_validate_source(). */
+function reverseLookup(check: SourceCheck, rpFilter: number): SourceVerdict {
+  const { dev } = check;
+  const tables = fib(dev.ns);
+  const key: FlowKey = {
+    destination: check.source,
+    source: check.destination,
+    tos: check.tos,
+    mark: confOr(dev, "src_valid_mark") ? check.mark : 0,
+    iif: check.out?.name ?? "lo",
+    oif: undefined,
+    scope: RT_SCOPE_UNIVERSE,
+    uid: 0,
+    protocol: 0,
+    sourcePort: 0,
+    destinationPort: 0,
+    ignoreLinkState: false,
+  };
+  const found = tables.lookup(key);
+  if (found.kind === "miss") return rpFilter === 0 ? PASSED : "IP_RPFILTER";
+  const { type, nexthops } = found.route;
+  if (type !== "unicast") {
+    if (type !== "local") return "IP_INVALID_SOURCE";
+    if (!confOr(dev, "accept_local")) return "IP_LOCAL_SOURCE";
+  }
+  const usesDevice =
+    nexthops.some((nexthop) => nexthop.dev === dev) || (type === "local" && dev.isLoopback);
+  if (usesDevice) return { onLink: isOnLink(found) };
+  if (addressesOf(dev).length === 0) return rpFilter === 0 ? PASSED : "IP_RPFILTER";
+  if (rpFilter === 1) return "IP_RPFILTER";
+  const byDevice = tables.lookup({ ...key, oif: dev, ignoreLinkState: true });
+  return {
+    onLink: byDevice.kind === "match" && byDevice.route.type === "unicast" && isOnLink(byDevice),
+  };
+}
+
+function isOnLink({ route, index }: FibMatch): boolean {
+  return (route.nexthops[index]?.scope ?? 0) >= RT_SCOPE_HOST;
+}
