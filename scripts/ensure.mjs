@@ -41,23 +41,15 @@ function builtAt() {
     : 0;
 }
 
-/** When the newest of these files, or of the files in these folders, was changed. */
+/** When the newest of these files, or of the files in these folders, was changed; 0 for files that are not there. */
 function newest(paths) {
-  return Math.max(
-    ...paths.map((path) => {
-      const { mtimeMs, isDirectory } = existsSync(path)
-        ? described(path)
-        : { mtimeMs: 0, isDirectory: false };
-      return isDirectory
-        ? Math.max(mtimeMs, newest(["", ...readdirSync(path).map((name) => join(path, name))]))
-        : mtimeMs;
-    }),
-  );
-}
-
-function described(path) {
-  const stats = statSync(path);
-  return { mtimeMs: stats.mtimeMs, isDirectory: stats.isDirectory() };
+  let latest = 0;
+  for (const path of paths.filter((name) => existsSync(name))) {
+    const stats = statSync(path);
+    const inside = stats.isDirectory() ? readdirSync(path).map((name) => join(path, name)) : [];
+    latest = Math.max(latest, stats.mtimeMs, newest(inside));
+  }
+  return latest;
 }
 
 function say(what) {
