@@ -1,6 +1,6 @@
-import { configDefaults, defineConfig } from "vitest/config";
+import { configDefaults, type ViteUserConfig } from "vitest/config";
 
-export default defineConfig({
+const config: ViteUserConfig = {
   test: {
     include: ["test/**/*.test.{ts,tsx}"],
     // Namespaces of the real kernel: vitest.kernel.config.ts.
@@ -10,4 +10,6 @@ export default defineConfig({
     testTimeout: 30_000,
     coverage: { include: ["src/**"], reporter: ["text-summary", "html"] },
   },
-});
+};
+
+export default config;

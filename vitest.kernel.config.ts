@@ -1,7 +1,7 @@
-import { defineConfig } from "vitest/config";
+import type { ViteUserConfig } from "vitest/config";
 
 /** The comparison with the real kernel: one file after the other, because they share the machine's clocks and names. */
-export default defineConfig({
+const config: ViteUserConfig = {
   test: {
     include: ["test/kernel/**/*.test.ts"],
     pool: "threads",
@@ -10,4 +10,6 @@ export default defineConfig({
     testTimeout: 120_000,
     hookTimeout: 120_000,
   },
-});
+};
+
+export default config;
