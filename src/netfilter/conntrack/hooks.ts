@@ -1,4 +1,9 @@
-import { type CtInfo, IPS_EXPECTED, IPS_SEEN_REPLY, isOriginalDirection } from "../../core/conntrack.js";
+import {
+  type CtInfo,
+  IPS_EXPECTED,
+  IPS_SEEN_REPLY,
+  isOriginalDirection,
+} from "../../core/conntrack.js";
 import {
   ACCEPT,
   type HookEntry,
@@ -7,11 +12,22 @@ import {
   NF_IP_PRI_CONNTRACK_CONFIRM,
   type Verdict,
 } from "../../core/hooks.js";
-import { type NetworkNamespace, type PernetOperations, perNamespace } from "../../core/namespace.js";
+import {
+  type NetworkNamespace,
+  type PernetOperations,
+  perNamespace,
+} from "../../core/namespace.js";
 import type { SkBuff } from "../../core/skbuff.js";
 import { stamp } from "../../core/trace.js";
 import { isFragment } from "../../wire/ipv4.js";
-import { type Connection, DEFAULT_ZONE, type TupleHash, type Zone, connectionOf, templateOf } from "./connection.js";
+import {
+  type Connection,
+  DEFAULT_ZONE,
+  type TupleHash,
+  type Zone,
+  connectionOf,
+  templateOf,
+} from "./connection.js";
 import { judgeIcmp } from "./icmp.js";
 import { conntrackProtocol } from "./protocols.js";
 import { defineConntrackSysctls } from "./settings.js";
@@ -51,8 +67,18 @@ const usersOf: (ns: NetworkNamespace) => { count: number } = perNamespace(() => 
 const CONNTRACK_HOOKS: readonly HookEntry[] = [
   { name: "conntrack", hook: "PREROUTING", priority: NF_IP_PRI_CONNTRACK, run: conntrackIn },
   { name: "conntrack", hook: "OUTPUT", priority: NF_IP_PRI_CONNTRACK, run: conntrackIn },
-  { name: "conntrack confirm", hook: "INPUT", priority: NF_IP_PRI_CONNTRACK_CONFIRM, run: conntrackConfirm },
-  { name: "conntrack confirm", hook: "POSTROUTING", priority: NF_IP_PRI_CONNTRACK_CONFIRM, run: conntrackConfirm },
+  {
+    name: "conntrack confirm",
+    hook: "INPUT",
+    priority: NF_IP_PRI_CONNTRACK_CONFIRM,
+    run: conntrackConfirm,
+  },
+  {
+    name: "conntrack confirm",
+    hook: "POSTROUTING",
+    priority: NF_IP_PRI_CONNTRACK_CONFIRM,
+    run: conntrackConfirm,
+  },
 ];
 
 /** Finds or makes the packet's connection. Mirrors net/netfilter/nf_conntrack_core.c:nf_conntrack_in(). */
@@ -77,7 +103,12 @@ export function conntrackIn(skb: SkBuff, state: HookState): Verdict {
     }
     if (verdict.kind === "related") {
       skb.ct = verdict.ct;
-      tellConntrack(skb, "found", verdict.ct.entry, () => `an ICMP error about it: ${verdict.ct.info}`);
+      tellConntrack(
+        skb,
+        "found",
+        verdict.ct.entry,
+        () => `an ICMP error about it: ${verdict.ct.info}`,
+      );
       return ACCEPT;
     }
   }
@@ -127,7 +158,13 @@ function track(skb: SkBuff, state: HookState, table: ConntrackTable, zone: Zone)
     }
     const entry = found.connection;
     const info = infoFor(found);
-    const judgement = protocol.track(entry, { table, skb, hook: state.hook, direction: found.direction, info });
+    const judgement = protocol.track(entry, {
+      table,
+      skb,
+      hook: state.hook,
+      direction: found.direction,
+      info,
+    });
     if (judgement.kind === "again") {
       tellConntrack(skb, "destroyed", entry, () => "its addresses and ports are used again");
       continue;
@@ -141,7 +178,11 @@ function track(skb: SkBuff, state: HookState, table: ConntrackTable, zone: Zone)
   }
 }
 
-function attach(skb: SkBuff, ct: { readonly entry: Connection; readonly info: CtInfo }, isNew: boolean): void {
+function attach(
+  skb: SkBuff,
+  ct: { readonly entry: Connection; readonly info: CtInfo },
+  isNew: boolean,
+): void {
   const { entry, info } = ct;
   skb.ct = ct;
   if (info === "ESTABLISHED_REPLY" && (entry.status & IPS_SEEN_REPLY) === 0) {
@@ -189,12 +230,22 @@ export function conntrackConfirm(skb: SkBuff, state: HookState): Verdict {
   if (result.kind === "clash" && resolveClash(skb, entry, result.with, table)) return ACCEPT;
   table.statistics.drop++;
   table.statistics.insert_failed++;
-  tellConntrack(skb, "invalid", entry, () => "another connection has the same tuple (insert_failed)");
+  tellConntrack(
+    skb,
+    "invalid",
+    entry,
+    () => "another connection has the same tuple (insert_failed)",
+  );
   return { kind: "drop", reason: "NETFILTER_DROP", where: "nf_hook_slow" };
 }
 
 /** Two packets of one flow were new at once: the later one joins, or may be answered for a second. Mirrors nf_ct_resolve_clash(). */
-function resolveClash(skb: SkBuff, entry: Connection, clash: TupleHash, table: ConntrackTable): boolean {
+function resolveClash(
+  skb: SkBuff,
+  entry: Connection,
+  clash: TupleHash,
+  table: ConntrackTable,
+): boolean {
   if (!conntrackProtocol(entry.original.protocol).allowClash) return false;
   const winner = clash.connection;
   const info = joinedInfo(entry, winner);
@@ -202,7 +253,12 @@ function resolveClash(skb: SkBuff, entry: Connection, clash: TupleHash, table: C
     skb.ct = { entry: winner, info };
     tellConntrack(skb, "found", winner, () => "another packet of this flow was faster");
   } else if (table.insertReplyOnly(entry)) {
-    tellConntrack(skb, "confirmed", entry, () => "for 1 s and answers only: another packet of this flow was faster");
+    tellConntrack(
+      skb,
+      "confirmed",
+      entry,
+      () => "for 1 s and answers only: another packet of this flow was faster",
+    );
   } else {
     return false;
   }
@@ -212,7 +268,9 @@ function resolveClash(skb: SkBuff, entry: Connection, clash: TupleHash, table: C
 
 /** How the packet of `entry` stands in `winner`, if both are one flow, maybe seen from its other end. Mirrors nf_ct_match(). */
 function joinedInfo(entry: Connection, winner: Connection): CtInfo | undefined {
-  if (sameTuple(entry.original, winner.original) && sameTuple(entry.reply, winner.reply)) return "NEW";
-  if (sameTuple(entry.original, winner.reply) && sameTuple(entry.reply, winner.original)) return "ESTABLISHED_REPLY";
+  if (sameTuple(entry.original, winner.original) && sameTuple(entry.reply, winner.reply))
+    return "NEW";
+  if (sameTuple(entry.original, winner.reply) && sameTuple(entry.reply, winner.original))
+    return "ESTABLISHED_REPLY";
   return undefined;
 }

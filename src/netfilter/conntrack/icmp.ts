@@ -23,7 +23,12 @@ const ICMP_ADDRESS = 17;
 const NR_ICMP_TYPES = 18;
 
 /** Types that may start an entry. */
-const QUERIES: ReadonlySet<number> = new Set([ICMP_ECHO, ICMP_TIMESTAMP, ICMP_INFO_REQUEST, ICMP_ADDRESS]);
+const QUERIES: ReadonlySet<number> = new Set([
+  ICMP_ECHO,
+  ICMP_TIMESTAMP,
+  ICMP_INFO_REQUEST,
+  ICMP_ADDRESS,
+]);
 /** Types that quote the packet they are about. Mirrors include/linux/icmp.h:icmp_is_err(). */
 const ERRORS: ReadonlySet<number> = new Set([
   ICMP_DEST_UNREACH,
@@ -39,7 +44,8 @@ export const icmp: ConntrackProtocol = {
   allowClash: true,
 
   track(entry, packet) {
-    if (!entry.confirmed && !QUERIES.has(entry.original.icmpType)) return invalid("an answer without its query");
+    if (!entry.confirmed && !QUERIES.has(entry.original.icmpType))
+      return invalid("an answer without its query");
     refreshAndCount(entry, packet.table.settings.timeouts.icmp_timeout, packet);
     return VALID;
   },
@@ -58,24 +64,37 @@ export function isIcmpError(header: IcmpHeader): boolean {
 }
 
 /** Finds the connection that an ICMP error is about. Mirrors nf_conntrack_icmpv4_error() and nf_conntrack_inet_error(). */
-export function judgeIcmp(skb: SkBuff, header: IcmpHeader, hook: Hook, table: ConntrackTable, zone: Zone): IcmpVerdict {
+export function judgeIcmp(
+  skb: SkBuff,
+  header: IcmpHeader,
+  hook: Hook,
+  table: ConntrackTable,
+  zone: Zone,
+): IcmpVerdict {
   const badChecksum =
-    header.checksumError !== undefined && hook === "PREROUTING" && table.settings.flags.checksum === 1;
+    header.checksumError !== undefined &&
+    hook === "PREROUTING" &&
+    table.settings.flags.checksum === 1;
   if (badChecksum) return { kind: "invalid", why: "bad hw icmp checksum" };
   if (header.type > NR_ICMP_TYPES) return { kind: "invalid", why: "invalid icmp type" };
   if (!isIcmpError(header)) return QUERY;
   const quoted = quotedTuple(skb.frame.payload);
   const inverse = quoted === undefined ? undefined : invertTuple(quoted);
-  if (quoted === undefined || inverse === undefined) return { kind: "invalid", why: "the quoted packet is cut short" };
+  if (quoted === undefined || inverse === undefined)
+    return { kind: "invalid", why: "the quoted packet is cut short" };
   // The quoted packet went out, so it is the answer's tuple that the table knows it by.
   const found = table.find(inverse, zone);
-  if (found === undefined) return { kind: "invalid", why: "the quoted packet belongs to no connection" };
+  if (found === undefined)
+    return { kind: "invalid", why: "the quoted packet belongs to no connection" };
   if (outerDestination(skb) !== found.tuple.destination) {
     return { kind: "invalid", why: "outer daddr does not match the quoted packet's source" };
   }
   return {
     kind: "related",
-    ct: { entry: found.connection, info: found.direction === ORIGINAL ? "RELATED" : "RELATED_REPLY" },
+    ct: {
+      entry: found.connection,
+      info: found.direction === ORIGINAL ? "RELATED" : "RELATED_REPLY",
+    },
   };
 }
 

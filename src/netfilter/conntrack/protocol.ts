@@ -17,7 +17,9 @@ export interface Tracked {
 }
 
 /** What a protocol says of a packet. `again` means its entry is gone and the lookup starts over (NF_REPEAT). */
-export type Judgement = { readonly kind: "accept" | "again" } | { readonly kind: "invalid"; readonly why: string };
+export type Judgement =
+  | { readonly kind: "accept" | "again" }
+  | { readonly kind: "invalid"; readonly why: string };
 
 export const VALID: Judgement = { kind: "accept" };
 export const AGAIN: Judgement = { kind: "again" };
@@ -52,6 +54,8 @@ export function countPacket(entry: Connection, { direction, skb }: Tracked): voi
 /** Whether a wrong checksum makes the packet invalid: only seen on the way in, and only while the knob is on. */
 export function checksumFails({ table, hook, skb }: Tracked): boolean {
   return (
-    hook === "PREROUTING" && table.settings.flags.checksum === 1 && skb.frame.transport?.checksumError !== undefined
+    hook === "PREROUTING" &&
+    table.settings.flags.checksum === 1 &&
+    skb.frame.transport?.checksumError !== undefined
   );
 }

@@ -34,7 +34,13 @@ const TIMEOUTS = {
 export type TimeoutName = keyof typeof TIMEOUTS;
 
 /** Knobs that are 0 or 1. */
-const FLAGS = { acct: 0, checksum: 1, tcp_be_liberal: 0, tcp_ignore_invalid_rst: 0, tcp_loose: 1 } as const;
+const FLAGS = {
+  acct: 0,
+  checksum: 1,
+  tcp_be_liberal: 0,
+  tcp_ignore_invalid_rst: 0,
+  tcp_loose: 1,
+} as const;
 
 /** The knobs of one namespace's connection tracking. */
 export interface ConntrackSettings {
@@ -46,16 +52,32 @@ export interface ConntrackSettings {
 }
 
 export function defaultSettings(): ConntrackSettings {
-  const timeouts = Object.fromEntries(Object.entries(TIMEOUTS).map(([name, value]) => [name, seconds(value)]));
-  return { timeouts: timeouts as Record<TimeoutName, Micros>, flags: { ...FLAGS }, tcpMaxRetrans: 3, max: 262_144 };
+  const timeouts = Object.fromEntries(
+    Object.entries(TIMEOUTS).map(([name, value]) => [name, seconds(value)]),
+  );
+  return {
+    timeouts: timeouts as Record<TimeoutName, Micros>,
+    flags: { ...FLAGS },
+    tcpMaxRetrans: 3,
+    max: 262_144,
+  };
 }
 
 /**
  * Defines the sysctls. Mirrors net/netfilter/nf_conntrack_standalone.c:nf_ct_sysctl_table.
  * Differs: `nf_conntrack_max` can be set in every namespace; each of ours may be a machine of its own.
  */
-export function defineConntrackSysctls(ns: NetworkNamespace, settings: ConntrackSettings, count: () => number): void {
-  const define = (name: string, get: () => number, set: (value: number) => void, high?: number): void => {
+export function defineConntrackSysctls(
+  ns: NetworkNamespace,
+  settings: ConntrackSettings,
+  count: () => number,
+): void {
+  const define = (
+    name: string,
+    get: () => number,
+    set: (value: number) => void,
+    high?: number,
+  ): void => {
     ns.sysctls.define(`net.netfilter.nf_conntrack_${name}`, numberSysctl(get, set, 0, high));
   };
   for (const key of Object.keys(FLAGS)) {

@@ -99,7 +99,11 @@ export class ConntrackTable {
   /** A new entry outside the table; undefined when the table is full of assured ones. Mirrors init_conntrack(). */
   create(original: Tuple, reply: Tuple, zone: Zone): Connection | undefined {
     const { max } = this.settings;
-    if (max > 0 && this.#entries.size >= max && !this.#makeRoom(hashTuple(original, zoneIdIn(zone, ORIGINAL))))
+    if (
+      max > 0 &&
+      this.#entries.size >= max &&
+      !this.#makeRoom(hashTuple(original, zoneIdIn(zone, ORIGINAL)))
+    )
       return undefined;
     const entry = new Connection(this.#nextId++, original, reply, zone);
     if (this.settings.flags.acct === 1)
@@ -197,7 +201,13 @@ export class ConntrackTable {
     return removed;
   }
 
-  #search(tuple: Tuple, zone: Zone, hash: number, ignored?: Connection, otherFlows = false): TupleHash | undefined {
+  #search(
+    tuple: Tuple,
+    zone: Zone,
+    hash: number,
+    ignored?: Connection,
+    otherFlows = false,
+  ): TupleHash | undefined {
     const now = this.now;
     let node = this.#buckets[hash & (this.#buckets.length - 1)];
     while (node !== undefined) {
@@ -209,7 +219,8 @@ export class ConntrackTable {
         sameZone(connection, zone, node.direction)
       ) {
         if (connection.expires <= now) this.kill(connection);
-        else if (!otherFlows || ignored === undefined || !isSameFlow(ignored, connection)) return node;
+        else if (!otherFlows || ignored === undefined || !isSameFlow(ignored, connection))
+          return node;
       }
       node = next;
     }
@@ -257,7 +268,11 @@ export class ConntrackTable {
     this.#sweptAt = this.now;
     if (this.#entries.size < this.settings.max) return true;
     for (let step = 0; step < EARLY_DROP_BUCKETS; step++) {
-      for (let node = this.#buckets[(hash + step) & (this.#buckets.length - 1)]; node !== undefined; node = node.next) {
+      for (
+        let node = this.#buckets[(hash + step) & (this.#buckets.length - 1)];
+        node !== undefined;
+        node = node.next
+      ) {
         if ((node.connection.status & IPS_ASSURED) !== 0) continue;
         this.kill(node.connection);
         this.statistics.early_drop++;
@@ -292,5 +307,7 @@ function sameZone(entry: Connection, zone: Zone, direction: Direction): boolean 
 }
 
 function isSameFlow(a: Connection, b: Connection): boolean {
-  return sameTuple(a.original, b.original) && zoneIdIn(a.zones, ORIGINAL) === zoneIdIn(b.zones, ORIGINAL);
+  return (
+    sameTuple(a.original, b.original) && zoneIdIn(a.zones, ORIGINAL) === zoneIdIn(b.zones, ORIGINAL)
+  );
 }

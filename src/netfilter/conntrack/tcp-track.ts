@@ -95,7 +95,10 @@ const OPTION_SACK = 5;
 /** RFC 7323 §2.3. */
 const MAX_SCALE = 14;
 
-function forEachOption(options: Uint8Array, see: (kind: number, at: number, length: number) => void): void {
+function forEachOption(
+  options: Uint8Array,
+  see: (kind: number, at: number, length: number) => void,
+): void {
   for (let at = 0; at < options.length;) {
     const kind = options[at] ?? OPTION_END;
     if (kind === OPTION_END) return;

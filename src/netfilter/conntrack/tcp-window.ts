@@ -26,7 +26,9 @@ export interface WindowSegment {
 }
 
 /** `ignore`: it belongs to the connection and tells nothing new. */
-export type WindowResult = { readonly kind: "accept" | "ignore" } | { readonly kind: "invalid"; readonly why: string };
+export type WindowResult =
+  | { readonly kind: "accept" | "ignore" }
+  | { readonly kind: "invalid"; readonly why: string };
 
 const IN_WINDOW: WindowResult = { kind: "accept" };
 const IGNORE: WindowResult = { kind: "ignore" };
@@ -59,7 +61,11 @@ export function trackWindow(track: TcpTrack, segment: WindowSegment): WindowResu
     } else {
       joinMidstream(sender, receiver, header, end, sack);
     }
-  } else if (isSyn && after(end, sender.end) && (track.state === TCP_SYN_SENT || track.state === TCP_SYN_RECV)) {
+  } else if (
+    isSyn &&
+    after(end, sender.end) &&
+    (track.state === TCP_SYN_SENT || track.state === TCP_SYN_RECV)
+  ) {
     startSide(sender, receiver, segment, end);
     if (direction === REPLY && !isAck) return IN_WINDOW;
   }
@@ -83,7 +89,13 @@ function startSide(sender: TcpSide, receiver: TcpSide, segment: WindowSegment, e
     sender.scale = receiver.scale = 0;
 }
 
-function joinMidstream(sender: TcpSide, receiver: TcpSide, header: TcpHeader, end: number, sack: number): void {
+function joinMidstream(
+  sender: TcpSide,
+  receiver: TcpSide,
+  header: TcpHeader,
+  end: number,
+  sack: number,
+): void {
   const window = scaled(header.window, sender);
   sender.end = end;
   sender.maxWindow = Math.max(window, 1);
@@ -106,7 +118,13 @@ function compare(
   const inReceiveWindow = after(end, sender.end - receiver.maxWindow - 1);
   if (!before(sequence, sender.maxEnd + 1)) {
     const overshot = (end - sender.maxEnd + 1) >>> 0;
-    if (receiver.maxWindow !== 0 && inReceiveWindow && ackNotOld && ackSeen && overshot <= receiver.maxWindow) {
+    if (
+      receiver.maxWindow !== 0 &&
+      inReceiveWindow &&
+      ackNotOld &&
+      ackSeen &&
+      overshot <= receiver.maxWindow
+    ) {
       // Some senders overstep a little. Remember how far, so that the answer to it is not refused.
       sender.end = end;
       sender.flags |= FLAG_DATA_UNACKNOWLEDGED;
@@ -118,7 +136,10 @@ function compare(
     };
   }
   if (!ackSeen) {
-    return { kind: "invalid", why: `ACK is over upper bound ${(receiver.end + 1) >>> 0} (ACKed data not seen yet)` };
+    return {
+      kind: "invalid",
+      why: `ACK is over upper bound ${(receiver.end + 1) >>> 0} (ACKed data not seen yet)`,
+    };
   }
   return (receiver.maxWindow === 0 || inReceiveWindow) && ackNotOld ? undefined : IGNORE;
 }
@@ -131,7 +152,11 @@ interface Numbers {
   readonly sack: number;
 }
 
-function update(track: TcpTrack, segment: WindowSegment, { sender, receiver, end, ack, sack }: Numbers): void {
+function update(
+  track: TcpTrack,
+  segment: WindowSegment,
+  { sender, receiver, end, ack, sack }: Numbers,
+): void {
   const { header, direction } = segment;
   const window = (header.flags & TCP_SYN) !== 0 ? header.window : scaled(header.window, sender);
   sender.maxWindow = Math.max(sender.maxWindow, window + ((sack - ack) >>> 0));
@@ -139,18 +164,29 @@ function update(track: TcpTrack, segment: WindowSegment, { sender, receiver, end
     sender.end = end;
     sender.flags |= FLAG_DATA_UNACKNOWLEDGED;
   }
-  if ((header.flags & TCP_ACK) !== 0 && ((sender.flags & FLAG_MAXACK_SET) === 0 || after(ack, sender.maxAck))) {
+  if (
+    (header.flags & TCP_ACK) !== 0 &&
+    ((sender.flags & FLAG_MAXACK_SET) === 0 || after(ack, sender.maxAck))
+  ) {
     sender.maxAck = ack;
     sender.flags |= FLAG_MAXACK_SET;
   }
-  if (receiver.maxWindow !== 0 && after(end, sender.maxEnd)) receiver.maxWindow += (end - sender.maxEnd) >>> 0;
-  if (after(sack + window, receiver.maxEnd - 1)) receiver.maxEnd = (sack + window + (window === 0 ? 1 : 0)) >>> 0;
+  if (receiver.maxWindow !== 0 && after(end, sender.maxEnd))
+    receiver.maxWindow += (end - sender.maxEnd) >>> 0;
+  if (after(sack + window, receiver.maxEnd - 1))
+    receiver.maxEnd = (sack + window + (window === 0 ? 1 : 0)) >>> 0;
   if (ack === receiver.end) receiver.flags &= ~FLAG_DATA_UNACKNOWLEDGED;
   if (segment.kind === "ack") countRetransmission(track, header, direction, end, ack);
 }
 
 /** The same ACK segment again is a retransmission: three of them shorten the timeout. */
-function countRetransmission(track: TcpTrack, header: TcpHeader, direction: Direction, end: number, ack: number): void {
+function countRetransmission(
+  track: TcpTrack,
+  header: TcpHeader,
+  direction: Direction,
+  end: number,
+  ack: number,
+): void {
   const repeated =
     track.lastDirection === direction &&
     track.lastSequence === header.sequence &&

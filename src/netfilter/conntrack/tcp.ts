@@ -65,13 +65,20 @@ export const tcp: ConntrackProtocol = {
     const header = packet.skb.frame.transport;
     if (header?.kind !== "tcp") return invalid("short packet");
     if (checksumFails(packet)) return invalid("bad checksum");
-    if (!VALID_FLAGS.has(header.flags & ~(TCP_PSH | TCP_ECE | TCP_CWR))) return invalid("invalid tcp flag combination");
-    const segment: SegmentOf = { header, kind: segmentKind(header), length: packet.skb.frame.payload.length };
+    if (!VALID_FLAGS.has(header.flags & ~(TCP_PSH | TCP_ECE | TCP_CWR)))
+      return invalid("invalid tcp flag combination");
+    const segment: SegmentOf = {
+      header,
+      kind: segmentKind(header),
+      length: packet.skb.frame.payload.length,
+    };
     if (!entry.confirmed) {
       const refused = pickUp(entry, segment, packet.table.settings);
       if (refused !== undefined) return invalid(refused);
     }
-    return entry.tcp === undefined ? invalid("no tcp state") : judge(entry, entry.tcp, segment, packet);
+    return entry.tcp === undefined
+      ? invalid("no tcp state")
+      : judge(entry, entry.tcp, segment, packet);
   },
 };
 
@@ -104,7 +111,11 @@ export function segmentKind({ flags }: TcpHeader): Segment {
 }
 
 /** Starts the state of a new entry; says why the segment cannot start one. Mirrors tcp_new(). */
-function pickUp(entry: Connection, segment: SegmentOf, settings: ConntrackSettings): string | undefined {
+function pickUp(
+  entry: Connection,
+  segment: SegmentOf,
+  settings: ConntrackSettings,
+): string | undefined {
   const { header } = segment;
   const state = nextTcpState(ORIGINAL, segment.kind, 0);
   if (state === TCP_INVALID || state === TCP_IGNORE) return `${segment.kind} without an entry`;
@@ -132,9 +143,13 @@ function judge(entry: Connection, track: TcpTrack, segment: SegmentOf, packet: T
         packet.table.kill(entry);
         return AGAIN;
       }
-      return letThrough(track, segment, direction) ? advance(entry, track, segment, packet, TCP_SYN_RECV) : VALID;
+      return letThrough(track, segment, direction)
+        ? advance(entry, track, segment, packet, TCP_SYN_RECV)
+        : VALID;
     case TCP_IGNORE:
-      return letThrough(track, segment, direction) ? advance(entry, track, segment, packet, TCP_SYN_RECV) : VALID;
+      return letThrough(track, segment, direction)
+        ? advance(entry, track, segment, packet, TCP_SYN_RECV)
+        : VALID;
     case TCP_INVALID:
       return invalid(`${segment.kind} in state ${TCP_STATES[before] ?? ""}`);
     case TCP_TIME_WAIT:
@@ -145,7 +160,11 @@ function judge(entry: Connection, track: TcpTrack, segment: SegmentOf, packet: T
       track.lastFlags |= FLAG_SIMULTANEOUS_OPEN;
       break;
     case TCP_SYN_RECV:
-      if (direction === REPLY && segment.kind === "ack" && (track.lastFlags & FLAG_SIMULTANEOUS_OPEN) !== 0) {
+      if (
+        direction === REPLY &&
+        segment.kind === "ack" &&
+        (track.lastFlags & FLAG_SIMULTANEOUS_OPEN) !== 0
+      ) {
         return advance(entry, track, segment, packet, TCP_ESTABLISHED);
       }
       break;
@@ -162,7 +181,8 @@ function judge(entry: Connection, track: TcpTrack, segment: SegmentOf, packet: T
 function mayReopen(track: TcpTrack, direction: Direction): boolean {
   const [a, b] = track.sides;
   return (
-    ((a.flags | b.flags) & FLAG_CLOSE_INIT) !== 0 || (track.lastDirection === direction && track.lastSegment === "rst")
+    ((a.flags | b.flags) & FLAG_CLOSE_INIT) !== 0 ||
+    (track.lastDirection === direction && track.lastSegment === "rst")
   );
 }
 
@@ -172,7 +192,8 @@ function mayReopen(track: TcpTrack, direction: Direction): boolean {
  */
 function letThrough(track: TcpTrack, segment: SegmentOf, direction: Direction): boolean {
   const { header, kind } = segment;
-  const answersSyn = kind === "synack" && track.lastSegment === "syn" && track.lastDirection !== direction;
+  const answersSyn =
+    kind === "synack" && track.lastSegment === "syn" && track.lastDirection !== direction;
   if (answersSyn && header.acknowledgment === track.lastEnd) {
     resynchronise(track, direction);
     return true;
@@ -190,7 +211,8 @@ function letThrough(track: TcpTrack, segment: SegmentOf, direction: Direction): 
     track.lastFlags = seen.flags & (FLAG_WINDOW_SCALE | FLAG_SACK_PERM);
     if (state === TCP_LAST_ACK) track.lastFlags |= FLAG_EXPECT_CHALLENGE_ACK;
   }
-  if (state === TCP_SYN_SENT && kind === "ack" && direction === REPLY) track.lastAck = header.acknowledgment;
+  if (state === TCP_SYN_SENT && kind === "ack" && direction === REPLY)
+    track.lastAck = header.acknowledgment;
   return false;
 }
 
@@ -216,18 +238,27 @@ function isChallengeAck(track: TcpTrack, segment: SegmentOf, direction: Directio
 }
 
 /** A reset: must be where the other side has acknowledged to, to close an established connection. RFC 5961 §3. */
-function judgeReset(entry: Connection, track: TcpTrack, segment: SegmentOf, packet: Tracked): Judgement {
+function judgeReset(
+  entry: Connection,
+  track: TcpTrack,
+  segment: SegmentOf,
+  packet: Tracked,
+): Judgement {
   const { header } = segment;
   const { direction, table } = packet;
   const established = track.state === TCP_ESTABLISHED && (entry.status & IPS_ASSURED) !== 0;
-  if (track.state >= TCP_FIN_WAIT && track.state <= TCP_CLOSE) return settle(entry, track, segment, packet, TCP_CLOSE);
+  if (track.state >= TCP_FIN_WAIT && track.state <= TCP_CLOSE)
+    return settle(entry, track, segment, packet, TCP_CLOSE);
   const peer = track.side(direction === ORIGINAL ? REPLY : ORIGINAL);
   if ((peer.flags & FLAG_MAXACK_SET) !== 0 && track.lastSegment !== "syn") {
-    if (header.sequence === 0 && !established) return advance(entry, track, segment, packet, TCP_CLOSE);
+    if (header.sequence === 0 && !established)
+      return advance(entry, track, segment, packet, TCP_CLOSE);
     if (before(header.sequence, peer.maxAck) && table.settings.flags.tcp_ignore_invalid_rst === 0)
       return invalid("invalid rst");
     const continuesLast =
-      track.lastSegment === "ack" && track.lastDirection === direction && header.sequence === track.lastEnd;
+      track.lastSegment === "ack" &&
+      track.lastDirection === direction &&
+      header.sequence === track.lastEnd;
     const exact = !established || header.sequence === peer.maxAck || continuesLast;
     // An inexact reset may be answered by a challenge ACK, so the state stays; the timeout below is CLOSE's all the same.
     if (exact) return advance(entry, track, segment, packet, TCP_CLOSE);
@@ -241,15 +272,27 @@ function judgeReset(entry: Connection, track: TcpTrack, segment: SegmentOf, pack
 }
 
 /** A reset that answers a SYN or an ACK which was let through unchecked: its sequence number cannot be checked either. */
-function answersLetThrough(entry: Connection, track: TcpTrack, { header }: SegmentOf, direction: Direction): boolean {
+function answersLetThrough(
+  entry: Connection,
+  track: TcpTrack,
+  { header }: SegmentOf,
+  direction: Direction,
+): boolean {
   const toSyn = (entry.status & IPS_SEEN_REPLY) !== 0 && track.lastSegment === "syn";
   const toAck = (entry.status & IPS_ASSURED) === 0 && track.lastSegment === "ack";
   if ((toSyn || toAck) && header.acknowledgment === track.lastEnd) return true;
-  const toChallenge = track.state === TCP_SYN_SENT && track.lastSegment === "ack" && track.lastDirection === REPLY;
+  const toChallenge =
+    track.state === TCP_SYN_SENT && track.lastSegment === "ack" && track.lastDirection === REPLY;
   return toChallenge && direction === ORIGINAL && header.sequence === track.lastAck;
 }
 
-function advance(entry: Connection, track: TcpTrack, segment: SegmentOf, packet: Tracked, state: number): Judgement {
+function advance(
+  entry: Connection,
+  track: TcpTrack,
+  segment: SegmentOf,
+  packet: Tracked,
+  state: number,
+): Judgement {
   const { header, kind, length } = segment;
   const liberal = packet.table.settings.flags.tcp_be_liberal === 1;
   const result = trackWindow(track, { direction: packet.direction, kind, header, length, liberal });
@@ -273,17 +316,27 @@ function shortenAfterInvalid(
     (kind !== "rst" && kind !== "fin")
   )
     return;
-  if (track.lastDirection === direction || (track.lastSegment !== "fin" && track.lastSegment !== "rst")) {
+  if (
+    track.lastDirection === direction ||
+    (track.lastSegment !== "fin" && track.lastSegment !== "rst")
+  ) {
     track.lastSegment = kind;
     track.lastDirection = direction;
     return;
   }
   const limit = later(table.now, table.settings.timeouts.tcp_timeout_unacknowledged);
-  if (entry.expires >= later(table.now, seconds(120)) && entry.expires > limit) entry.expires = limit;
+  if (entry.expires >= later(table.now, seconds(120)) && entry.expires > limit)
+    entry.expires = limit;
 }
 
 /** The segment counts: new state, timeout, ASSURED; a reset without any reply ends the entry. */
-function settle(entry: Connection, track: TcpTrack, segment: SegmentOf, packet: Tracked, state: number): Judgement {
+function settle(
+  entry: Connection,
+  track: TcpTrack,
+  segment: SegmentOf,
+  packet: Tracked,
+  state: number,
+): Judgement {
   const { table, direction } = packet;
   const old = track.state;
   track.lastSegment = segment.kind;
@@ -343,7 +396,9 @@ function timeoutFor(
     return timeouts.tcp_timeout_max_retrans;
   if (kind === "rst") return timeouts.tcp_timeout_close;
   const unacknowledged = ((a.flags | b.flags) & FLAG_DATA_UNACKNOWLEDGED) !== 0;
-  if (unacknowledged && usual > timeouts.tcp_timeout_unacknowledged) return timeouts.tcp_timeout_unacknowledged;
-  if (track.lastWindow === 0 && usual > timeouts.tcp_timeout_max_retrans) return timeouts.tcp_timeout_max_retrans;
+  if (unacknowledged && usual > timeouts.tcp_timeout_unacknowledged)
+    return timeouts.tcp_timeout_unacknowledged;
+  if (track.lastWindow === 0 && usual > timeouts.tcp_timeout_max_retrans)
+    return timeouts.tcp_timeout_max_retrans;
   return usual;
 }

@@ -57,7 +57,8 @@ export function quotedTuple(quote: Uint8Array): Tuple | undefined {
   const packet = decodeIpPacket(quote);
   if (!packet.ok) return undefined;
   const { network, transport, payload } = packet.value;
-  if (transport !== undefined || network?.kind !== "ipv4" || network.fragmentOffset !== 0) return tupleOf(packet.value);
+  if (transport !== undefined || network?.kind !== "ipv4" || network.fragmentOffset !== 0)
+    return tupleOf(packet.value);
   // A TCP header that was cut short is no header for the codec; its ports are there all the same.
   const { source, destination, protocol } = network;
   if (protocol !== IPPROTO_TCP && protocol !== IPPROTO_UDP) return tupleOf(packet.value);
@@ -78,10 +79,15 @@ function tupleOfBytes(
       return undefined;
     case IPPROTO_SCTP:
     case IPPROTO_UDPLITE:
-      return bytes.length < 8 ? undefined : withPorts(source, destination, protocol, get16(bytes, 0), get16(bytes, 2));
-    case IPPROTO_GRE:
-      // Only PPTP's version 1 has a call id, and it needs the PPTP helper; version 0 has the keys 0. RFC 2637 §4.1.
-      return bytes.length < 4 || (get8(bytes, 1) & 7) > 1 ? undefined : withPorts(source, destination, protocol, 0, 0);
+      return bytes.length < 8
+        ? undefined
+        : withPorts(source, destination, protocol, get16(bytes, 0), get16(bytes, 2));
+    case IPPROTO_GRE: {
+      // Only PPTP's version 1 has a call id; version 0 is tracked by addresses alone. RFC 2637 §4.1.
+      if (bytes.length < 8) return undefined;
+      const isPptp = (get8(bytes, 1) & 7) === 1;
+      return withPorts(source, destination, protocol, 0, isPptp ? get16(bytes, 6) : 0);
+    }
     default:
       return withPorts(source, destination, protocol, 0, 0);
   }
@@ -140,7 +146,10 @@ export function sameTuple(a: Tuple, b: Tuple): boolean {
 export function hashTuple(tuple: Tuple, zone: number): number {
   let hash = Math.imul(foldAddress(tuple.source) ^ zone, 0x9e37_79b1);
   hash = Math.imul(hash ^ (hash >>> 15) ^ foldAddress(tuple.destination), 0x85eb_ca77);
-  hash = Math.imul(hash ^ (hash >>> 13) ^ (tuple.sourcePort * 0x1_0000 + tuple.destinationPort), 0xc2b2_ae3d);
+  hash = Math.imul(
+    hash ^ (hash >>> 13) ^ (tuple.sourcePort * 0x1_0000 + tuple.destinationPort),
+    0xc2b2_ae3d,
+  );
   hash = Math.imul(
     hash ^ (hash >>> 16) ^ (tuple.protocol * 0x1_0000 + tuple.icmpType * 0x100 + tuple.icmpCode),
     0x27d4_eb2f,

@@ -34,7 +34,12 @@ export const udplite: ConntrackProtocol = {
 /** Two-way traffic later than this after the first packet is a stream. */
 const STREAM_AFTER = seconds(2);
 
-function trackDatagram(entry: Connection, packet: Tracked, single: TimeoutName, stream: TimeoutName): Judgement {
+function trackDatagram(
+  entry: Connection,
+  packet: Tracked,
+  single: TimeoutName,
+  stream: TimeoutName,
+): Judgement {
   const { table } = packet;
   const { timeouts } = table.settings;
   if (!entry.confirmed) entry.streamAfter = later(table.now, STREAM_AFTER);
