@@ -36,9 +36,16 @@ export function arpSend(message: ArpMessage): void {
     transport: undefined,
     payload: NO_BYTES,
   };
-  const skb = newSkb(dev.ns, frame, operation === ARPOP_REPLY ? "arp reply" : "arp request", message.cause);
+  const skb = newSkb(
+    dev.ns,
+    frame,
+    operation === ARPOP_REPLY ? "arp reply" : "arp request",
+    message.cause,
+  );
   skb.dev = dev;
-  nfHook(skb, { hook: "OUTPUT", family: "arp", ns: dev.ns, in: undefined, out: dev }, (packet) => devQueueXmit(packet, dev));
+  nfHook(skb, { hook: "OUTPUT", family: "arp", ns: dev.ns, in: undefined, out: dev }, (packet) =>
+    devQueueXmit(packet, dev),
+  );
 }
 
 /** Asks for a neighbour: everybody at first, a known address later. Mirrors net/ipv4/arp.c:arp_solicit(). */

@@ -7,7 +7,16 @@ import { later, microseconds } from "../sim/time.js";
 import { type ArpHeader, ARPOP_REPLY, ARPOP_REQUEST } from "../wire/arp.js";
 import { ETH_P_ARP } from "../wire/ethernet.js";
 import { ICMP_DEST_UNREACH, ICMP_HOST_UNREACH } from "../wire/icmp.js";
-import { IPV4_ANY, type Ipv4, isIpv4Loopback, isIpv4Multicast, MAC_BROADCAST, multicastMac, type Mac, prefixContains } from "../wire/ip.js";
+import {
+  IPV4_ANY,
+  type Ipv4,
+  isIpv4Loopback,
+  isIpv4Multicast,
+  MAC_BROADCAST,
+  multicastMac,
+  type Mac,
+  prefixContains,
+} from "../wire/ip.js";
 import { addressesOf } from "./addresses.js";
 import { arpSend, arpSolicit, sendGratuitousArp } from "./arp-output.js";
 import { arpFilterRefuses, arpIgnores, isProxiedByRoute } from "./arp-policy.js";
@@ -64,7 +73,8 @@ function fixedMac(dev: NetDevice, address: Ipv4): Mac | undefined {
 export function arpReceive(skb: SkBuff): void {
   const { dev } = skb;
   const header = skb.frame.network;
-  if (dev === undefined || dev.noArp || skb.packetType === "OTHERHOST" || dev.isLoopback) return deliver(skb, "arp (not for this host)");
+  if (dev === undefined || dev.noArp || skb.packetType === "OTHERHOST" || dev.isLoopback)
+    return deliver(skb, "arp (not for this host)");
   if (header?.kind !== "arp") return drop(skb, "NOT_SPECIFIED", "arp_rcv");
   nfHook(skb, { hook: "INPUT", family: "arp", ns: dev.ns, in: dev, out: undefined }, (packet) => {
     if (packet.frame.network?.kind === "arp") arpProcess(packet, dev, packet.frame.network);
@@ -75,10 +85,12 @@ export function arpReceive(skb: SkBuff): void {
 /** Mirrors net/ipv4/arp.c:arp_process(). The order of the checks decides. */
 function arpProcess(skb: SkBuff, dev: NetDevice, header: ArpHeader): void {
   const { operation, senderIp, targetIp } = header;
-  if (operation !== ARPOP_REQUEST && operation !== ARPOP_REPLY) return drop(skb, "NOT_SPECIFIED", "arp_process");
+  if (operation !== ARPOP_REQUEST && operation !== ARPOP_REPLY)
+    return drop(skb, "NOT_SPECIFIED", "arp_process");
   const toLoopback = isIpv4Loopback(targetIp) && !confOr(dev, "route_localnet");
   if (isIpv4Multicast(targetIp) || toLoopback) return drop(skb, "NOT_SPECIFIED", "arp_process");
-  if (senderIp === targetIp && confOr(dev, "drop_gratuitous_arp")) return drop(skb, "NOT_SPECIFIED", "arp_process");
+  if (senderIp === targetIp && confOr(dev, "drop_gratuitous_arp"))
+    return drop(skb, "NOT_SPECIFIED", "arp_process");
   if (senderIp === IPV4_ANY) return answerProbe(skb, dev, header);
   if (operation === ARPOP_REQUEST && answerRequest(skb, dev, header)) return;
   learnFrom(skb, dev, header);
@@ -96,11 +108,21 @@ function answerProbe(skb: SkBuff, dev: NetDevice, header: ArpHeader): void {
 /** Answers for an address of ours or one we stand in for; false when the message is only news. */
 function answerRequest(skb: SkBuff, dev: NetDevice, header: ArpHeader): boolean {
   const { senderIp, targetIp } = header;
-  const flow = { source: senderIp, destination: targetIp, tos: 0, mark: skb.mark, dev, frame: undefined };
+  const flow = {
+    source: senderIp,
+    destination: targetIp,
+    tos: 0,
+    mark: skb.mark,
+    dev,
+    frame: undefined,
+  };
   const { decision: route } = decideInput(flow);
   if (typeof route === "string") return false;
   if (route.type === "local") {
-    if (!arpIgnores(dev, senderIp, targetIp) && !(confOr(dev, "arp_filter") && arpFilterRefuses(dev, senderIp, targetIp))) {
+    if (
+      !arpIgnores(dev, senderIp, targetIp) &&
+      !(confOr(dev, "arp_filter") && arpFilterRefuses(dev, senderIp, targetIp))
+    ) {
       learnSender(skb, dev, header);
       reply(skb, dev, header);
     }
@@ -136,7 +158,9 @@ function answerAsProxy(skb: SkBuff, dev: NetDevice, header: ArpHeader): void {
 }
 
 /** Requests that wait for their delayed answer, by device. */
-const proxyQueues: (ns: NetworkNamespace) => Map<NetDevice, number> = perNamespace(() => new Map<NetDevice, number>());
+const proxyQueues: (ns: NetworkNamespace) => Map<NetDevice, number> = perNamespace(
+  () => new Map<NetDevice, number>(),
+);
 
 function reply(skb: SkBuff, dev: NetDevice, { senderIp, senderMac, targetIp }: ArpHeader): void {
   arpSend({
@@ -161,13 +185,20 @@ function learnFrom(skb: SkBuff, dev: NetDevice, header: ArpHeader): void {
   const table = neighbours(dev.ns);
   const gratuitous = isGratuitous(dev, header);
   const accept = acceptsNews(dev, senderIp);
-  const unicast = operation === ARPOP_REPLY && accept && inetAddrType(dev.ns, senderIp) === "UNICAST";
+  const unicast =
+    operation === ARPOP_REPLY && accept && inetAddrType(dev.ns, senderIp) === "UNICAST";
   const known = table.lookup(dev, senderIp);
-  const neighbour = known ?? (accept && (gratuitous || unicast) ? table.obtain(dev, senderIp) : undefined);
+  const neighbour =
+    known ?? (accept && (gratuitous || unicast) ? table.obtain(dev, senderIp) : undefined);
   if (neighbour === undefined) return;
   const unlocked = dev.ns.sim.queue.now > later(neighbour.updated, neighbourParms(dev).lockTime);
   const solicited = operation === ARPOP_REPLY && skb.packetType === "HOST";
-  neighbour.update(senderMac, solicited ? "REACHABLE" : "STALE", { override: unlocked || gratuitous }, skb);
+  neighbour.update(
+    senderMac,
+    solicited ? "REACHABLE" : "STALE",
+    { override: unlocked || gratuitous },
+    skb,
+  );
 }
 
 /** Mirrors net/ipv4/arp.c:arp_is_garp(). */
@@ -181,5 +212,7 @@ function isGratuitous(dev: NetDevice, header: ArpHeader): boolean {
 function acceptsNews(dev: NetDevice, sender: Ipv4): boolean {
   const accept = confMax(dev, "arp_accept");
   if (accept !== 2) return accept !== 0;
-  return addressesOf(dev).some(({ peer, length }) => prefixContains({ address: peer, length }, sender));
+  return addressesOf(dev).some(({ peer, length }) =>
+    prefixContains({ address: peer, length }, sender),
+  );
 }

@@ -18,7 +18,15 @@ import { type NeighbourParms, neighbourParms } from "./neighbour-parms.js";
  *                    FAILED ◄── 3 requests ── PROBE ◄── 5 s ── DELAY ◄── STALE
  */
 export type NudState =
-  "NONE" | "INCOMPLETE" | "REACHABLE" | "STALE" | "DELAY" | "PROBE" | "FAILED" | "NOARP" | "PERMANENT";
+  | "NONE"
+  | "INCOMPLETE"
+  | "REACHABLE"
+  | "STALE"
+  | "DELAY"
+  | "PROBE"
+  | "FAILED"
+  | "NOARP"
+  | "PERMANENT";
 
 const CONNECTED: ReadonlySet<NudState> = new Set(["REACHABLE", "NOARP", "PERMANENT"]);
 const VALID: ReadonlySet<NudState> = new Set([...CONNECTED, "STALE", "DELAY", "PROBE"]);
@@ -133,7 +141,8 @@ export class Neighbour {
     if (next !== this.mac) {
       this.mac = next;
       if (!CONNECTED.has(becomes)) {
-        this.confirmed = (this.#now - 2 * this.#parms.values.base_reachable_time_ms * 1_000) as Micros;
+        this.confirmed = (this.#now -
+          2 * this.#parms.values.base_reachable_time_ms * 1_000) as Micros;
       }
     }
     if (becomes === old) return;
@@ -164,7 +173,8 @@ export class Neighbour {
       this.probes = 0;
     } else {
       const more = from === "PROBE" ? values.mcast_resolicit : values.mcast_solicit;
-      if (this.probes >= values.ucast_solicit + values.app_solicit + more) return this.#invalidate("FAILED");
+      if (this.probes >= values.ucast_solicit + values.app_solicit + more)
+        return this.#invalidate("FAILED");
     }
     this.#startTimer(retransTime);
     this.#probe();

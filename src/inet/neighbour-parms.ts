@@ -99,7 +99,10 @@ class AllParms {
       const set = (value: number): void => {
         values[name] = value;
       };
-      this.#ns.sysctls.define(knob(scope, name), numberSysctl(() => values[name], set));
+      this.#ns.sysctls.define(
+        knob(scope, name),
+        numberSysctl(() => values[name], set),
+      );
     }
   }
 }

@@ -80,7 +80,9 @@ export class NeighbourTable {
   }
 
   listProxies(): readonly { readonly dev: NetDevice; readonly address: Ipv4 }[] {
-    return [...this.#proxies].flatMap(([dev, addresses]) => [...addresses].map((address) => ({ dev, address })));
+    return [...this.#proxies].flatMap(([dev, addresses]) =>
+      [...addresses].map((address) => ({ dev, address })),
+    );
   }
 
   /** Mirrors net/core/neighbour.c:neigh_forced_gc(). */
@@ -94,7 +96,9 @@ export class NeighbourTable {
   }
 }
 
-export const neighbours: (ns: NetworkNamespace) => NeighbourTable = perNamespace(() => new NeighbourTable());
+export const neighbours: (ns: NetworkNamespace) => NeighbourTable = perNamespace(
+  () => new NeighbourTable(),
+);
 
 /** Sends an IP packet to its next hop on `dev`. Mirrors net/ipv4/ip_output.c:ip_finish_output2(). */
 export function neighOutput(skb: SkBuff, dev: NetDevice, nexthop: Ipv4): SendResult {
@@ -106,7 +110,10 @@ export function neighOutput(skb: SkBuff, dev: NetDevice, nexthop: Ipv4): SendRes
   }
   let result: SendResult;
   neighbour.output(skb, (packet, mac) => {
-    packet.frame = { ...packet.frame, link: { source: dev.mac, destination: mac, etherType: ETH_P_IP } };
+    packet.frame = {
+      ...packet.frame,
+      link: { source: dev.mac, destination: mac, etherType: ETH_P_IP },
+    };
     result = devQueueXmit(packet, dev);
   });
   return result;

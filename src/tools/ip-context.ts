@@ -1,0 +1,102 @@
+import { UserError } from "../base/errors.js";
+import type { NetDevice } from "../core/device.js";
+import type { NetworkNamespace } from "../core/namespace.js";
+import type { Simulation } from "../core/simulation.js";
+import {
+  type Ipv4,
+  type Ipv4Prefix,
+  type Mac,
+  parseIpv4,
+  parseIpv4Prefix,
+  parseMac,
+} from "../wire/ip.js";
+import { ToolFailure } from "./failure.js";
+import { wrongArgument } from "./words.js";
+
+/** What the options before the object say, and where the command runs. */
+export interface IpContext {
+  readonly sim: Simulation;
+  readonly nsName: string | undefined;
+  /** `-4`. */
+  readonly inetOnly: boolean;
+  /** `-o`. */
+  readonly oneLine: boolean;
+  /** `-br`. */
+  readonly brief: boolean;
+  /** `-d`. */
+  readonly details: boolean;
+}
+
+/** The namespace a command works on. */
+export function namespaceOf(context: IpContext): NetworkNamespace {
+  if (context.nsName === undefined) {
+    throw new UserError(
+      "TOOL_NO_NAMESPACE",
+      "this command needs a namespace: only links with `netns` and `ip netns` itself run outside of one",
+      {
+        help: "use `ip -n NAME …`, or run it in a namespace",
+      },
+    );
+  }
+  return openNamespace(context.sim, context.nsName);
+}
+
+/** A namespace by name, or iproute2's refusal. */
+export function openNamespace(sim: Simulation, name: string): NetworkNamespace {
+  const ns = sim.namespaces.get(name);
+  if (ns === undefined)
+    throw new ToolFailure(
+      255,
+      `Cannot open network namespace "${name}": No such file or directory\n`,
+    );
+  return ns;
+}
+
+/** A device that a command changes. Mirrors iproute2's nodev(). */
+export function deviceOf(ns: NetworkNamespace, name: string): NetDevice {
+  const dev = ns.devices.get(name);
+  if (dev === undefined) throw new ToolFailure(1, `Cannot find device "${name}"\n`);
+  return dev;
+}
+
+/** A device that a command shows. */
+export function shownDeviceOf(ns: NetworkNamespace, name: string): NetDevice {
+  const dev = ns.devices.get(name);
+  if (dev === undefined) throw new ToolFailure(1, `Device "${name}" does not exist.\n`);
+  return dev;
+}
+
+/** Mirrors iproute2's ll_addr_a2n(). */
+export function readMac(word: string): Mac {
+  const mac = parseMac(word);
+  if (mac !== undefined) return mac;
+  const bytes = word.split(":").filter((part) => /^[0-9a-f]{1,2}/i.test(part)).length;
+  if (bytes === 0) throw new ToolFailure(1, `"${word}" is invalid lladdr.\n`);
+  throw new ToolFailure(1, `Invalid address length ${bytes} - must be 6 bytes\n`);
+}
+
+/** Mirrors iproute2's get_addr(). */
+export function readAddress(word: string, kind = "any valid"): Ipv4 {
+  const address = parseIpv4(word);
+  if (address === undefined)
+    throw new ToolFailure(1, `Error: ${kind} address is expected rather than "${word}".\n`);
+  return address;
+}
+
+/** Mirrors iproute2's get_prefix(); `default` and `any` are 0.0.0.0/0. */
+export function readPrefix(word: string): Ipv4Prefix {
+  const prefix =
+    word === "default" || word === "any" || word === "all"
+      ? parseIpv4Prefix("0.0.0.0/0")
+      : parseIpv4Prefix(word);
+  if (prefix === undefined)
+    throw new ToolFailure(1, `Error: any valid prefix is expected rather than "${word}".\n`);
+  return prefix;
+}
+
+/** A name that a device may have. Mirrors iproute2's check_ifname(). */
+export function checkDeviceName(name: string, key: "dev" | "name"): string {
+  if (name === "" || name.length > 15 || /[/\s]/.test(name))
+    throw wrongArgument(name, `"${key}" not a valid ifname`);
+  return name;
+}

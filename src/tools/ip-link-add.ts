@@ -1,0 +1,150 @@
+import type { NetDevice } from "../core/device.js";
+import type { NetworkNamespace } from "../core/namespace.js";
+import { seconds } from "../sim/time.js";
+import { isMulticastMac, MAC_ZERO } from "../wire/ip.js";
+import { BridgeDevice } from "../link/bridge.js";
+import { Dummy } from "../link/dummy.js";
+import { allocateMac } from "../link/mac.js";
+import { createVethPair } from "../link/veth.js";
+import { notModelled, rtnetlink, ToolFailure } from "./failure.js";
+import { type IpContext, namespaceOf, openNamespace } from "./ip-context.js";
+import { type LinkArgs, parseLinkArgs } from "./ip-link-args.js";
+import { applyLinkArgs } from "./ip-link-set.js";
+import { Words } from "./words.js";
+
+/** Types of the real tool that are not modelled yet. */
+const OTHER_TYPES: readonly string[] =
+  "vlan vxlan macvlan macvtap ipvlan ipvtap bond team ifb gre gretap ipip ip6tnl sit vti vrf geneve wireguard tun nlmon bareudp netdevsim".split(
+    " ",
+  );
+
+/** `ip link add [name] NAME [address …] [mtu …] [netns …] type TYPE …`. */
+export function linkAdd(words: Words, context: IpContext): string {
+  const args = parseLinkArgs(words, false);
+  if (args.type === undefined)
+    throw new ToolFailure(1, 'Not enough information: "type" argument is required\n');
+  const ns =
+    args.netns === undefined ? namespaceOf(context) : openNamespace(context.sim, args.netns);
+  const typeWords = args.typeWords ?? new Words([]);
+  switch (args.type) {
+    case "veth":
+      return addVeth(args, ns, typeWords, context);
+    case "bridge":
+      return addBridge(args, ns, typeWords);
+    case "dummy":
+      return finish(
+        new Dummy({
+          ...identity(args, ns, "dummy"),
+          mac: args.mac ?? allocateMac(ns.sim),
+          mtu: 1500,
+        }),
+        args,
+      );
+    default:
+      if (OTHER_TYPES.includes(args.type)) throw notModelled("ip", `a link of type ${args.type}`);
+      throw rtnetlink("Error: Unknown device type.");
+  }
+}
+
+/** The peer's words are those of a link of its own. Mirrors drivers/net/veth.c:veth_newlink(). */
+function addVeth(args: LinkArgs, ns: NetworkNamespace, words: Words, { sim }: IpContext): string {
+  const first = words.shift();
+  if (first !== undefined && first !== "peer") {
+    throw new ToolFailure(
+      255,
+      `"${first}"?\nUsage: ip link <options> type veth [peer <options>]\nTo get <options> type 'ip link add help'\n`,
+    );
+  }
+  const peerArgs = parseLinkArgs(words, false);
+  const peerNs = peerArgs.netns === undefined ? ns : openNamespace(sim, peerArgs.netns);
+  const peerIdentity = identity(peerArgs, peerNs, "veth");
+  const taken = peerNs === ns ? [peerIdentity.name] : [];
+  const ownIdentity = identity(args, ns, "veth", taken);
+  const [dev, peer] = createVethPair(
+    sim,
+    { ...ownIdentity, mac: args.mac },
+    { ...peerIdentity, mac: peerArgs.mac },
+  );
+  applyLinkArgs(peer, { ...withoutIdentity(peerArgs) });
+  return finish(dev, args);
+}
+
+function addBridge(args: LinkArgs, ns: NetworkNamespace, words: Words): string {
+  const settings = new Map<string, number>();
+  for (let word = words.shift(); word !== undefined; word = words.shift()) {
+    if (!BRIDGE_WORDS.has(word)) throw new ToolFailure(1, `bridge: unknown command "${word}"?\n`);
+    settings.set(word, words.number(word, 0, 0xffff_ffff));
+  }
+  for (const [word, value] of settings) {
+    if (
+      UNMODELLED_UNLESS_DEFAULT.get(word) !== undefined &&
+      UNMODELLED_UNLESS_DEFAULT.get(word) !== value
+    ) {
+      throw notModelled("ip", `a bridge with ${word} ${value}`);
+    }
+  }
+  const bridge = new BridgeDevice({ ...identity(args, ns, "bridge"), mac: args.mac });
+  const ageing = settings.get("ageing_time");
+  if (ageing !== undefined) bridge.fdb.ageing = seconds(ageing / 100);
+  bridge.nfCallIptables = (settings.get("nf_call_iptables") ?? 0) !== 0;
+  bridge.groupForwardMask = settings.get("group_fwd_mask") ?? 0;
+  return finish(bridge, args);
+}
+
+/** Settings of a bridge that take effect, or that may only be told their default. Times are in hundredths of a second. */
+const UNMODELLED_UNLESS_DEFAULT: ReadonlyMap<string, number> = new Map([
+  ["stp_state", 0],
+  ["vlan_filtering", 0],
+  ["mcast_querier", 0],
+]);
+const BRIDGE_WORDS: ReadonlySet<string> = new Set([
+  ...UNMODELLED_UNLESS_DEFAULT.keys(),
+  "ageing_time",
+  "nf_call_iptables",
+  "group_fwd_mask",
+  // Without spanning tree and queriers these decide nothing.
+  "forward_delay",
+  "hello_time",
+  "max_age",
+  "priority",
+  "mcast_snooping",
+  "vlan_default_pvid",
+]);
+
+/** Name and place of a new device; the first free `TYPE0` when none is given. Mirrors net/core/rtnetlink.c:rtnl_create_link(). */
+function identity(
+  args: LinkArgs,
+  ns: NetworkNamespace,
+  kind: string,
+  taken: readonly string[] = [],
+): { readonly name: string; readonly ns: NetworkNamespace } {
+  const { name, mac } = args;
+  if (name === "." || name === "..") throw rtnetlink("Invalid argument");
+  const exists = (candidate: string): boolean =>
+    ns.devices.has(candidate) || taken.includes(candidate);
+  if (mac !== undefined && (mac === MAC_ZERO || isMulticastMac(mac)))
+    throw rtnetlink("Cannot assign requested address");
+  if (name !== undefined) {
+    if (exists(name)) throw rtnetlink("File exists");
+    return { name, ns };
+  }
+  let number = 0;
+  while (exists(`${kind}${number}`)) number++;
+  return { name: `${kind}${number}`, ns };
+}
+
+function finish(dev: NetDevice, args: LinkArgs): string {
+  if (dev.kind !== "veth") dev.register();
+  applyLinkArgs(dev, withoutIdentity(args));
+  return "";
+}
+
+/** What is left to do once the device is there. */
+function withoutIdentity({ mtu, up, arp, master }: LinkArgs): LinkArgs {
+  return {
+    ...(mtu === undefined ? {} : { mtu }),
+    ...(up === undefined ? {} : { up }),
+    ...(arp === undefined ? {} : { arp }),
+    ...(master === undefined ? {} : { master }),
+  };
+}

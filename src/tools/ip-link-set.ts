@@ -1,0 +1,90 @@
+import type { NetDevice } from "../core/device.js";
+import type { NetworkNamespace } from "../core/namespace.js";
+import { BridgeDevice } from "../link/bridge.js";
+import { isMulticastMac, MAC_ZERO, type Mac } from "../wire/ip.js";
+import { setPortOption } from "./bridge-port-options.js";
+import { notModelled, rtnetlink, ToolFailure } from "./failure.js";
+import { deviceOf, type IpContext, namespaceOf, openNamespace } from "./ip-context.js";
+import { type LinkArgs, parseLinkArgs } from "./ip-link-args.js";
+import { type Words, wrongArgument } from "./words.js";
+
+/** `ip link set [dev] DEV …`. */
+export function linkSet(words: Words, context: IpContext): string {
+  const args = parseLinkArgs(words, true);
+  if (args.name === undefined)
+    throw new ToolFailure(255, 'Not enough information: "dev" argument is required.\n');
+  const ns = namespaceOf(context);
+  if (args.master !== undefined && args.master !== "" && !ns.devices.has(args.master)) {
+    throw wrongArgument(args.master, "Device does not exist\n");
+  }
+  const target = args.netns === undefined ? ns : openNamespace(context.sim, args.netns);
+  const dev = deviceOf(ns, args.name);
+  if (args.type !== undefined) setTypeOptions(dev, args);
+  moveOrRename(dev, target, args.newName ?? dev.name);
+  applyLinkArgs(dev, args);
+  return "";
+}
+
+/** Changes in the kernel's order. Mirrors net/core/rtnetlink.c:do_setlink(). */
+export function applyLinkArgs(dev: NetDevice, args: LinkArgs): void {
+  if (args.mac !== undefined) setAddress(dev, args.mac);
+  if (args.mtu !== undefined) setMtu(dev, args.mtu);
+  if (args.master !== undefined) setMaster(dev, args.master);
+  if (args.arp !== undefined) dev.noArp = !args.arp;
+  if (args.up !== undefined) dev.setUp(args.up);
+}
+
+function setTypeOptions(dev: NetDevice, { type, typeWords }: LinkArgs): void {
+  if (type !== "bridge_slave") throw notModelled("ip", `ip link set … type ${type}`);
+  const master = dev.master instanceof BridgeDevice ? dev.master : undefined;
+  const port = master?.portOf(dev);
+  if (port === undefined) throw rtnetlink("Operation not supported");
+  for (let word = typeWords?.shift(); word !== undefined; word = typeWords?.shift()) {
+    if (typeWords !== undefined) setPortOption(port, word, typeWords, "ip");
+  }
+}
+
+/** Mirrors net/core/dev.c:__dev_change_net_namespace() and dev_change_name(). */
+function moveOrRename(dev: NetDevice, ns: NetworkNamespace, name: string): void {
+  if (ns === dev.ns && name === dev.name) return;
+  if (ns !== dev.ns && (dev.isLoopback || dev instanceof BridgeDevice))
+    throw rtnetlink("Error: The interface netns is immutable.");
+  if (ns.devices.has(name)) throw rtnetlink("File exists");
+  if (ns === dev.ns) dev.rename(name);
+  else dev.move(ns, name);
+}
+
+/** Mirrors net/ethernet/eth.c:eth_prepare_mac_addr_change(). */
+function setAddress(dev: NetDevice, mac: Mac): void {
+  if (mac === MAC_ZERO || isMulticastMac(mac)) throw rtnetlink("Cannot assign requested address");
+  if (dev.isLoopback) throw rtnetlink("Operation not supported");
+  if (dev instanceof BridgeDevice) return dev.setMac(mac);
+  if (dev.mac === mac) return;
+  dev.mac = mac;
+  dev.ns.notify("address", dev);
+}
+
+/** The smallest MTU of an Ethernet device, and the largest of a virtual one. */
+const ETH_MIN_MTU = 68;
+const ETH_MAX_MTU = 65_535;
+
+function setMtu(dev: NetDevice, mtu: number): void {
+  if (!dev.isLoopback && mtu < ETH_MIN_MTU) throw rtnetlink("Error: mtu less than device minimum.");
+  if (!dev.isLoopback && mtu > ETH_MAX_MTU)
+    throw rtnetlink("Error: mtu greater than device maximum.");
+  if (dev instanceof BridgeDevice) return dev.setMtu(mtu);
+  if (dev.mtu === mtu) return;
+  dev.mtu = mtu;
+  dev.ns.notify("mtu", dev);
+}
+
+/** Mirrors net/core/rtnetlink.c:do_set_master() and net/bridge/br_if.c:br_add_if(). */
+function setMaster(dev: NetDevice, name: string): void {
+  const master = name === "" ? undefined : deviceOf(dev.ns, name);
+  if (dev.master instanceof BridgeDevice && dev.master !== master) dev.master.removePort(dev);
+  if (master === undefined || dev.master === master) return;
+  if (!(master instanceof BridgeDevice)) throw rtnetlink("Operation not supported");
+  if (dev.isLoopback) throw rtnetlink("Invalid argument");
+  if (dev instanceof BridgeDevice) throw rtnetlink("Error: Can not enslave a bridge to a bridge.");
+  master.addPort(dev);
+}

@@ -1,0 +1,110 @@
+import type { NetDevice } from "../core/device.js";
+import { BridgeDevice } from "../link/bridge.js";
+import { Veth } from "../link/veth.js";
+import { formatMac, MAC_BROADCAST, MAC_ZERO } from "../wire/ip.js";
+import { notModelled } from "./failure.js";
+import { type IpContext, namespaceOf, shownDeviceOf } from "./ip-context.js";
+import { abbreviates, garbage, type Words } from "./words.js";
+
+/** Which devices a `show` is about. */
+export interface DeviceFilter {
+  readonly devices: readonly NetDevice[];
+  /** One device was named: it is shown even if nothing else fits. */
+  readonly named: boolean;
+}
+
+/** `ip link show [dev DEV] [up] [type TYPE] [master DEV]`. */
+export function linkShow(words: Words, context: IpContext): string {
+  const { devices } = readDeviceFilter(words, context, "ip link");
+  if (context.details) throw notModelled("ip", "ip -d link show");
+  if (context.brief)
+    return devices
+      .map((dev) => `${briefStart(dev)}${formatMac(dev.mac)} <${flagsOf(dev)}> \n`)
+      .join("");
+  return devices.map((dev) => `${formatLink(dev, context, true)}\n`).join("");
+}
+
+/** Reads what selects devices in `ip link show` and `ip addr show`. */
+export function readDeviceFilter(words: Words, context: IpContext, command: string): DeviceFilter {
+  const ns = namespaceOf(context);
+  let devices = [...ns.devices.values()];
+  let name: string | undefined;
+  for (let word = words.shift(); word !== undefined; word = words.shift()) {
+    if (word === "up") devices = devices.filter((dev) => dev.up);
+    else if (word === "type") {
+      const kind = words.value();
+      devices = devices.filter((dev) => dev.kind === kind);
+    } else if (word === "master") {
+      const master = shownDeviceOf(ns, words.value());
+      devices = devices.filter((dev) => dev.master === master);
+    } else if (
+      command === "ip address" &&
+      ["scope", "to", "label", "primary", "secondary", "permanent", "dynamic"].includes(word)
+    ) {
+      throw notModelled("ip", `${command} show ${word}`);
+    } else {
+      const given = abbreviates(word, "dev") ? words.value() : word;
+      if (name !== undefined) throw garbage("dev", given);
+      name = given;
+    }
+  }
+  if (name === undefined) return { devices, named: false };
+  const only = shownDeviceOf(ns, name);
+  return { devices: devices.filter((dev) => dev === only), named: true };
+}
+
+/** The lines about a device, without the last newline. `ip addr` leaves out the mode, and `-4` the second line. */
+export function formatLink(dev: NetDevice, context: IpContext, withMode: boolean): string {
+  const master = dev.master === undefined ? "" : `master ${dev.master.name} `;
+  const queue = dev.wasUp ? "noqueue" : "noop";
+  const first = `${dev.ifindex}: ${shownName(dev)}: <${flagsOf(dev)}> mtu ${dev.mtu} qdisc ${queue} ${master}state ${operstate(dev)} ${withMode ? "mode DEFAULT " : ""}group default qlen 1000`;
+  const far =
+    dev instanceof Veth && dev.peer !== undefined && dev.peer.ns !== dev.ns
+      ? ` link-netns ${dev.peer.ns.name}`
+      : "";
+  if (!withMode && context.inetOnly) return `${first}${far}`;
+  const [type, broadcast] = dev.isLoopback ? ["loopback", MAC_ZERO] : ["ether", MAC_BROADCAST];
+  return `${first}${context.oneLine ? "\\" : "\n"}    link/${type} ${formatMac(dev.mac)} brd ${formatMac(broadcast)}${far}`;
+}
+
+/** Name and state in columns, as `-br` begins its lines. */
+export function briefStart(dev: NetDevice): string {
+  return `${shownName(dev).padEnd(16)} ${operstate(dev).padEnd(14)} `;
+}
+
+/** `veth0@veth1`, or `veth0@if7` when the other end is elsewhere. */
+export function shownName(dev: NetDevice): string {
+  const peer = dev instanceof Veth ? dev.peer : undefined;
+  if (peer === undefined) return dev.name;
+  return `${dev.name}@${peer.ns === dev.ns ? peer.name : `if${peer.ifindex}`}`;
+}
+
+/** Mirrors iproute2's print_link_flags(). */
+export function flagsOf(dev: NetDevice): string {
+  const { up } = dev;
+  const flags = [
+    up && !dev.carrier ? "NO-CARRIER" : "",
+    dev.isLoopback ? "LOOPBACK" : "BROADCAST",
+    dev.isLoopback || dev.kind === "dummy" ? "" : "MULTICAST",
+    dev.noArp || dev.kind === "dummy" ? "NOARP" : "",
+    up ? "UP" : "",
+    up && dev.carrier ? "LOWER_UP" : "",
+    dev instanceof Veth && dev.peer?.ns === dev.ns && !dev.peer.up ? "M-DOWN" : "",
+  ];
+  return flags.filter((flag) => flag !== "").join(",");
+}
+
+/** Mirrors net/core/link_watch.c:default_operstate(): the index of a veth's other end is looked up among the device's own neighbours. */
+function operstate(dev: NetDevice): string {
+  if (!dev.up) return "DOWN";
+  if (dev instanceof BridgeDevice)
+    return dev.carrierChanged ? (dev.carrier ? "UP" : "DOWN") : "UNKNOWN";
+  if (!(dev instanceof Veth)) return "UNKNOWN";
+  if (dev.carrier) return "UP";
+  const index = dev.peer?.ifindex ?? dev.ifindex;
+  const lower =
+    index === dev.ifindex
+      ? undefined
+      : [...dev.ns.devices.values()].find((other) => other.ifindex === index);
+  return lower === undefined || lower.carrier ? "DOWN" : "LOWERLAYERDOWN";
+}

@@ -1,0 +1,241 @@
+import type { NetDevice } from "../core/device.js";
+import type { NetworkNamespace } from "../core/namespace.js";
+import { type AddMode, fib } from "../inet/fib.js";
+import { formatRouteLines } from "../inet/fib-format.js";
+import { parseRouteProtocol, parseScope, parseTable } from "../inet/fib-names.js";
+import { type FibRoute, RT_TABLE_MAIN } from "../inet/fib-types.js";
+import { inetAddrType, isRoute, routeOutput } from "../inet/route.js";
+import { formatIpv4, type Ipv4, type Ipv4Prefix, networkOf, prefixContains } from "../wire/ip.js";
+import { notModelled, rtnetlink, ToolFailure } from "./failure.js";
+import { deviceOf, type IpContext, namespaceOf, readPrefix } from "./ip-context.js";
+import { readRoute } from "./ip-route-spec.js";
+import { abbreviates, chooseCommand, garbage, type Words, wrongArgument } from "./words.js";
+
+type Command = (words: Words, context: IpContext) => string;
+
+const adds =
+  (mode: AddMode): Command =>
+  (words, context) =>
+    add(words, context, mode);
+
+const COMMANDS: readonly (readonly [string, Command])[] = [
+  ["list", show],
+  ["show", show],
+  ["lst", show],
+  ["get", get],
+  ["add", adds("add")],
+  ["change", adds("change")],
+  ["chg", adds("change")],
+  ["replace", adds("replace")],
+  ["prepend", adds("prepend")],
+  ["append", adds("append")],
+  ["test", adds("add")],
+  ["delete", remove],
+  ["flush", flush],
+];
+
+/** `ip route`. */
+export function ipRoute(words: Words, context: IpContext): string {
+  return chooseCommand(COMMANDS, words.shift(), "ip route help")(words, context);
+}
+
+function add(words: Words, context: IpContext, mode: AddMode): string {
+  const ns = namespaceOf(context);
+  const refusal = fib(ns).add(readRoute(words, ns, false), mode);
+  if (refusal !== undefined) throw rtnetlink(refusal);
+  return "";
+}
+
+function remove(words: Words, context: IpContext): string {
+  const ns = namespaceOf(context);
+  const refusal = fib(ns).remove(readRoute(words, ns, true));
+  if (refusal !== undefined) throw rtnetlink(refusal);
+  return "";
+}
+
+/** Which routes a `show` or `flush` is about. */
+interface Filter {
+  readonly table: number | "all";
+  readonly match: (route: FibRoute) => boolean;
+}
+
+function show(words: Words, context: IpContext): string {
+  const ns = namespaceOf(context);
+  const filter = readFilter(words, ns);
+  return selected(ns, filter, true)
+    .map((route) => {
+      const lines = formatRouteLines(
+        route,
+        filter.table === "all" && route.table !== RT_TABLE_MAIN,
+      );
+      return `${lines.join(context.oneLine ? "\\" : "\n")}\n`;
+    })
+    .join("");
+}
+
+function flush(words: Words, context: IpContext): string {
+  if (words.isEmpty) throw new ToolFailure(255, '"ip route flush" requires arguments.\n');
+  const ns = namespaceOf(context);
+  for (const route of selected(ns, readFilter(words, ns), false)) {
+    const { prefix, table, type, tos, metric, scope, protocol, nexthops } = route;
+    fib(ns).remove({ prefix, table, type, tos, metric, scope, protocol, nexthops });
+  }
+  return "";
+}
+
+function selected(
+  ns: NetworkNamespace,
+  { table, match }: Filter,
+  refuseMissing: boolean,
+): readonly FibRoute[] {
+  if (table === "all")
+    return fib(ns)
+      .tables()
+      .flatMap((id) => fib(ns).list(id) ?? [])
+      .filter(match);
+  const routes = fib(ns).list(table);
+  if (routes === undefined && refuseMissing)
+    throw new ToolFailure(2, "Error: ipv4: FIB table does not exist.\nDump terminated\n");
+  return (routes ?? []).filter(match);
+}
+
+/** Mirrors iproute2's iproute_list_flush_or_save(). */
+function readFilter(words: Words, ns: NetworkNamespace): Filter {
+  let table: Filter["table"] = RT_TABLE_MAIN;
+  const conditions: ((route: FibRoute) => boolean)[] = [];
+  for (let word = words.shift(); word !== undefined; word = words.shift()) {
+    if (abbreviates(word, "table")) {
+      const name = words.value();
+      table = name === "all" ? "all" : lookUp(name, parseTable, "table id value is invalid\n");
+    } else if (word === "dev" || word === "oif") {
+      const dev = deviceOf(ns, words.value());
+      conditions.push((route) => route.nexthops.some((nexthop) => nexthop.dev === dev));
+    } else if (abbreviates(word, "protocol")) {
+      const protocol = lookUp(words.value(), parseRouteProtocol, 'invalid "protocol"\n');
+      conditions.push((route) => route.protocol === protocol);
+    } else if (abbreviates(word, "scope")) {
+      const scope = lookUp(words.value(), parseScope, 'invalid "scope"\n');
+      conditions.push((route) => route.scope === scope);
+    } else if (abbreviates(word, "type")) {
+      const type = words.value();
+      conditions.push((route) => route.type === type);
+    } else if (word === "via") {
+      const { address } = readPrefix(words.value());
+      conditions.push((route) => route.nexthops.some((nexthop) => nexthop.gateway === address));
+    } else if (
+      ["src", "tos", "metric", "mark", "realms", "from", "cache", "vrf", "iif"].includes(word)
+    ) {
+      throw notModelled("ip", `ip route show ${word}`);
+    } else conditions.push(readDestinations(word, words));
+  }
+  return { table, match: (route) => conditions.every((condition) => condition(route)) };
+}
+
+/** `root P`, `match P`, `exact P`, or a bare prefix, which means exactly it. */
+function readDestinations(word: string, words: Words): (route: FibRoute) => boolean {
+  const kind = word === "to" ? words.value() : word;
+  if (kind === "root" || kind === "match" || kind === "exact") {
+    const prefix = networkOf(readPrefix(words.value()));
+    if (kind === "root")
+      return (route) =>
+        route.prefix.length >= prefix.length && prefixContains(prefix, route.prefix.address);
+    if (kind === "match")
+      return (route) =>
+        route.prefix.length <= prefix.length && prefixContains(route.prefix, prefix.address);
+    return samePrefix(prefix);
+  }
+  return samePrefix(networkOf(readPrefix(kind)));
+}
+
+function samePrefix(prefix: Ipv4Prefix): (route: FibRoute) => boolean {
+  return (route) =>
+    route.prefix.address === prefix.address && route.prefix.length === prefix.length;
+}
+
+function lookUp(word: string, parse: (word: string) => number | undefined, why: string): number {
+  const value = parse(word);
+  if (value === undefined) throw wrongArgument(word, why);
+  return value;
+}
+
+/** What `ip route get` is asked. */
+interface Question {
+  readonly destination: Ipv4;
+  readonly source: Ipv4 | undefined;
+  readonly oif: NetDevice | undefined;
+  readonly mark: number;
+  readonly uid: number;
+}
+
+/** The way a local packet would take. */
+function get(words: Words, context: IpContext): string {
+  const ns = namespaceOf(context);
+  const { destination, source, oif, mark, uid } = readQuestion(words, ns);
+  const route = routeOutput(ns, { destination, source, oif, mark, tos: 0, uid });
+  if (!isRoute(route)) throw rtnetlink(ANSWERS[route.error] ?? route.error);
+  if (route.error !== undefined) throw rtnetlink(ANSWERS[route.error] ?? route.error);
+  const type = inetAddrType(ns, destination);
+  const shownType = type === "UNICAST" ? "" : `${type.toLowerCase()} `;
+  const parts = [`${shownType}${formatIpv4(destination)}`];
+  if (source !== undefined) parts.push(`from ${formatIpv4(source)}`);
+  if (typeof route.gateway === "number") parts.push(`via ${formatIpv4(route.gateway)}`);
+  parts.push(`dev ${route.dev.name}`);
+  if (source === undefined && typeof route.source === "number")
+    parts.push(`src ${formatIpv4(route.source)}`);
+  if (mark !== 0) parts.push(`mark 0x${mark.toString(16)}`);
+  parts.push(`uid ${uid}`);
+  const flags =
+    type === "LOCAL"
+      ? "<local> "
+      : type === "BROADCAST"
+        ? "<local,brd> "
+        : type === "MULTICAST"
+          ? "<mc> "
+          : "";
+  return `${parts.join(" ")} ${context.oneLine ? "\\" : "\n"}    cache ${flags}\n`;
+}
+
+function readQuestion(words: Words, ns: NetworkNamespace): Question {
+  let destination: Ipv4 | undefined;
+  let source: Ipv4 | undefined;
+  let oif: NetDevice | undefined;
+  let mark = 0;
+  let uid = 0;
+  for (let word = words.shift(); word !== undefined; word = words.shift()) {
+    if (word === "from") source = readPrefix(words.value()).address;
+    else if (word === "oif" || word === "dev") oif = deviceOf(ns, words.value());
+    else if (word === "mark") mark = words.number("mark", 0, 0xffff_ffff);
+    else if (word === "uid") uid = words.number("uid", 0, 0xffff_fffe);
+    else if (
+      [
+        "iif",
+        "tos",
+        "dsfield",
+        "vrf",
+        "ipproto",
+        "sport",
+        "dport",
+        "fibmatch",
+        "connected",
+        "notify",
+      ].includes(word)
+    ) {
+      throw notModelled("ip", `ip route get ${word}`);
+    } else {
+      const given = word === "to" ? words.value() : word;
+      if (destination !== undefined) throw garbage("to", given);
+      destination = readPrefix(given).address;
+    }
+  }
+  if (destination === undefined) throw new ToolFailure(1, "need at least a destination address\n");
+  return { destination, source, oif, mark, uid };
+}
+
+/** Errors of a lookup in the words of strerror(3). */
+const ANSWERS: Readonly<Record<string, string>> = {
+  ENETUNREACH: "Network is unreachable",
+  EHOSTUNREACH: "No route to host",
+  EACCES: "Permission denied",
+  EINVAL: "Invalid argument",
+  ENETDOWN: "Network is down",
+};
