@@ -70,27 +70,6 @@ export function rcodeName(code: number): string {
   return `RCODE${code}`;
 }
 
-/** `53124 A? api.shop.` or `53124 1/0/0 A 10.96.44.10`, as tcpdump tells it. */
-export function formatDns(message: DnsMessage): string {
-  const [question] = message.questions;
-  const asked = question === undefined ? "" : ` ${question.type}? ${question.name}`;
-  if (!message.qr) return `${message.id}${message.rd ? "+" : ""}${asked}`;
-  const { answers, authorities, additionals, edns } = message;
-  const flags = `${message.aa ? "*" : ""}${message.ra ? "" : "-"}${message.tc ? "|" : ""}`;
-  const counts = `${answers.length}/${authorities.length}/${additionals.length + (edns === undefined ? 0 : 1)}`;
-  const code = rcodeNames.get(message.rcode) ?? (message.rcode === "NOERROR" ? "" : message.rcode);
-  const shown = answers.map((record) => ` ${record.type} ${record.data}`).join(",");
-  return `${message.id}${code === "" ? "" : ` ${code}`}${flags} ${counts}${shown}`;
-}
-
-const rcodeNames: ReadonlyMap<string, string> = new Map([
-  ["FORMERR", "FormErr"],
-  ["SERVFAIL", "ServFail"],
-  ["NXDOMAIN", "NXDomain"],
-  ["NOTIMP", "NotImp"],
-  ["REFUSED", "Refused"],
-]);
-
 function encodeFlags(message: DnsMessage, rcode: number): number {
   const bits = [message.aa, message.tc, message.rd, message.ra, false, message.ad, message.cd];
   let flags = (message.qr ? 0x8000 : 0) | ((message.opcode & 15) << 11) | (rcode & 15);

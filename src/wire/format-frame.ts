@@ -1,5 +1,7 @@
 import { formatArp, ARP_LENGTH } from "./arp.js";
+import { decodeDns } from "./dns.js";
 import { formatEthernet } from "./ethernet.js";
+import { formatDns } from "./format-dns.js";
 import { type Frame, decodeIpPacket } from "./frame.js";
 import {
   ICMP_DEST_UNREACH,
@@ -15,7 +17,9 @@ import {
 import { formatIpv4, ipv4 } from "./ip.js";
 import { type Ipv4Header, formatIpv4Header } from "./ipv4.js";
 import { formatTcp } from "./tcp.js";
-import { formatUdp } from "./udp.js";
+import { type UdpHeader, formatUdp } from "./udp.js";
+
+const DNS_PORT = 53;
 
 /** One line as `tcpdump -n -S -t` prints it: absolute sequence numbers, because one frame knows no connection. */
 export function formatFrame(frame: Frame): string {
@@ -35,7 +39,14 @@ function formatPacket(frame: Frame, network: Ipv4Header): string {
   if (transport.kind === "icmp")
     return `${formatIpv4Header(network)}: ${formatIcmpMessage(frame, transport)}`;
   const ends = `${source}.${transport.sourcePort} > ${destination}.${transport.destinationPort}`;
-  return `${ends}: ${transport.kind === "tcp" ? formatTcp(transport, payload.length) : formatUdp(payload.length)}`;
+  return `${ends}: ${transport.kind === "tcp" ? formatTcp(transport, payload.length) : formatDatagram(transport, payload)}`;
+}
+
+function formatDatagram(udp: UdpHeader, payload: Uint8Array): string {
+  const isDns = udp.sourcePort === DNS_PORT || udp.destinationPort === DNS_PORT;
+  const message = isDns ? decodeDns(payload) : undefined;
+  if (message?.ok !== true) return formatUdp(payload.length);
+  return `${formatDns(message.value)} (${payload.length})`;
 }
 
 /** A protocol we do not read; tcpdump writes a space of its own before those it does not know. */

@@ -4,6 +4,8 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
+import { encodeDns } from "../../src/wire/dns.js";
+import type { DnsMessage, DnsRecord } from "../../src/wire/dns-message.js";
 import { formatFrame } from "../../src/wire/format-frame.js";
 import {
   type Frame,
@@ -163,7 +165,83 @@ describe("the line of a frame", () => {
     const frames = ownFrames();
     expect(frames.map(formatFrame)).toEqual(tcpdump(frames));
   });
+
+  it.skipIf(!have("tcpdump"))("equals tcpdump's for DNS queries and replies", () => {
+    const frames = dnsMessages().map((message): Frame => dnsFrame(message));
+    expect(frames.map(formatFrame)).toEqual(tcpdump(frames));
+  });
 });
+
+function dnsMessages(): DnsMessage[] {
+  const query: DnsMessage = {
+    id: 0x1234,
+    opcode: 0,
+    qr: false,
+    aa: false,
+    tc: false,
+    rd: true,
+    ra: false,
+    ad: false,
+    cd: false,
+    rcode: "NOERROR",
+    questions: [{ name: "api.shop.svc.cluster.local.", type: "A", class: "IN" }],
+    answers: [],
+    authorities: [],
+    additionals: [],
+    edns: undefined,
+  };
+  const name = "api.shop.svc.cluster.local.";
+  const record = (type: string, data: string): DnsRecord => ({
+    name,
+    type,
+    class: "IN",
+    ttl: 30,
+    data,
+  });
+  const soa = record("SOA", "ns.dns.cluster.local. hostmaster.cluster.local. 1 7200 1800 86400 30");
+  const edns = { udpSize: 1232, version: 0, do: false, options: [] };
+  const reply: DnsMessage = { ...query, qr: true, aa: true };
+  return [
+    query,
+    { ...query, rd: false, edns },
+    { ...query, questions: [{ name, type: "AAAA", class: "IN" }] },
+    { ...query, questions: [{ name: ".", type: "NS", class: "IN" }] },
+    { ...query, questions: [{ name: "_http._tcp.api.shop.", type: "SRV", class: "IN" }] },
+    { ...query, questions: [{ name: "version.bind.", type: "TXT", class: "CH" }] },
+    { ...reply, answers: [record("A", "10.96.44.10")] },
+    {
+      ...reply,
+      ra: true,
+      ad: true,
+      answers: [record("A", "10.96.44.10"), record("A", "10.96.44.11")],
+    },
+    { ...reply, ra: true, tc: true, edns },
+    { ...reply, rcode: "NXDOMAIN", authorities: [soa] },
+    ...["FORMERR", "SERVFAIL", "NOTIMP", "REFUSED"].map((rcode): DnsMessage => ({
+      ...reply,
+      aa: false,
+      rcode,
+    })),
+    { ...reply, answers: [record("CNAME", "www.example.org."), record("AAAA", "2001:db8::1")] },
+    { ...reply, answers: [record("SRV", "0 100 8080 a.api.shop.")] },
+    { ...reply, answers: [record("MX", "10 mail.example.org.")] },
+    { ...reply, answers: [record("PTR", "api.shop.")] },
+    { ...reply, answers: [record("NS", "ns.shop.")] },
+    { ...reply, answers: [record("TXT", '"1.1.0" "two words"')] },
+    { ...reply, answers: [soa] },
+  ];
+}
+
+function dnsFrame(message: DnsMessage): Frame {
+  if (syn.network?.kind !== "ipv4") throw new Error("not IPv4");
+  const [sourcePort, destinationPort] = message.qr ? [53, 40000] : [40000, 53];
+  return {
+    ...syn,
+    network: { ...syn.network, protocol: 17 },
+    transport: { kind: "udp", sourcePort, destinationPort },
+    payload: encodeDns(message),
+  };
+}
 
 /** Each kind of frame that the emulator sends, once. */
 function ownFrames(): Frame[] {

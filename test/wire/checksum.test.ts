@@ -27,7 +27,7 @@ describe("the Internet checksum", () => {
 
   it("folds sums of any size", () => {
     fc.assert(
-      fc.property(fc.nat({ max: Number.MAX_SAFE_INTEGER }), (sum) => {
+      fc.property(fc.nat({ max: 2 ** 52 }), (sum) => {
         expect((foldChecksum(sum) + sum) % 0xffff).toBe(0);
       }),
     );

@@ -1,7 +1,8 @@
 import dnsPacket from "dns-packet";
 import fc from "fast-check";
 import { expect, test } from "vitest";
-import { decodeDns, encodeDns, formatDns } from "../../src/wire/dns.js";
+import { decodeDns, encodeDns } from "../../src/wire/dns.js";
+import { formatDns } from "../../src/wire/format-dns.js";
 import type { DnsMessage } from "../../src/wire/dns-message.js";
 
 const reply: DnsMessage = {
