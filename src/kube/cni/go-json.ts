@@ -3,10 +3,15 @@
  * the scanner finds the first byte that cannot stand where it stands.
  */
 
-/** The message of Go's decoder for the first mistake; undefined when there is none. */
-export function goJsonError(text: string): string | undefined {
-  const scanner = new Scanner(text);
-  return scanner.run();
+/** A text's first mistake: Go's words, and the offset in UTF-16 units. */
+export interface GoJsonError {
+  readonly message: string;
+  readonly offset: number;
+}
+
+/** What Go's decoder says to the first mistake; undefined when there is none. */
+export function goJsonError(text: string): GoJsonError | undefined {
+  return new Scanner(text).run();
 }
 
 class Bad extends Error {}
@@ -19,14 +24,14 @@ class Scanner {
     this.#text = text;
   }
 
-  run(): string | undefined {
+  run(): GoJsonError | undefined {
     try {
       this.#value("looking for beginning of value", 0);
       this.#space();
       if (this.#at < this.#text.length) this.#bad("after top-level value");
       return undefined;
     } catch (error) {
-      if (error instanceof Bad) return error.message;
+      if (error instanceof Bad) return { message: error.message, offset: this.#at };
       throw error;
     }
   }

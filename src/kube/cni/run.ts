@@ -5,7 +5,7 @@ import { goJsonError } from "./go-json.js";
 import type { CniHost } from "./host.js";
 import { cniPlugins } from "./index.js";
 import type { CniPlugin } from "./plugin.js";
-import { type CniResult, resultJson } from "./result.js";
+import { resultJson } from "./result.js";
 
 /** What a plugin's process leaves behind. */
 export interface CniOutcome {
@@ -40,16 +40,6 @@ export function runPlugin(host: CniHost, name: string, call: CniCall): CniOutcom
     if (error instanceof CniFailure) return failed(error);
     throw error;
   }
-}
-
-/** ADD of one plugin in a chain, without the detour over text. Throws CniFailure. */
-export function callAdd(
-  host: CniHost,
-  plugin: CniPlugin,
-  config: PluginConfig,
-  call: CniCall,
-): CniResult {
-  return plugin.add(host, config, call);
 }
 
 function failed({ code, message, detail }: CniFailure): CniOutcome {
@@ -133,7 +123,7 @@ export function checkNetworkName(name: string): void {
 function parseStdin(stdin: string): Record<string, unknown> {
   const mistake = goJsonError(stdin);
   if (mistake !== undefined)
-    throw new CniFailure(`error unmarshall network config: ${mistake}`, CNI_CODE.decode);
+    throw new CniFailure(`error unmarshall network config: ${mistake.message}`, CNI_CODE.decode);
   const value: unknown = JSON.parse(stdin);
   return isMapping(value)
     ? value

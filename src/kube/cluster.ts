@@ -1,0 +1,171 @@
+import type { ConfigMap, Namespace, Node, Pod, Service } from "kubernetes-types/core/v1.js";
+import type { EndpointSlice } from "kubernetes-types/discovery/v1.js";
+import { throwCollected, UserError } from "../base/errors.js";
+import { formatIpv4Prefix, type Ipv4, type Ipv4Prefix, parseIpv4 } from "../wire/ip.js";
+import { type Conflist, withPodCidr, defaultConflist } from "./cni/conflist.js";
+import { assumeApiService, assumeApiSlice, assumeDns, assumeNodes, findDnsService } from "./controllers/assumptions.js";
+import { impliedNamespaces, internalIp, isControlPlane } from "./controllers/assumptions.js";
+import { isReady, makeEndpointSlices } from "./controllers/endpoint-slices.js";
+import { type ClusterNetworks, findNetworks } from "./controllers/networks.js";
+import { assignPodCidrs } from "./controllers/node-ipam.js";
+import { assignPodAddresses } from "./controllers/pod-addresses.js";
+import { Scheduler } from "./controllers/scheduler.js";
+import { allocateServices } from "./controllers/service-ips.js";
+import { expandWorkloads, type WorkloadPod } from "./controllers/workloads.js";
+import type { LoadResult, Note } from "./load.js";
+import { type Kind, keyOf, type Loaded, nameOf, namespaceOf } from "./objects.js";
+
+export interface ClusterNode {
+  readonly name: string;
+  readonly loaded: Loaded<Node>;
+  /** The InternalIP. */
+  readonly address: Ipv4;
+  /** Where the node's pods get their addresses from; undefined where it has no pods of its own. */
+  readonly podCidr: Ipv4Prefix | undefined;
+  readonly controlPlane: boolean;
+  /** The CNI configuration of the node; undefined without a pod CIDR. */
+  readonly conflist: Conflist | undefined;
+}
+
+export interface ClusterPod {
+  readonly namespace: string;
+  readonly name: string;
+  /** `shop/web-0`. */
+  readonly key: string;
+  readonly loaded: Loaded<Pod>;
+  /** The node's name; undefined for a pod that is Pending. */
+  readonly node: string | undefined;
+  /** Why no node takes it, in the scheduler's words. */
+  readonly pending: string | undefined;
+  readonly address: Ipv4 | undefined;
+  /** It lives in the node's own namespace. */
+  readonly hostNetwork: boolean;
+  readonly ready: boolean;
+  /** The workload that a user would name. */
+  readonly workload: { readonly kind: Kind; readonly name: string } | undefined;
+  /** Why the pod cannot be put on its node's network as modelled; undefined when it can. */
+  readonly unmodelled: string | undefined;
+}
+
+/** A whole cluster: what was given, what the controllers make of it, what is assumed. Every list has a stable order. */
+export interface Cluster {
+  readonly nodes: readonly ClusterNode[];
+  readonly pods: readonly ClusterPod[];
+  readonly namespaces: readonly Loaded<Namespace>[];
+  readonly services: readonly Loaded<Service>[];
+  readonly endpointSlices: readonly Loaded<EndpointSlice>[];
+  readonly configMaps: readonly Loaded<ConfigMap>[];
+  /** Everything else that was read, as it was read. */
+  readonly objects: LoadResult["objects"];
+  readonly networks: ClusterNetworks;
+  /** The cluster's DNS Service; undefined when the objects have a DNS elsewhere. */
+  readonly dns: Loaded<Service> | undefined;
+  /** What was assumed or passed over. */
+  readonly notes: readonly Note[];
+}
+
+export interface ClusterOptions {
+  /** The CNI configuration of all nodes; without one a bridge is assumed. */
+  readonly conflist?: Conflist | undefined;
+}
+
+/** Runs the controllers over the objects. Throws UserError or UserErrors with every mistake. */
+export function buildCluster(load: LoadResult, options: ClusterOptions = {}): Cluster {
+  const { objects } = load;
+  const notes: Note[] = [...load.notes];
+  const errors: UserError[] = [];
+  const networks = findNetworks(objects, notes, errors);
+  const serviceCidr = networks.services.prefix;
+  const dns = assumeDns(objects, serviceCidr, networks.dnsDomain, notes);
+  const asked = [...objects.Service, ...assumeApiService(objects.Service, serviceCidr, notes), ...dns.services];
+  const services = allocateServices(asked, serviceCidr, errors);
+  const loadedNodes = assumeNodes(objects, notes);
+  const podCidrs = assignPodCidrs(loadedNodes, networks.pods.prefix, serviceCidr, errors);
+  if (options.conflist === undefined) notes.push({ text: "CNI assumed: bridge cni0 with host-local and portmap on every node" });
+  const nodes = loadedNodes.flatMap((loaded) => makeNode(loaded, podCidrs.get(nameOf(loaded.object)), options, errors));
+  reportSharedAddresses(nodes, errors);
+  const withDns = { ...objects, Deployment: [...dns.deployments, ...objects.Deployment] };
+  const expanded = expandWorkloads(withDns, loadedNodes, errors);
+  throwCollected(errors);
+  const pods = assignPodAddresses(schedule(expanded, loadedNodes, notes), nodes, notes, errors);
+  throwCollected(errors);
+  const slices = [...objects.EndpointSlice, ...assumeApiSlice(objects.EndpointSlice, loadedNodes)];
+  const endpointSlices = makeEndpointSlices({ services, pods: pods.map(({ loaded }) => loaded), nodes: loadedNodes, slices, endpoints: objects.Endpoints });
+  return {
+    nodes,
+    pods,
+    namespaces: impliedNamespaces(objects),
+    services,
+    endpointSlices,
+    configMaps: [...objects.ConfigMap, ...dns.configMaps],
+    objects,
+    networks,
+    dns: findDnsService(services),
+    notes,
+  };
+}
+
+function makeNode(
+  loaded: Loaded<Node>,
+  podCidr: Ipv4Prefix | undefined,
+  { conflist }: ClusterOptions,
+  errors: UserError[],
+): readonly ClusterNode[] {
+  const { object, origin } = loaded;
+  const name = nameOf(object);
+  const text = internalIp(object) ?? "";
+  const address = parseIpv4(text);
+  if (address === undefined) {
+    errors.push(new UserError("NODE_BAD_ADDRESS", `Node ${name}: "${text}" is not an IPv4 address`, origin.details(["status", "addresses"])));
+    return [];
+  }
+  const cidr = podCidr === undefined ? undefined : formatIpv4Prefix(podCidr);
+  const list = cidr === undefined ? undefined : conflist === undefined ? defaultConflist(cidr) : withPodCidr(conflist, cidr);
+  const spec = { ...object.spec, ...(cidr === undefined ? {} : { podCIDR: cidr, podCIDRs: [cidr] }) };
+  return [{ name, loaded: { object: { ...object, spec }, origin }, address, podCidr, controlPlane: isControlPlane(object), conflist: list }];
+}
+
+function reportSharedAddresses(nodes: readonly ClusterNode[], errors: UserError[]): void {
+  const seen = new Map<Ipv4, ClusterNode>();
+  for (const node of nodes) {
+    const other = seen.get(node.address);
+    if (other === undefined) seen.set(node.address, node);
+    else {
+      const { origin, object } = node.loaded;
+      const message = `Node ${node.name}: InternalIP ${internalIp(object) ?? ""} is the address of node ${other.name} too`;
+      errors.push(new UserError("NODE_ADDRESS_SHARED", message, origin.details(["status", "addresses"])));
+    }
+  }
+}
+
+/** Pods with the node they run on, in the same order. */
+function schedule(pods: readonly WorkloadPod[], nodes: readonly Loaded<Node>[], notes: Note[]): readonly ClusterPod[] {
+  const scheduler = new Scheduler(nodes.map(({ object }) => object));
+  let affinity = 0;
+  const placed = pods.map(({ loaded, workload }): ClusterPod => {
+    const { object, origin } = loaded;
+    const spec = object.spec ?? { containers: [] };
+    if (spec.affinity?.podAffinity !== undefined || spec.affinity?.podAntiAffinity !== undefined) affinity++;
+    const key = keyOf(object);
+    const group = workload === undefined ? key : `${namespaceOf(object)}/${workload.kind}/${workload.name}`;
+    const placement = scheduler.place(spec, group);
+    const node = "node" in placement ? placement.node : undefined;
+    const pending = "pending" in placement ? placement.pending : undefined;
+    if (pending !== undefined) notes.push({ text: `Pod ${key} is Pending: ${pending}`, place: origin.placeOf([]) });
+    return {
+      namespace: namespaceOf(object),
+      name: nameOf(object),
+      key,
+      loaded: { object: node === undefined ? object : { ...object, spec: { ...spec, nodeName: node } }, origin },
+      node,
+      pending,
+      address: undefined,
+      hostNetwork: spec.hostNetwork === true,
+      ready: isReady(object),
+      workload,
+      unmodelled: undefined,
+    };
+  });
+  if (affinity > 0) notes.push({ text: `pod affinity is not modelled: ${affinity} pods were placed without it` });
+  return placed;
+}

@@ -1,0 +1,79 @@
+import { isMapping } from "../load/check.js";
+import { type CniCall, mappingField, type PluginConfig } from "./config.js";
+import type { Conflist, ConflistPlugin } from "./conflist.js";
+import { fail } from "./failure.js";
+import type { CniHost } from "./host.js";
+import { cniPlugins } from "./index.js";
+import { delegateAdd } from "./ipam.js";
+import { type CniResult, resultJson } from "./result.js";
+
+/** A pod's sandbox that is to be put on the network. */
+export interface Attachment {
+  /** 64 hexadecimal digits. */
+  readonly containerId: string;
+  /** The path of the namespace: `/var/run/netns/shop.web-0`. */
+  readonly netns: string;
+  readonly namespace: string;
+  readonly pod: string;
+  /** The address that the pod has to get; undefined for any. */
+  readonly address: string | undefined;
+  readonly portMappings: readonly PortMapping[];
+}
+
+export interface PortMapping {
+  readonly hostPort: number;
+  readonly containerPort: number;
+  /** In lower case. */
+  readonly protocol: string;
+  readonly hostIP: string;
+}
+
+/**
+ * Puts a sandbox on the network: `lo`, then every plugin of the list, each with the result of the one before. Throws
+ * CniFailure. Mirrors github.com/containernetworking/cni/libcni/api.go:AddNetworkList().
+ */
+export function addNetwork(host: CniHost, list: Conflist, attachment: Attachment): CniResult {
+  const call = callFor(attachment);
+  const loopback = { type: "loopback", raw: { type: "loopback" } };
+  pluginOf(loopback).add(host, configFor(list, loopback, attachment, undefined), { ...call, env: { ...call.env, CNI_IFNAME: "lo" } });
+  let result: CniResult | undefined;
+  for (const plugin of list.plugins) result = pluginOf(plugin).add(host, configFor(list, plugin, attachment, result), call);
+  return result ?? fail("no plugins in list");
+}
+
+/** The address the sandbox would get, without a device being made. Throws CniFailure. */
+export function allocateAddress(host: CniHost, list: Conflist, attachment: Attachment): CniResult {
+  const plugin = list.plugins.find(({ raw }) => isMapping(raw["ipam"]) && raw["ipam"]["type"] !== undefined);
+  if (plugin === undefined) return fail("no plugin of the list gives addresses");
+  return delegateAdd(host, configFor(list, plugin, attachment, undefined), callFor(attachment));
+}
+
+function pluginOf({ type }: ConflistPlugin): (typeof cniPlugins)[number] {
+  return cniPlugins.find(({ name }) => name === type) ?? fail(`failed to find plugin "${type}" in path [/opt/cni/bin]`);
+}
+
+function callFor({ containerId, netns, namespace, pod, address }: Attachment): CniCall {
+  const args = [
+    "IgnoreUnknown=1",
+    `K8S_POD_NAMESPACE=${namespace}`,
+    `K8S_POD_NAME=${pod}`,
+    `K8S_POD_INFRA_CONTAINER_ID=${containerId}`,
+    ...(address === undefined ? [] : [`IP=${address}`]),
+  ];
+  const env = { CNI_COMMAND: "ADD", CNI_CONTAINERID: containerId, CNI_NETNS: netns, CNI_IFNAME: "eth0", CNI_PATH: "/opt/cni/bin", CNI_ARGS: args.join(";") };
+  return { env, stdin: "" };
+}
+
+/** What the plugin reads: its own object, the list's name and version, the capabilities it asked for, the result so far. */
+function configFor(list: Conflist, { type, raw }: ConflistPlugin, attachment: Attachment, previous: CniResult | undefined): PluginConfig {
+  const { capabilities: _capabilities, ...own } = raw;
+  const wants = mappingField(raw, "capabilities")["portMappings"] === true && attachment.portMappings.length > 0;
+  const config = {
+    ...own,
+    cniVersion: list.cniVersion,
+    name: list.name,
+    ...(wants ? { runtimeConfig: { portMappings: attachment.portMappings } } : {}),
+    ...(previous === undefined ? {} : { prevResult: resultJson(previous, "1.0.0") }),
+  };
+  return { cniVersion: list.cniVersion, name: list.name, type, raw: config };
+}
