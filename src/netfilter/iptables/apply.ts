@@ -1,0 +1,151 @@
+import {
+  ACCEPT,
+  type Hook,
+  type HookEntry,
+  type HookState,
+  type Verdict,
+} from "../../core/hooks.js";
+import { type NetworkNamespace, perNamespace } from "../../core/namespace.js";
+import type { SkBuff } from "../../core/skbuff.js";
+import { ipRouteMeHarder } from "../../inet/ip-output.js";
+import { releaseConntrack, requireConntrack } from "../conntrack/hooks.js";
+import { type NatHook, registerNatLookup } from "../nat/hooks.js";
+import type { RuleFamily } from "./addresses.js";
+import { allRules, emptyRuleset, type Ruleset } from "./ruleset.js";
+import { BASE_CHAINS, TABLE_NAMES, type TableName, tablePriority, type Variant } from "./tables.js";
+import { walkTable } from "./walk.js";
+
+/** The rules of one family and variant that are in force in a namespace. */
+interface Installed {
+  ruleset: Ruleset;
+  /** How to take a base chain out of its hook again, by `table hook`. */
+  readonly chains: Map<string, () => void>;
+  tracks: boolean;
+}
+
+const installedOf: (ns: NetworkNamespace) => Map<string, Installed> = perNamespace(
+  () => new Map<string, Installed>(),
+);
+
+function installed(ns: NetworkNamespace, family: RuleFamily, variant: Variant): Installed {
+  const all = installedOf(ns);
+  const key = `${family} ${variant}`;
+  const found = all.get(key) ?? {
+    ruleset: emptyRuleset(family, variant),
+    chains: new Map<string, () => void>(),
+    tracks: false,
+  };
+  all.set(key, found);
+  return found;
+}
+
+/** The rules in force; empty when there are none. Change a copy and apply it. */
+export function rulesetOf(
+  ns: NetworkNamespace,
+  family: RuleFamily = "ipv4",
+  variant: Variant = "nft",
+): Ruleset {
+  return installed(ns, family, variant).ruleset;
+}
+
+/** How a ruleset is put in force. */
+export interface ApplyOptions {
+  /** Tables that the new ruleset does not name stay. */
+  readonly noflush?: boolean;
+}
+
+/**
+ * Puts rules in force at once. Base chains that were there keep their place among equals; new ones come first.
+ * A rule that needs connections turns tracking on, the last one's going turns it off.
+ */
+export function applyRuleset(
+  ns: NetworkNamespace,
+  ruleset: Ruleset,
+  options: ApplyOptions = {},
+): void {
+  const current = installed(ns, ruleset.family, ruleset.variant);
+  const kept =
+    options.noflush === true
+      ? [...current.ruleset.tables].filter(([name]) => !ruleset.tables.has(name))
+      : [];
+  current.ruleset = { ...ruleset, tables: new Map([...kept, ...ruleset.tables]) };
+  updateHooks(ns, current);
+  updateTracking(ns, current);
+}
+
+function updateHooks(ns: NetworkNamespace, current: Installed): void {
+  for (const name of TABLE_NAMES) {
+    for (const hook of BASE_CHAINS[name]) {
+      const key = `${name} ${hook}`;
+      const wanted = current.ruleset.tables.get(name)?.chains.has(hook) === true;
+      const unregister = current.chains.get(key);
+      if (wanted && unregister === undefined)
+        current.chains.set(key, register(ns, current, name, hook));
+      if (wanted || unregister === undefined) continue;
+      unregister();
+      current.chains.delete(key);
+    }
+  }
+}
+
+function register(
+  ns: NetworkNamespace,
+  current: Installed,
+  name: TableName,
+  hook: Hook,
+): () => void {
+  const { family, variant } = current.ruleset;
+  const priority = tablePriority(name, hook, variant);
+  const walk = (skb: SkBuff, state: HookState): Verdict => {
+    const table = current.ruleset.tables.get(name);
+    return table === undefined ? ACCEPT : walkTable(current.ruleset, table, skb, state);
+  };
+  if (name === "nat" && isNatHook(hook)) return registerNatLookup(ns, family, hook, walk, priority);
+  const run = name === "mangle" && hook === "OUTPUT" ? rerouting(walk) : walk;
+  const entry: HookEntry = { name, hook, priority, run };
+  ns.hooks.register(family, entry);
+  return () => ns.hooks.unregister(family, entry);
+}
+
+function isNatHook(hook: Hook): hook is NatHook {
+  return BASE_CHAINS.nat.includes(hook);
+}
+
+/** A local packet whose mark, TOS or addresses changed is routed again. Mirrors net/ipv4/netfilter/iptable_mangle.c:ipt_mangle_out(). */
+function rerouting(walk: (skb: SkBuff, state: HookState) => Verdict): HookEntry["run"] {
+  return (skb, state) => {
+    const { frame: before, mark } = skb;
+    const verdict = walk(skb, state);
+    if (verdict.kind !== "accept") return verdict;
+    const [old, now] = [before.network, skb.frame.network];
+    if (old?.kind !== "ipv4" || now?.kind !== "ipv4") return verdict;
+    if (
+      skb.mark === mark &&
+      now.source === old.source &&
+      now.destination === old.destination &&
+      now.tos === old.tos
+    )
+      return verdict;
+    const errno = ipRouteMeHarder(skb);
+    return errno === undefined
+      ? ACCEPT
+      : { kind: "drop", reason: "NETFILTER_DROP", where: "nf_hook_slow", errno };
+  };
+}
+
+function updateTracking(ns: NetworkNamespace, current: Installed): void {
+  const tracks = needsTracking(current.ruleset);
+  if (tracks === current.tracks) return;
+  current.tracks = tracks;
+  if (tracks) requireConntrack(ns);
+  else releaseConntrack(ns);
+}
+
+function needsTracking(ruleset: Ruleset): boolean {
+  for (const { rule } of allRules(ruleset)) {
+    const { matches, action } = rule.spec;
+    if (matches.some(({ tracks }) => tracks) || (action.kind === "target" && action.target.tracks))
+      return true;
+  }
+  return false;
+}

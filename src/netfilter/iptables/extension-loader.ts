@@ -1,0 +1,145 @@
+import type { RuleFamily } from "./addresses.js";
+import type { CommandContext } from "./command.js";
+import type {
+  ExtensionInfo,
+  Match,
+  MatchExtension,
+  ParseContext,
+  ProtocolTest,
+  Target,
+  TargetExtension,
+} from "./extension.js";
+import { parseNumber } from "./numbers.js";
+import { OptionArgs, type OptionSpec, readOption } from "./options.js";
+import { formatProtocol } from "./protocols.js";
+import { opaqueMatch } from "./opaque.js";
+import { findMatch, findTarget, matchNames } from "./registry.js";
+import type { Word } from "./words.js";
+
+/** One `-m` or `-j` of a line and the options it has been given so far. */
+export class LoadedExtension {
+  readonly extension: ExtensionInfo;
+  readonly args: OptionArgs = new OptionArgs();
+  readonly #context: Omit<ParseContext, "protocol">;
+
+  constructor(extension: ExtensionInfo, context: Omit<ParseContext, "protocol">) {
+    this.extension = extension;
+    this.#context = context;
+  }
+
+  give(
+    spec: OptionSpec<unknown>,
+    text: string | undefined,
+    second: string,
+    invert: boolean,
+    protocol: ProtocolTest | undefined,
+  ): void {
+    const context: ParseContext = { ...this.#context, protocol };
+    const option = spec.names[0] ?? "";
+    readOption(spec, text, {
+      context,
+      owner: this.extension.name,
+      option,
+      invert,
+      second,
+      args: this.args,
+    });
+  }
+}
+
+type Slot =
+  | { readonly loaded: LoadedExtension; readonly build: (context: ParseContext) => Match }
+  | { readonly opaque: Match };
+
+/** The extensions that one line has named, in order. */
+export class ExtensionLoader {
+  readonly #context: CommandContext;
+  readonly #slots: Slot[] = [];
+  readonly #loaded: LoadedExtension[] = [];
+  #buildTarget: ((context: ParseContext) => Target) | undefined;
+  #matches: readonly Match[] = [];
+  #target: Target | undefined;
+  #protocolLoaded = false;
+
+  constructor(context: CommandContext) {
+    this.#context = context;
+  }
+
+  static isTargetName(name: string, family: RuleFamily): boolean {
+    return (
+      ["ACCEPT", "DROP", "RETURN", "QUEUE"].includes(name) || findTarget(name, family) !== undefined
+    );
+  }
+
+  /** False when there is no such module. */
+  loadMatch(name: string): boolean {
+    const extension = findMatch(name, this.#context.family);
+    if (extension !== undefined) this.#addMatch(extension);
+    return extension !== undefined;
+  }
+
+  #addMatch(extension: MatchExtension): void {
+    const loaded = new LoadedExtension(extension, this.#context);
+    this.#loaded.push(loaded);
+    this.#slots.push({ loaded, build: (context) => extension.build(loaded.args, context) });
+  }
+
+  addOpaqueMatch(name: string, words: readonly Word[]): void {
+    this.#slots.push({ opaque: opaqueMatch(name, words) });
+  }
+
+  loadTarget(name: string): void {
+    const extension: TargetExtension | undefined = findTarget(name, this.#context.family);
+    if (extension === undefined) return;
+    const loaded = new LoadedExtension(extension, this.#context);
+    this.#loaded.push(loaded);
+    this.#buildTarget = (context) => extension.build(loaded.args, context);
+  }
+
+  /** Loads the match of `-p` when an option is met that nobody knows, once. Mirrors iptables/xshared.c:load_proto(). */
+  loadProtocolMatch(word: string | undefined): boolean {
+    if (word === undefined || this.#protocolLoaded) return false;
+    this.#protocolLoaded = true;
+    const number = parseNumber(word, 0, 255);
+    return this.loadMatch(number === undefined ? word : formatProtocol(number));
+  }
+
+  newestFirst(): readonly LoadedExtension[] {
+    return this.#loaded.toReversed();
+  }
+
+  matchNames(): Iterable<string> {
+    return matchNames(this.#context.family);
+  }
+
+  /** Checks and builds every extension; all were given their options. */
+  build(protocol: ProtocolTest | undefined): void {
+    const context: ParseContext = { ...this.#context, protocol };
+    const matches = this.#slots.map((slot) =>
+      "opaque" in slot ? slot.opaque : slot.build(context),
+    );
+    this.#target = this.#buildTarget?.(context);
+    this.#matches = this.#context.variant === "nft" ? asNftKeeps(matches) : matches;
+  }
+
+  matches(): readonly Match[] {
+    return this.#matches;
+  }
+
+  target(): Target | undefined {
+    return this.#target;
+  }
+}
+
+/** What the nft variant makes of a rule's matches when it turns them into expressions and back. */
+function asNftKeeps(matches: readonly Match[]): readonly Match[] {
+  const kept: Match[] = [];
+  for (const match of matches) {
+    if (match.vanishesInNft) continue;
+    const at = kept.findIndex((other) => other.merge(match) !== undefined);
+    const merged = kept[at]?.merge(match);
+    if (merged === undefined) kept.push(match);
+    else kept[at] = merged;
+  }
+  return kept;
+}

@@ -1,0 +1,267 @@
+import type { Hook, HookState, Verdict } from "../../core/hooks.js";
+import type { SkBuff } from "../../core/skbuff.js";
+import type { RuleFamily } from "./addresses.js";
+import { checkOptions, OptionArgs, type OptionSpec } from "./options.js";
+import type { TableName, Variant } from "./tables.js";
+
+/** `-p`, as far as it was read. */
+export interface ProtocolTest {
+  readonly number: number;
+  readonly invert: boolean;
+}
+
+/** What exists outside the rules that they may name. Lookups give undefined for what does not exist. */
+export interface RuleEnvironment {
+  /** The family of an ipset: `IPv4`, `IPv6`, or `any` for sets without. */
+  readonly set?: (name: string) => "IPv4" | "IPv6" | "any" | undefined;
+  readonly account?: (name: string) => boolean;
+  /** The protocol number of a conntrack timeout policy. */
+  readonly timeoutPolicy?: (name: string) => number | undefined;
+  /** A rate estimator made by a RATEEST rule that is in the kernel. */
+  readonly estimator?: (name: string) => boolean;
+}
+
+/** What the readers of a rule's words may look at. */
+export interface ParseContext {
+  readonly family: RuleFamily;
+  readonly variant: Variant;
+  readonly table: TableName;
+  readonly protocol: ProtocolTest | undefined;
+  readonly environment: RuleEnvironment;
+  /** Prints a line to standard error, as the tool does. */
+  readonly warn: (line: string) => void;
+}
+
+/** What the kernel looks at when a rule is added. */
+export interface KernelContext {
+  readonly family: RuleFamily;
+  readonly variant: Variant;
+  readonly table: TableName;
+  /** The hooks from which the rule's chain can be reached; empty for an unreferenced chain. */
+  readonly hooks: ReadonlySet<Hook>;
+  readonly protocol: ProtocolTest | undefined;
+  readonly matches: readonly Match[];
+  readonly environment: RuleEnvironment;
+}
+
+/** The kernel's answer to a rule it does not take, in strerror's words. */
+export type KernelRefusal =
+  | "Invalid argument"
+  | "No such file or directory"
+  | "Numerical result out of range"
+  | "Operation not supported"
+  | "Too many links";
+
+/** Where an extension may stand; an absent list allows all. */
+export interface Placement {
+  readonly tables?: readonly TableName[];
+  readonly hooks?: readonly Hook[];
+  /** The rule must have one of these protocols, not negated. */
+  readonly protocols?: readonly number[];
+}
+
+/** How near hopwise comes: `exact` as the kernel, `simplified` with a row in docs/fidelity.md, `unmodelled` text only. */
+export type Fidelity = "exact" | "simplified" | "unmodelled";
+
+/** `hotdrop` kills the packet at once; `unknown` says that hopwise cannot tell. */
+export type MatchResult = boolean | "hotdrop" | "unknown";
+
+/** What a target makes of a packet. `unknown` goes on after telling that what follows is not certain. */
+export type TargetResult = Verdict | { readonly kind: "continue" } | { readonly kind: "unknown" };
+
+export const CONTINUE: TargetResult = { kind: "continue" };
+
+interface Definition<P> {
+  readonly name: string;
+  /** The families it exists in; both when absent. */
+  readonly family?: RuleFamily;
+  /** The kernel source whose decisions it mirrors: `net/netfilter/xt_mark.c:mark_mt()`. */
+  readonly mirrors: string;
+  readonly fidelity: Fidelity;
+  /** Bodies that print back as they are. A word before `|` is the rest of the rule they need: `-p tcp|--dport 22`. */
+  readonly examples: readonly string[];
+  readonly options: readonly OptionSpec<unknown>[];
+  readonly only?: Placement;
+  /** Named by the tool but absent from the recording kernel. */
+  readonly missingInKernel?: boolean;
+  /** What must hold before the generic checks of mandatory and exclusive options. Mirrors x6_fcheck. */
+  check?(args: OptionArgs, context: ParseContext): void;
+  parse(args: OptionArgs, context: ParseContext): P;
+  format(params: P, variant: Variant): string;
+  /** Why the kernel would not take it, beyond `only`. */
+  refuses?(params: P, context: KernelContext): KernelRefusal | undefined;
+  /** Whether a rule with it makes the namespace track connections. */
+  readonly tracks?: boolean;
+}
+
+/** A match module: its text, its parameters and its decision in one place. `M` is what one rule remembers between packets. */
+export interface MatchDefinition<P, M> extends Definition<P> {
+  readonly remember?: (params: P) => M;
+  matches?(params: P, skb: SkBuff, state: HookState, memory: M): MatchResult;
+  /** How it failed, called right after `matches` said no while someone listens: `packet has dport 443`. */
+  why?(params: P, skb: SkBuff, state: HookState, memory: M): string;
+  /** The nft variant prints plain port tests of one rule together. */
+  readonly merge?: (first: P, second: P) => P | undefined;
+  /** The nft variant loses this test altogether. */
+  readonly vanishesInNft?: (params: P) => boolean;
+  /** The nft variant refuses it before the kernel sees it. */
+  readonly nftText?: (params: P, protocol: ProtocolTest | undefined) => string | undefined;
+}
+
+/** A target module. */
+export interface TargetDefinition<P, M> extends Definition<P> {
+  readonly remember?: (params: P) => M;
+  apply?(params: P, skb: SkBuff, state: HookState, memory: M): TargetResult;
+  /** What the nft variant keeps of it. */
+  readonly inNft?: (params: P) => P;
+}
+
+/** What is known of a module without its parameters. */
+export interface ExtensionInfo {
+  readonly name: string;
+  readonly family: RuleFamily | undefined;
+  readonly mirrors: string;
+  readonly fidelity: Fidelity;
+  readonly examples: readonly string[];
+  readonly options: readonly OptionSpec<unknown>[];
+  readonly missingInKernel: boolean;
+}
+
+interface Part {
+  readonly extension: ExtensionInfo;
+  /** The options as save prints them, without `-m NAME` or `-j NAME`; empty when there are none. */
+  readonly text: string;
+  readonly tracks: boolean;
+  refuses(context: KernelContext): KernelRefusal | undefined;
+}
+
+/** A match with its parameters, in a rule. */
+export interface Match extends Part {
+  matches(skb: SkBuff, state: HookState): MatchResult;
+  why(skb: SkBuff, state: HookState): string;
+  /** The same with nothing remembered. */
+  fresh(): Match;
+  readonly vanishesInNft: boolean;
+  merge(second: Match): Match | undefined;
+  nftText(protocol: ProtocolTest | undefined): string | undefined;
+}
+
+/** A target with its parameters, in a rule. */
+export interface Target extends Part {
+  apply(skb: SkBuff, state: HookState): TargetResult;
+  fresh(): Target;
+}
+
+export interface MatchExtension extends ExtensionInfo {
+  /** Takes the options of one `-m`, checks what holds among them, and gives the match. */
+  build(args: OptionArgs, context: ParseContext): Match;
+}
+
+export interface TargetExtension extends ExtensionInfo {
+  build(args: OptionArgs, context: ParseContext): Target;
+}
+
+export function defineMatch<P, M = undefined>(definition: MatchDefinition<P, M>): MatchExtension {
+  const paramsOf = new WeakMap<Match, P>();
+  const extension: MatchExtension = {
+    ...infoOf(definition),
+    build(args, context) {
+      checkAll(definition, args, context);
+      return bind(definition.parse(args, context), context.variant);
+    },
+  };
+  function bind(params: P, variant: Variant): Match {
+    // Without `remember` M is undefined, its default.
+    const memory = definition.remember?.(params) as M;
+    const match: Match = {
+      ...partOf(definition, extension, params, variant),
+      matches: (skb, state) => definition.matches?.(params, skb, state, memory) ?? "unknown",
+      why: (skb, state) => definition.why?.(params, skb, state, memory) ?? "",
+      fresh: () => (definition.remember === undefined ? match : bind(params, variant)),
+      vanishesInNft: definition.vanishesInNft?.(params) ?? false,
+      nftText: (protocol) => definition.nftText?.(params, protocol),
+      merge(second) {
+        const other = paramsOf.get(second);
+        const merged = other === undefined ? undefined : definition.merge?.(params, other);
+        return merged === undefined ? undefined : bind(merged, variant);
+      },
+    };
+    paramsOf.set(match, params);
+    return match;
+  }
+  return extension;
+}
+
+export function defineTarget<P, M = undefined>(
+  definition: TargetDefinition<P, M>,
+): TargetExtension {
+  const extension: TargetExtension = {
+    ...infoOf(definition),
+    build(args, context) {
+      checkAll(definition, args, context);
+      const given = definition.parse(args, context);
+      return bind(
+        context.variant === "nft" ? (definition.inNft?.(given) ?? given) : given,
+        context.variant,
+      );
+    },
+  };
+  function bind(params: P, variant: Variant): Target {
+    const memory = definition.remember?.(params) as M;
+    const target: Target = {
+      ...partOf(definition, extension, params, variant),
+      apply: (skb, state) => definition.apply?.(params, skb, state, memory) ?? { kind: "unknown" },
+      fresh: () => (definition.remember === undefined ? target : bind(params, variant)),
+    };
+    return target;
+  }
+  return extension;
+}
+
+function infoOf<P>(definition: Definition<P>): ExtensionInfo {
+  const { name, mirrors, fidelity, examples, options } = definition;
+  return {
+    name,
+    family: definition.family,
+    mirrors,
+    fidelity,
+    examples,
+    options,
+    missingInKernel: definition.missingInKernel ?? false,
+  };
+}
+
+function checkAll<P>(definition: Definition<P>, args: OptionArgs, context: ParseContext): void {
+  definition.check?.(args, context);
+  checkOptions(definition.name, definition.options, args);
+}
+
+function partOf<P>(
+  definition: Definition<P>,
+  extension: ExtensionInfo,
+  params: P,
+  variant: Variant,
+): Part {
+  const tracks = definition.tracks ?? false;
+  const text = definition.format(params, variant);
+  return { extension, text, tracks, refuses: (context) => refusalOf(definition, params, context) };
+}
+
+/** Mirrors net/netfilter/x_tables.c:xt_check_match(). */
+function refusalOf<P>(
+  definition: Definition<P>,
+  params: P,
+  context: KernelContext,
+): KernelRefusal | undefined {
+  const { tables, hooks, protocols } = definition.only ?? {};
+  if (definition.missingInKernel === true) return "No such file or directory";
+  if (tables !== undefined && !tables.includes(context.table)) return "Invalid argument";
+  if (hooks !== undefined && [...context.hooks].some((hook) => !hooks.includes(hook)))
+    return "Invalid argument";
+  if (protocols !== undefined) {
+    const { protocol } = context;
+    if (protocol === undefined || protocol.invert || !protocols.includes(protocol.number))
+      return "Invalid argument";
+  }
+  return definition.refuses?.(params, context);
+}

@@ -1,0 +1,218 @@
+import {
+  type ConntrackEntry,
+  IPS_ASSURED,
+  IPS_CONFIRMED,
+  IPS_DST_NAT,
+  IPS_EXPECTED,
+  IPS_SEEN_REPLY,
+  IPS_SRC_NAT,
+  isOriginalDirection,
+} from "../../../core/conntrack.js";
+import type { HookState } from "../../../core/hooks.js";
+import type { SkBuff } from "../../../core/skbuff.js";
+import { formatMask, type MaskedAddress, underMask } from "../addresses.js";
+import { readStates } from "../ct-states.js";
+import { type MatchExtension, defineMatch } from "../extension.js";
+import {
+  type Given,
+  option,
+  type OptionArgs,
+  type OptionSpec,
+  type OptionUse,
+} from "../options.js";
+import { ctStateOf } from "../packet.js";
+import { refuse } from "../refusal.js";
+import { parseNumber } from "../numbers.js";
+import { servicePort } from "../services.js";
+import {
+  formatHostMask,
+  formatRange,
+  hostMask,
+  inRange,
+  not,
+  protocol,
+  type Range,
+  unsignedRange,
+} from "../values.js";
+
+const STATES = ["INVALID", "NEW", "RELATED", "ESTABLISHED", "UNTRACKED", "SNAT", "DNAT"] as const;
+const STATUSES = ["NONE", "EXPECTED", "SEEN_REPLY", "ASSURED", "CONFIRMED"] as const;
+const STATUS_BITS: Readonly<Record<(typeof STATUSES)[number], number>> = {
+  NONE: 0,
+  EXPECTED: IPS_EXPECTED,
+  SEEN_REPLY: IPS_SEEN_REPLY,
+  ASSURED: IPS_ASSURED,
+  CONFIRMED: IPS_CONFIRMED,
+};
+
+const STATE = option("ctstate", (text) => readStates(text, STATES, "ctstate"), { not: true });
+const PROTO = option("ctproto", protocol, { not: true });
+const STATUS = option("ctstatus", (text) => readStates(text, STATUSES, "ctstatus"), { not: true });
+const EXPIRE = option("ctexpire", unsignedRange(0xffff_ffff), { not: true });
+const DIR = option("ctdir", readDirection);
+
+interface Side {
+  readonly tuple: "original" | "reply";
+  readonly end: "source" | "destination";
+}
+
+const ADDRESSES: readonly (readonly [OptionSpec<MaskedAddress>, Side])[] = [
+  [option("ctorigsrc", hostMask, { not: true }), { tuple: "original", end: "source" }],
+  [option("ctorigdst", hostMask, { not: true }), { tuple: "original", end: "destination" }],
+  [option("ctreplsrc", hostMask, { not: true }), { tuple: "reply", end: "source" }],
+  [option("ctrepldst", hostMask, { not: true }), { tuple: "reply", end: "destination" }],
+];
+const PORTS: readonly (readonly [OptionSpec<Range>, Side])[] = [
+  [option("ctorigsrcport", readPorts, { not: true }), { tuple: "original", end: "source" }],
+  [option("ctorigdstport", readPorts, { not: true }), { tuple: "original", end: "destination" }],
+  [option("ctreplsrcport", readPorts, { not: true }), { tuple: "reply", end: "source" }],
+  [option("ctrepldstport", readPorts, { not: true }), { tuple: "reply", end: "destination" }],
+];
+
+/** One test of the connection, apart from the state. */
+interface EntryTest {
+  readonly text: string;
+  readonly invert: boolean;
+  readonly holds: (entry: ConntrackEntry, skb: SkBuff, state: HookState) => boolean;
+}
+
+interface Conntrack {
+  readonly states: { readonly value: readonly string[]; readonly invert: boolean } | undefined;
+  readonly tests: readonly EntryTest[];
+}
+
+/** `-m conntrack`: state, addresses, ports, status, direction and age of the connection. */
+export const conntrack: MatchExtension = defineMatch<Conntrack>({
+  name: "conntrack",
+  mirrors: "net/netfilter/xt_conntrack.c:conntrack_mt()",
+  fidelity: "exact",
+  examples: [
+    "--ctstate RELATED,ESTABLISHED",
+    "! --ctstate INVALID --ctproto 6 --ctorigsrc 10.0.0.0/8 --ctorigdstport 80:90 --ctstatus ASSURED --ctexpire 1:60 --ctdir ORIGINAL",
+    "--ctstate DNAT",
+  ],
+  options: [
+    STATE,
+    PROTO,
+    ...ADDRESSES.map(([spec]) => spec),
+    ...PORTS.map(([spec]) => spec),
+    STATUS,
+    EXPIRE,
+    DIR,
+  ],
+  tracks: true,
+  check(args) {
+    if (args.all.length === 0) throw refuse("conntrack: At least one option is required");
+  },
+  parse: (args) => ({ states: args.get(STATE), tests: testsOf(args) }),
+  format({ states, tests }) {
+    const state =
+      states === undefined ? [] : [`${not(states.invert)}--ctstate ${states.value.join(",")}`];
+    return [...state, ...tests.map(({ text, invert }) => `${not(invert)}${text}`)].join(" ");
+  },
+  matches({ states, tests }, skb, state) {
+    if (
+      states !== undefined &&
+      statesOf(skb).some((one) => states.value.includes(one)) === states.invert
+    )
+      return false;
+    if (tests.length === 0) return true;
+    const entry = skb.ct?.entry;
+    return (
+      entry !== undefined && tests.every((test) => test.holds(entry, skb, state) !== test.invert)
+    );
+  },
+  why({ states, tests }, skb, state) {
+    if (
+      states !== undefined &&
+      statesOf(skb).some((one) => states.value.includes(one)) === states.invert
+    ) {
+      return `packet is ${statesOf(skb).join(",")}`;
+    }
+    const entry = skb.ct?.entry;
+    if (entry === undefined) return "packet has no connection";
+    const failed = tests.find((test) => test.holds(entry, skb, state) === test.invert);
+    return failed === undefined
+      ? ""
+      : `the connection does not fit ${not(failed.invert)}${failed.text}`;
+  },
+});
+
+/** The state, and SNAT or DNAT when the connection is changed so. */
+function statesOf({ ct }: SkBuff): readonly string[] {
+  const states: string[] = [ctStateOf(ct)];
+  const status = ct?.entry?.status ?? 0;
+  if ((status & IPS_SRC_NAT) !== 0) states.push("SNAT");
+  if ((status & IPS_DST_NAT) !== 0) states.push("DNAT");
+  return states;
+}
+
+function testsOf(args: OptionArgs): readonly EntryTest[] {
+  const tests: EntryTest[] = [];
+  const add = <T>(
+    spec: OptionSpec<T>,
+    text: (value: T) => string,
+    holds: (value: T) => EntryTest["holds"],
+  ): void => {
+    const given: Given<T> | undefined = args.get(spec);
+    if (given === undefined) return;
+    tests.push({
+      text: `--${spec.names[0]} ${text(given.value)}`,
+      invert: given.invert,
+      holds: holds(given.value),
+    });
+  };
+  add(PROTO, String, (value) => (entry) => entry.original.protocol === value);
+  for (const [spec, { tuple, end }] of ADDRESSES) {
+    add(
+      spec,
+      (value) => formatHostMask(value, formatMask),
+      (value) => (entry) => underMask(entry[tuple][end], value),
+    );
+  }
+  for (const [spec, { tuple, end }] of PORTS) {
+    const port = end === "source" ? "sourcePort" : "destinationPort";
+    add(spec, formatRange, (value) => (entry) => inRange(entry[tuple][port], value));
+  }
+  add(
+    STATUS,
+    (value) => value.join(","),
+    (value) => (entry) =>
+      (entry.status & value.reduce((bits, name) => bits | STATUS_BITS[name], 0)) !== 0,
+  );
+  add(
+    EXPIRE,
+    formatRange,
+    (value) => (entry, _, state) =>
+      inRange(Math.floor((entry.expires - state.ns.sim.queue.now) / 1_000_000), value),
+  );
+  add(
+    DIR,
+    String,
+    (value) => (_, skb) =>
+      (value === "ORIGINAL") === (skb.ct !== undefined && isOriginalDirection(skb.ct.info)),
+  );
+  return tests;
+}
+
+function readDirection(text: string, { owner, option: name }: OptionUse): "ORIGINAL" | "REPLY" {
+  const upper = text.toUpperCase();
+  if (upper !== "ORIGINAL" && upper !== "REPLY")
+    throw refuse(`${owner}: Bad value for "--${name}" option: "${text}"`);
+  return upper;
+}
+
+/** XTTYPE_PORTRC: bounds in any order. */
+function readPorts(text: string, { owner, option: name }: OptionUse): Range {
+  const parts = text.split(":");
+  if (parts.length > 2)
+    throw refuse(`${owner}: Too many components for option "--${name}" (max: 2)\n`);
+  const bound = (part: string, otherwise: number): number => {
+    if (part === "" && parts.length === 2) return otherwise;
+    const port = parseNumber(part, 0, 65_535) ?? servicePort(part, undefined);
+    if (port === undefined) throw refuse(`Port "${part}" does not resolve to anything.\n`);
+    return port;
+  };
+  const low = bound(parts[0] ?? "", 0);
+  return { low, high: parts.length === 1 ? low : bound(parts[1] ?? "", 65_535) };
+}

@@ -1,0 +1,28 @@
+import type { ExtensionInfo, Match } from "./extension.js";
+import { quoteText, type Word } from "./words.js";
+
+/** A match that neither hopwise nor the pinned tools know, kept as it was written: `-m geoip --source-country DE`. */
+export function opaqueMatch(name: string, words: readonly Word[]): Match {
+  const extension: ExtensionInfo = {
+    name,
+    family: undefined,
+    mirrors: "",
+    fidelity: "unmodelled",
+    examples: [],
+    options: [],
+    missingInKernel: false,
+  };
+  const match: Match = {
+    extension,
+    text: words.map(({ text, quoted }) => (quoted ? quoteText(text) : text)).join(" "),
+    tracks: false,
+    refuses: () => undefined,
+    matches: () => "unknown",
+    why: () => "",
+    fresh: () => match,
+    vanishesInNft: false,
+    merge: () => undefined,
+    nftText: () => undefined,
+  };
+  return match;
+}

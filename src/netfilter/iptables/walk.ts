@@ -1,0 +1,321 @@
+import type { HookState, Verdict } from "../../core/hooks.js";
+import { ACCEPT } from "../../core/hooks.js";
+import type { SkBuff } from "../../core/skbuff.js";
+import { type RuleEvent, stamp } from "../../core/trace.js";
+import { ipLength } from "../../wire/frame.js";
+import type { Ipv4Header } from "../../wire/ipv4.js";
+import { formatAddress, underMask } from "./addresses.js";
+import type { MatchResult, TargetResult } from "./extension.js";
+import { formatProtocol } from "./protocols.js";
+import {
+  type Action,
+  actionName,
+  type AddressTest,
+  type InterfaceTest,
+  type Rule,
+  type RuleSpec,
+} from "./rule.js";
+import type { Chain, Ruleset, Table } from "./ruleset.js";
+import { ruleText } from "./save.js";
+
+/** Where a walk goes on after a chain: behind the rule that jumped. */
+interface Frame {
+  readonly chain: Chain;
+  readonly index: number;
+}
+
+/** The most chains a packet may be inside of; nft stops at 16, legacy as deep as its rules go. */
+const MAX_DEPTH = 4_096;
+
+/**
+ * Shows a packet to the table's chain of this hook, rule by rule. Mirrors net/ipv4/netfilter/ip_tables.c:ipt_do_table()
+ * and net/netfilter/nf_tables_core.c:nft_do_chain().
+ *
+ *   base chain ──jump──▶ user chain ──goto──▶ user chain ──RETURN or end──▶ behind the jump
+ *        └── end, or RETURN ──▶ policy
+ */
+export function walkTable(ruleset: Ruleset, table: Table, skb: SkBuff, state: HookState): Verdict {
+  const base = table.chains.get(state.hook);
+  return base === undefined ? ACCEPT : new Walk(ruleset, table, base, skb, state).run();
+}
+
+class Walk {
+  readonly #ruleset: Ruleset;
+  readonly #table: Table;
+  readonly #base: Chain;
+  readonly #skb: SkBuff;
+  readonly #state: HookState;
+  readonly #tracing: boolean;
+  readonly #stack: Frame[] = [];
+  #chain: Chain;
+  #index = 0;
+  #looked = 0;
+
+  constructor(ruleset: Ruleset, table: Table, base: Chain, skb: SkBuff, state: HookState) {
+    this.#ruleset = ruleset;
+    this.#table = table;
+    this.#base = base;
+    this.#chain = base;
+    this.#skb = skb;
+    this.#state = state;
+    this.#tracing = state.ns.sim.trace !== undefined;
+  }
+
+  run(): Verdict {
+    for (;;) {
+      const rule = this.#chain.rules[this.#index];
+      if (rule === undefined) {
+        if (!this.#return()) return this.#policy();
+        continue;
+      }
+      this.#index++;
+      this.#looked++;
+      const matched = this.#test(rule);
+      if (matched === "hotdrop") return this.#dropped();
+      if (matched !== true) continue;
+      const verdict = this.#act(rule);
+      if (verdict !== undefined) return verdict;
+    }
+  }
+
+  /** Goes back behind the last jump; false in the base chain. */
+  #return(): boolean {
+    const back = this.#stack.pop();
+    if (back === undefined) return false;
+    this.#chain = back.chain;
+    this.#index = back.index;
+    return true;
+  }
+
+  #test(rule: Rule): MatchResult {
+    const { spec } = rule;
+    const header = this.#skb.frame.network;
+    const failed = header?.kind === "ipv4" ? failedTest(spec, header, this.#state) : undefined;
+    if (failed !== undefined) {
+      if (this.#tracing)
+        this.#tell(rule, false, describeFailure(failed, this.#skb, this.#state), "continue");
+      return false;
+    }
+    for (const match of spec.matches) {
+      const result = match.matches(this.#skb, this.#state);
+      if (result === true) continue;
+      if (this.#tracing) this.#tellMatchFailure(rule, match, result);
+      return result;
+    }
+    return true;
+  }
+
+  #tellMatchFailure(rule: Rule, match: RuleSpec["matches"][number], result: MatchResult): void {
+    const { name } = match.extension;
+    if (result === "unknown") {
+      this.#tellUnknown(`match "${name}" is not modelled`, rule);
+      this.#tell(rule, false, `match "${name}" is not modelled`, "continue");
+      return;
+    }
+    const why = match.why(this.#skb, this.#state);
+    const text = why === "" ? `-m ${name} ${match.text}` : why;
+    this.#tell(rule, false, text, result === "hotdrop" ? "drop" : "continue");
+  }
+
+  /** Counts the rule and does what it says; undefined when the walk goes on. */
+  #act(rule: Rule): Verdict | undefined {
+    rule.packets++;
+    rule.bytes += ipLength(this.#skb.frame);
+    const { action } = rule.spec;
+    switch (action.kind) {
+      case "none":
+        this.#tellMatched(rule, "continue");
+        return undefined;
+      case "jump":
+      case "goto":
+        return this.#enter(rule, action);
+      case "verdict":
+        return this.#verdict(rule, action.verdict);
+      case "target":
+        return this.#target(rule, action.target.apply(this.#skb, this.#state));
+    }
+  }
+
+  #verdict(
+    rule: Rule,
+    verdict: Extract<Action, { kind: "verdict" }>["verdict"],
+  ): Verdict | undefined {
+    switch (verdict) {
+      case "ACCEPT":
+        this.#tellMatched(rule, "accept");
+        return ACCEPT;
+      case "DROP":
+      case "QUEUE":
+        // Nobody listens on queue 0, so a queued packet is dropped.
+        this.#tellMatched(rule, "drop");
+        return this.#dropped();
+      case "RETURN":
+        this.#tellMatched(rule, "return");
+        return this.#return() ? undefined : this.#policy();
+    }
+  }
+
+  #target(rule: Rule, result: TargetResult): Verdict | undefined {
+    switch (result.kind) {
+      case "continue":
+        this.#tellMatched(rule, "continue");
+        return undefined;
+      case "unknown":
+        if (this.#tracing)
+          this.#tellUnknown(`target "${actionName(rule.spec.action)}" is not modelled`, rule);
+        this.#tellMatched(rule, "continue");
+        return undefined;
+      case "drop":
+        this.#tellMatched(rule, "drop");
+        return { ...result, where: this.#where() };
+      case "accept":
+      case "stolen":
+        this.#tellMatched(rule, result.kind);
+        return result;
+    }
+  }
+
+  #enter(
+    rule: Rule,
+    { kind, chain: name }: Extract<Action, { kind: "jump" | "goto" }>,
+  ): Verdict | undefined {
+    const chain = this.#table.chains.get(name);
+    this.#tellMatched(rule, kind);
+    if (chain === undefined || this.#stack.length >= MAX_DEPTH) return this.#dropped();
+    if (kind === "jump") this.#stack.push({ chain: this.#chain, index: this.#index });
+    this.#chain = chain;
+    this.#index = 0;
+    return undefined;
+  }
+
+  /** nf_tables has no counter for policies; ip_tables counts them. */
+  #policy(): Verdict {
+    const base = this.#base;
+    const policy = base.policy ?? "ACCEPT";
+    const before = base.packets;
+    if (this.#ruleset.variant === "legacy") {
+      base.packets++;
+      base.bytes += ipLength(this.#skb.frame);
+    }
+    this.#state.ns.sim.trace?.({
+      ...stamp(this.#skb),
+      kind: "policy",
+      engine: this.#engine,
+      hook: this.#state.hook,
+      table: this.#table.name,
+      chain: base.name,
+      policy,
+      place: base.place,
+      rulesLookedAt: this.#looked,
+      counter: [before, base.packets],
+    });
+    return policy === "ACCEPT" ? ACCEPT : this.#dropped();
+  }
+
+  #dropped(): Verdict {
+    return { kind: "drop", reason: "NETFILTER_DROP", where: this.#where() };
+  }
+
+  /** The function that skb:kfree_skb names. */
+  #where(): string {
+    return this.#ruleset.variant === "nft" ? "nft_do_chain" : "nf_hook_slow";
+  }
+
+  get #engine(): string {
+    return this.#ruleset.family === "ipv4" ? "iptables" : "ip6tables";
+  }
+
+  #tellMatched(rule: Rule, effect: RuleEvent["effect"]): void {
+    if (this.#tracing) this.#tell(rule, true, undefined, effect);
+  }
+
+  #tell(
+    rule: Rule,
+    matched: boolean,
+    failed: string | undefined,
+    effect: RuleEvent["effect"],
+  ): void {
+    this.#state.ns.sim.trace?.({
+      ...stamp(this.#skb),
+      kind: "rule",
+      engine: this.#engine,
+      hook: this.#state.hook,
+      table: this.#table.name,
+      chain: this.#chain.name,
+      number: this.#index,
+      text: ruleText(this.#chain.name, rule, this.#ruleset.variant),
+      place: rule.spec.place,
+      matched,
+      failed,
+      outcome: matched ? actionName(rule.spec.action) : undefined,
+      effect,
+      counter: [matched ? rule.packets - 1 : rule.packets, rule.packets],
+    });
+  }
+
+  #tellUnknown(what: string, rule: Rule): void {
+    this.#state.ns.sim.trace?.({
+      ...stamp(this.#skb),
+      kind: "unknown",
+      what,
+      place: rule.spec.place,
+    });
+  }
+}
+
+type BasicTest = "source" | "destination" | "in" | "out" | "protocol" | "fragment";
+
+/** The first of the rule's own tests that the packet fails. Mirrors ip_packet_match(). */
+export function failedTest(
+  spec: RuleSpec,
+  header: Ipv4Header,
+  state: HookState,
+): BasicTest | undefined {
+  if (spec.source !== undefined && !fitsAddress(spec.source, header.source)) return "source";
+  if (spec.destination !== undefined && !fitsAddress(spec.destination, header.destination))
+    return "destination";
+  if (spec.in !== undefined && !fitsInterface(spec.in, state.in?.name)) return "in";
+  if (spec.out !== undefined && !fitsInterface(spec.out, state.out?.name)) return "out";
+  if (
+    spec.protocol !== undefined &&
+    (header.protocol === spec.protocol.number) === spec.protocol.invert
+  )
+    return "protocol";
+  if (spec.fragment !== undefined && header.fragmentOffset > 0 === spec.fragment.invert)
+    return "fragment";
+  return undefined;
+}
+
+function fitsAddress(test: AddressTest, address: Ipv4Header["source"]): boolean {
+  return underMask(address, test) !== test.invert;
+}
+
+/** A hook without a device on that side has the empty name there. */
+function fitsInterface(test: InterfaceTest, name = ""): boolean {
+  return (test.prefix ? name.startsWith(test.name) : name === test.name) !== test.invert;
+}
+
+function describeFailure(failed: BasicTest, skb: SkBuff, state: HookState): string {
+  const { network } = skb.frame;
+  if (network?.kind !== "ipv4") return "";
+  switch (failed) {
+    case "source":
+      return `packet comes from ${formatAddress(network.source)}`;
+    case "destination":
+      return `packet goes to ${formatAddress(network.destination)}`;
+    case "in":
+      return state.in === undefined
+        ? "packet has no input device here"
+        : `packet came in by ${state.in.name}`;
+    case "out":
+      return state.out === undefined
+        ? "packet has no output device here"
+        : `packet goes out by ${state.out.name}`;
+    case "protocol":
+      return `packet is ${formatProtocol(network.protocol)}`;
+    case "fragment":
+      return network.fragmentOffset > 0
+        ? "packet is a later fragment"
+        : "packet is no later fragment";
+  }
+}

@@ -1,0 +1,87 @@
+import { attachRelated } from "../core/conntrack.js";
+import { drop } from "../core/drop.js";
+import type { HookState, Verdict } from "../core/hooks.js";
+import { newSkb } from "../core/simulation.js";
+import type { SkBuff } from "../core/skbuff.js";
+import { icmpSend } from "../inet/icmp.js";
+import { ipLocalOut, ipPacket } from "../inet/ip-local-out.js";
+import { ipRouteMeHarder } from "../inet/ip-output.js";
+import { ipv4Sysctls } from "../inet/sysctls.js";
+import { NO_BYTES } from "../wire/frame.js";
+import { IPPROTO_TCP } from "../wire/ipv4.js";
+import { TCP_ACK, TCP_FIN, TCP_RST, TCP_SYN, type TcpHeader } from "../wire/tcp.js";
+import { connectionOf } from "./conntrack/connection.js";
+import { TCP_CLOSE } from "./conntrack/tcp-states.js";
+
+/** What a rejected packet's sender is told. */
+export type RejectWith =
+  | { readonly kind: "icmp"; readonly type: number; readonly code: number }
+  | { readonly kind: "tcp-reset" };
+
+const DROP: Verdict = { kind: "drop", reason: "NETFILTER_DROP", where: "nf_hook_slow" };
+
+/** Answers a packet as `REJECT` does; the packet itself is dropped. Mirrors net/ipv4/netfilter/ipt_REJECT.c:reject_tg(). */
+export function rejectPacket(skb: SkBuff, state: HookState, how: RejectWith): Verdict {
+  if (how.kind === "tcp-reset") sendReset(skb, state);
+  else sendUnreachable(skb, how.type, how.code);
+  return DROP;
+}
+
+/** Mirrors net/ipv4/netfilter/nf_reject_ipv4.c:nf_send_unreach(). */
+function sendUnreachable(skb: SkBuff, type: number, code: number): void {
+  if (skb.frame.transport?.checksumError !== undefined) return;
+  icmpSend(skb, type, code);
+}
+
+/** Mirrors net/ipv4/netfilter/nf_reject_ipv4.c:nf_send_reset(). */
+function sendReset(skb: SkBuff, state: HookState): void {
+  const { network, transport, payload } = skb.frame;
+  if (network?.kind !== "ipv4" || network.fragmentOffset !== 0 || transport?.kind !== "tcp") return;
+  if ((transport.flags & TCP_RST) !== 0 || transport.checksumError !== undefined) return;
+  const { route, ns } = skb;
+  if (route?.type === "broadcast" || route?.type === "multicast") return;
+  const fields = {
+    source: network.destination,
+    destination: network.source,
+    protocol: IPPROTO_TCP,
+    tos: 0,
+    ttl: ipv4Sysctls(ns).get("net.ipv4.ip_default_ttl"),
+    id: 0,
+    dontFragment: true,
+  };
+  const answer = newSkb(
+    state.ns,
+    ipPacket(fields, resetHeader(transport, payload.length), NO_BYTES),
+    "REJECT",
+    skb,
+  );
+  if (ipv4Sysctls(ns).get("net.ipv4.fwmark_reflect") !== 0) answer.mark = skb.mark;
+  if (ipRouteMeHarder(answer) !== undefined) return drop(answer, "NOT_SPECIFIED", "nf_send_reset");
+  attachRelated(answer, skb);
+  closeConnection(skb);
+  ipLocalOut(answer);
+}
+
+/** Sequence and acknowledgement as an endpoint without the connection would send them. RFC 9293 §3.10.7.1. */
+function resetHeader(to: TcpHeader, payloadLength: number): TcpHeader {
+  const acknowledges = (to.flags & TCP_ACK) !== 0;
+  const length =
+    payloadLength + ((to.flags & TCP_SYN) === 0 ? 0 : 1) + ((to.flags & TCP_FIN) === 0 ? 0 : 1);
+  return {
+    kind: "tcp",
+    sourcePort: to.destinationPort,
+    destinationPort: to.sourcePort,
+    sequence: acknowledges ? to.acknowledgment : 0,
+    acknowledgment: acknowledges ? 0 : (to.sequence + length) >>> 0,
+    flags: acknowledges ? TCP_RST : TCP_RST | TCP_ACK,
+    window: 0,
+    urgent: 0,
+    options: NO_BYTES,
+  };
+}
+
+/** The connection is over, whatever its ends think. Mirrors nf_ct_set_closing(). */
+function closeConnection(skb: SkBuff): void {
+  const entry = connectionOf(skb);
+  if (entry?.tcp !== undefined) entry.tcp.state = TCP_CLOSE;
+}
