@@ -28,7 +28,13 @@ export interface ProxySettings {
   readonly featureGates: { readonly [gate: string]: boolean };
 }
 
-/** What kube-proxy asks the machine when it starts. */
+/**
+ * How nftables mode laid its rules out, by the releases that did: L1 1.29-1.30, L2 1.31-1.33, L3 1.34, L4 1.35, L5 1.36.
+ * L4 is known from a description only.
+ */
+export type NftLayout = "L1" | "L2" | "L3" | "L4" | "L5";
+
+/** What kube-proxy is, and what it asks the machine and the cluster when it starts. */
 export interface ProxyMachine {
   /** iptables knows `MASQUERADE --random-fully` (1.6.2). */
   readonly randomFully: boolean;
@@ -38,6 +44,10 @@ export interface ProxyMachine {
   readonly nfacctLocalhost: boolean;
   /** The sysctl net.netfilter.nf_conntrack_tcp_be_liberal. */
   readonly conntrackTcpBeLiberal: boolean;
+  /** nftables mode: the release's layout. */
+  readonly nftLayout: NftLayout;
+  /** nftables mode: the CIDRs of the cluster's ServiceCIDR objects; empty while they are not known. */
+  readonly serviceCIDRs: readonly string[];
 }
 
 /** `masqueradeBit` as rules spell the mark: bit 14 is `0x00004000`. */
@@ -65,6 +75,8 @@ export const DEFAULT_MACHINE: ProxyMachine = {
   nfacctInvalid: false,
   nfacctLocalhost: false,
   conntrackTcpBeLiberal: false,
+  nftLayout: "L3",
+  serviceCIDRs: [],
 };
 
 /** Stages of Kubernetes 1.34; a gate that is not listed is on only when it is set. */

@@ -50,3 +50,23 @@ export function iptablesMatch(local: LocalTraffic, inverted: boolean): string {
       return unreachable(local);
   }
 }
+
+/** The same for nftables. Until layout L1 a bridge was matched by its index. */
+export function nftablesMatch(
+  local: LocalTraffic,
+  family: IpFamily,
+  inverted: boolean,
+  bridgeByIndex: boolean,
+): string {
+  const not = inverted ? "!= " : "";
+  switch (local.kind) {
+    case "cidr":
+      return `${family === 4 ? "ip" : "ip6"} saddr ${not}${local.cidr}`;
+    case "bridge":
+      return `${bridgeByIndex ? "iif" : "iifname"} ${not}${local.name}`;
+    case "prefix":
+      return `iifname ${not}${local.name}*`;
+    default:
+      return unreachable(local);
+  }
+}

@@ -33,6 +33,44 @@ export function endpointChain(name: string, protocol: string, endpoint: string):
   return `KUBE-SEP-${nameHash(name + protocol + endpoint, 16)}`;
 }
 
+/** What nftables mode calls a port of a Service: `<hash>-namespace/service/protocol/port`, to be prefixed. */
+export function nftServiceName(
+  namespace: string,
+  service: string,
+  protocol: string,
+  port: string,
+): string {
+  return nftName(nftServiceText(namespace, service, protocol, port));
+}
+
+/** The same for one endpoint of the port: `…__address/port`. A colon cannot stand in a name and becomes a dot. */
+export function nftEndpointName(
+  { namespace, name }: { readonly namespace: string; readonly name: string },
+  protocol: string,
+  portName: string,
+  endpoint: { readonly address: { readonly text: string }; readonly port: number },
+): string {
+  const address = endpoint.address.text.replaceAll(":", ".");
+  return nftName(
+    `${nftServiceText(namespace, name, protocol, portName)}__${address}/${endpoint.port}`,
+  );
+}
+
+function nftServiceText(
+  namespace: string,
+  service: string,
+  protocol: string,
+  port: string,
+): string {
+  return `${namespace}/${service}/${protocol}/${port}`;
+}
+
+/** Names are limited; the hash is that of the full text. Mirrors pkg/proxy/nftables/proxier.go:hashAndTruncate(). */
+function nftName(text: string): string {
+  const name = `${nameHash(text, 8)}-${text}`;
+  return name.length > 240 ? `${name.slice(0, 237)}...` : name;
+}
+
 /** The first `length` characters of a text's SHA-256 in base 32. */
 export function nameHash(text: string, length: number): string {
   return base32(sha256(text), length);

@@ -26,6 +26,8 @@ export interface Vip {
 export interface ServicePort {
   /** `namespace/service:port`; see `servicePortName`. */
   readonly name: string;
+  /** Empty for a port without a name. */
+  readonly portName: string;
   /** Joins it with its endpoints; see `portKey`. */
   readonly key: string;
   /** The Service at `spec.ports[n]`. */
@@ -136,7 +138,7 @@ function onePort(
   objects: ProxyObjects,
   object: ObjectRef,
   port: ApiServicePort,
-): Pick<ServicePort, "name" | "key" | "object" | "protocol" | "port" | "nodePort"> {
+): Pick<ServicePort, "name" | "portName" | "key" | "object" | "protocol" | "port" | "nodePort"> {
   const { namespace, name: service } = object;
   const portName = port.name ?? "";
   if (portName !== "" && !isKubernetesName(portName))
@@ -144,6 +146,7 @@ function onePort(
   const protocol = protocolOf(objects, at(object, "protocol"), port.protocol);
   return {
     name: servicePortName(namespace, service, portName),
+    portName,
     key: portKey(namespace, service, portName, protocol),
     object,
     protocol,

@@ -120,7 +120,12 @@ interface Golden {
     readonly nftListL3: string;
     readonly nftListL5: string;
   };
-  readonly kernelTexts: { readonly iptablesSaveOverall: string };
+  readonly kernelTexts: {
+    readonly iptablesSaveOverall: string;
+    readonly nftListOverallL3: string;
+    readonly nftListOverallL5: string;
+    readonly nftListOverallL3MatchAllNodePorts: string;
+  };
   readonly cases: readonly Case[];
 }
 
@@ -151,6 +156,7 @@ export function configOf(config: CaseConfig): ProxyConfig {
     nfacctLocalhost: config.nfacctLocalhost ?? false,
     randomFully: config.randomFully ?? false,
     conntrackTcpBeLiberal: config.conntrackTCPLiberal ?? false,
+    serviceCIDRs: config.serviceCIDRs ?? [],
   };
 }
 
