@@ -1,6 +1,6 @@
 import type { NetworkNamespace, PernetOperations } from "../core/namespace.js";
 import { ETH_P_IP } from "../wire/ethernet.js";
-import { IPPROTO_ICMP } from "../wire/ipv4.js";
+import { IPPROTO_ICMP, IPPROTO_UDP } from "../wire/ipv4.js";
 import { followDevice } from "./addresses.js";
 import { devConfs } from "./devconf.js";
 import { icmpErr, icmpRcv } from "./icmp-receive.js";
@@ -10,7 +10,9 @@ import { ipLocalDeliver, ipRcv } from "./ip-input.js";
 import { ipMulticastOutput, ipOutput } from "./ip-output.js";
 import { ipProtocols } from "./protocols.js";
 import { routeActions } from "./route-entry.js";
+import { socketPorts } from "./socket-ports.js";
 import { ipv4Sysctls } from "./sysctls.js";
+import { udpProtocol } from "./udp.js";
 
 /** The Internet floor of every namespace: its knobs, its protocols, and addresses that follow the devices. Mirrors net/ipv4/af_inet.c:inet_init(). */
 export const inet: PernetOperations = {
@@ -19,6 +21,7 @@ export const inet: PernetOperations = {
     devConfs(ns);
     ipv4Sysctls(ns);
     ipIds(ns);
+    socketPorts(ns);
     const actions = routeActions(ns);
     actions.localDeliver = ipLocalDeliver;
     actions.forward = ipForward;
@@ -26,6 +29,7 @@ export const inet: PernetOperations = {
     actions.output = ipOutput;
     actions.multicastOutput = ipMulticastOutput;
     ipProtocols(ns).set(IPPROTO_ICMP, { receive: icmpRcv, error: icmpErr });
+    ipProtocols(ns).set(IPPROTO_UDP, udpProtocol);
     ns.protocols.set(ETH_P_IP, ipRcv);
     ns.onDeviceNotice((notice, dev) => {
       if (notice === "register") devConfs(ns).of(dev);

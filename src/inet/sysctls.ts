@@ -40,6 +40,8 @@ const DEFAULTS = {
   "net.ipv4.tcp_rto_max_ms": 120_000,
   "net.ipv4.tcp_invalid_ratelimit": 500,
   "net.ipv4.tcp_rfc1337": 0,
+  "net.ipv4.tcp_tw_reuse": 2,
+  "net.ipv4.tcp_pingpong_thresh": 1,
   "net.core.somaxconn": 4096,
   "net.core.rmem_default": 212_992,
 };
@@ -73,6 +75,8 @@ const BOUNDS: Partial<Record<Ipv4Knob, readonly [low: number, high: number]>> = 
   "net.ipv4.tcp_rto_min_us": [1, 2_147_483_647],
   "net.ipv4.tcp_rto_max_ms": [1000, 120_000],
   "net.ipv4.tcp_rfc1337": [0, 1],
+  "net.ipv4.tcp_tw_reuse": [0, 2],
+  "net.ipv4.tcp_pingpong_thresh": [1, 255],
   "net.core.rmem_default": [2304, 2_147_483_647],
 };
 

@@ -1,0 +1,80 @@
+import type { NetDevice } from "../core/device.js";
+import { type NetworkNamespace, perNamespace } from "../core/namespace.js";
+import { IPV4_ANY, type Ipv4 } from "../wire/ip.js";
+import type { UdpSocket } from "./udp-socket.js";
+
+/** The bound UDP sockets of one namespace by port. Mirrors struct udp_table. */
+export class UdpTable {
+  readonly #byPort = new Map<number, readonly UdpSocket[]>();
+
+  add(socket: UdpSocket): void {
+    // The socket that was bound last is found first. Mirrors hlist_add_head.
+    this.#byPort.set(socket.localPort, [socket, ...this.at(socket.localPort)]);
+  }
+
+  remove(socket: UdpSocket): void {
+    const rest = this.at(socket.localPort).filter((other) => other !== socket);
+    if (rest.length === 0) this.#byPort.delete(socket.localPort);
+    else this.#byPort.set(socket.localPort, rest);
+  }
+
+  at(port: number): readonly UdpSocket[] {
+    return this.#byPort.get(port) ?? NONE;
+  }
+
+  /** Whether a socket may be bound there. Mirrors inet_rcv_saddr_equal() without SO_REUSEADDR. */
+  isFree(address: Ipv4, port: number): boolean {
+    return !this.at(port).some(
+      (other) =>
+        address === IPV4_ANY || other.boundAddress === IPV4_ANY || other.boundAddress === address,
+    );
+  }
+
+  /** The socket that fits a datagram best. Mirrors net/ipv4/udp.c:__udp4_lib_lookup(). */
+  lookup(
+    to: Ipv4,
+    toPort: number,
+    from: Ipv4,
+    fromPort: number,
+    dev: NetDevice | undefined,
+  ): UdpSocket | undefined {
+    let best: UdpSocket | undefined;
+    let bestScore = -1;
+    for (const socket of this.at(toPort)) {
+      const score = scoreOf(socket, to, from, fromPort, dev);
+      if (score <= bestScore) continue;
+      best = socket;
+      bestScore = score;
+    }
+    return best;
+  }
+}
+
+const NONE: readonly UdpSocket[] = [];
+
+export const udpTable: (ns: NetworkNamespace) => UdpTable = perNamespace(() => new UdpTable());
+
+/** How well a socket fits a datagram; -1 when it does not. Mirrors compute_score(). */
+export function scoreOf(
+  socket: UdpSocket,
+  to: Ipv4,
+  from: Ipv4,
+  fromPort: number,
+  dev: NetDevice | undefined,
+): number {
+  let score = 1;
+  if (socket.localAddress !== IPV4_ANY) {
+    if (socket.localAddress !== to) return -1;
+    score += 4;
+  }
+  if (socket.remotePort !== 0) {
+    if (socket.remoteAddress !== from || socket.remotePort !== fromPort) return -1;
+    score += 8;
+  }
+  const { boundDevice } = socket.owner;
+  if (boundDevice !== undefined) {
+    if (boundDevice !== dev?.name) return -1;
+    score += 4;
+  }
+  return score;
+}

@@ -1,0 +1,85 @@
+import { deliver, drop } from "../core/drop.js";
+import type { Errno } from "../core/errno.js";
+import { cloneSkb } from "../core/simulation.js";
+import type { SkBuff } from "../core/skbuff.js";
+import { ICMP_DEST_UNREACH, ICMP_FRAG_NEEDED, ICMP_PORT_UNREACH } from "../wire/icmp.js";
+import type { Ipv4Header } from "../wire/ipv4.js";
+import type { UdpHeader } from "../wire/udp.js";
+import { icmpSend } from "./icmp.js";
+import { learnPathMtu } from "./icmp-receive.js";
+import type { IcmpErrorNotice, IpProtocol } from "./protocols.js";
+import { traceSocket } from "./socket-trace.js";
+import type { UdpSocket } from "./udp-socket.js";
+import { scoreOf, udpTable } from "./udp-table.js";
+
+/** Mirrors net/ipv4/udp.c:udp_protocol. */
+export const udpProtocol: IpProtocol = { receive: udpRcv, error: udpErr };
+
+/** Mirrors __udp4_lib_rcv(). */
+function udpRcv(skb: SkBuff): void {
+  const { network, transport } = skb.frame;
+  if (network?.kind !== "ipv4" || transport?.kind !== "udp")
+    return drop(skb, "PKT_TOO_SMALL", "__udp4_lib_rcv");
+  if (skb.route?.type === "broadcast" || skb.route?.type === "multicast")
+    return deliverToAll(skb, network, transport);
+  const socket = udpTable(skb.ns).lookup(
+    network.destination,
+    transport.destinationPort,
+    network.source,
+    transport.sourcePort,
+    skb.dev,
+  );
+  if (transport.checksumError !== undefined)
+    return drop(skb, "UDP_CSUM", socket === undefined ? "__udp4_lib_rcv" : "udp_queue_rcv_one_skb");
+  if (socket !== undefined) return hand(skb, socket, network, transport);
+  icmpSend(skb, ICMP_DEST_UNREACH, ICMP_PORT_UNREACH);
+  drop(skb, "NO_SOCKET", "__udp4_lib_rcv");
+}
+
+/** Every socket that fits gets one. Mirrors __udp4_lib_mcast_deliver(). */
+function deliverToAll(skb: SkBuff, network: Ipv4Header, transport: UdpHeader): void {
+  const { source, destination } = network;
+  const fitting = udpTable(skb.ns)
+    .at(transport.destinationPort)
+    .filter((socket) => scoreOf(socket, destination, source, transport.sourcePort, skb.dev) >= 0);
+  if (fitting.length === 0) return drop(skb, "NOT_SPECIFIED", "__udp4_lib_rcv");
+  if (transport.checksumError !== undefined) return drop(skb, "UDP_CSUM", "udp_queue_rcv_one_skb");
+  const last = fitting.length - 1;
+  for (const [index, socket] of fitting.entries()) {
+    hand(index === last ? skb : cloneSkb(skb, "broadcast copy"), socket, network, transport);
+  }
+}
+
+function hand(skb: SkBuff, socket: UdpSocket, network: Ipv4Header, transport: UdpHeader): void {
+  const { payload } = skb.frame;
+  deliver(skb, skb.ns.sim.trace === undefined ? "socket udp" : `socket udp/${socket.localPort}`);
+  if (skb.ns.sim.trace !== undefined)
+    traceSocket(skb.ns, socket, "received", `received ${payload.length} bytes`);
+  socket.onDatagram?.({
+    data: payload,
+    source: network.source,
+    sourcePort: transport.sourcePort,
+    destination: network.destination,
+    destinationPort: transport.destinationPort,
+    skb,
+  });
+}
+
+/** Only a connected socket hears of it, and only of what is fatal. Mirrors __udp4_lib_err(). */
+function udpErr(notice: IcmpErrorNotice): void {
+  const { network, transport } = notice.quoted;
+  if (network?.kind !== "ipv4" || transport?.kind !== "udp") return;
+  const { ns, dev } = notice.skb;
+  const socket = udpTable(ns).lookup(
+    network.source,
+    transport.sourcePort,
+    network.destination,
+    transport.destinationPort,
+    dev,
+  );
+  if (socket === undefined) return;
+  const tooBig = notice.type === ICMP_DEST_UNREACH && notice.code === ICMP_FRAG_NEEDED;
+  if (tooBig) learnPathMtu(notice);
+  const errno: Errno = notice.errno;
+  if ((notice.fatal || tooBig) && socket.remotePort !== 0) socket.raise(errno);
+}
