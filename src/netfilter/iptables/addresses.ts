@@ -6,6 +6,7 @@ import {
   type IpAddress,
   type Ipv4,
   type Ipv6,
+  mappedIpv4,
   parseIpv6,
 } from "../../wire/ip.js";
 import { parseNumber } from "./numbers.js";
@@ -88,8 +89,11 @@ export function underMask(address: IpAddress, test: MaskedAddress): boolean {
   return typeof address === typeof test.address && andAddress(address, test.mask) === test.address;
 }
 
+/** As inet_ntop prints it: RFC 5952, the tail of a mapped IPv4 address dotted. */
 export function formatAddress(address: IpAddress): string {
-  return typeof address === "bigint" ? formatIpv6(address) : formatIpv4(address);
+  if (typeof address === "number") return formatIpv4(address);
+  const mapped = mappedIpv4(address);
+  return mapped === undefined ? formatIpv6(address) : `::ffff:${formatIpv4(mapped)}`;
 }
 
 /** The length of a mask that is a prefix, else undefined. */

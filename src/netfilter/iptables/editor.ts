@@ -38,7 +38,10 @@ export class TableEditor {
   readonly #late: Late[] = [];
   readonly #newNames = new Set<string>();
   readonly #renamedTo = new Set<string>();
+  /** Base chains whose counters were given. */
+  readonly #counted = new Set<string>();
   #missingChain: string | undefined;
+  #baseJump = false;
 
   constructor(ruleset: Ruleset, name: TableName, options: EditorOptions) {
     this.ruleset = ruleset;
@@ -204,8 +207,6 @@ export class TableEditor {
       },
     );
   }
-  #baseJump = false;
-
   #suggestChain(name: string): string | undefined {
     const near = nearest(name, [
       ...(this.#existing?.chains.keys() ?? []),
@@ -325,7 +326,9 @@ export class TableEditor {
       throw refuse("Bad policy name.", { shape: "line" });
     const chain = this.#chain(name);
     chain.policy = policy;
-    if (counters !== undefined) [chain.packets, chain.bytes] = counters;
+    if (counters === undefined) return;
+    [chain.packets, chain.bytes] = counters;
+    this.#counted.add(name);
   }
 
   /** A `:CHAIN POLICY [p:b]` line. */
@@ -366,8 +369,16 @@ export class TableEditor {
       (a, b) => (a.line ?? 0) - (b.line ?? 0),
     );
     const [first] = late;
-    if (first === undefined) return;
-    throw kernelRefusal(late, first, this.#isNft, line);
+    if (first !== undefined) throw kernelRefusal(late, first, this.#isNft, line);
+    if (!this.#isNft) this.#renewLegacy();
+  }
+
+  /** ip_tables takes a whole new table: counters are carried over, what matches remembered and policies counted is not. */
+  #renewLegacy(): void {
+    for (const chain of this.#all()) {
+      chain.rules = chain.rules.map(renewed);
+      if (!this.#counted.has(chain.name)) [chain.packets, chain.bytes] = [0, 0];
+    }
   }
 
   #kernelFailures(): Late[] {
@@ -397,6 +408,22 @@ export class TableEditor {
     }
     return late.filter(({ text }) => !text.includes("Too many links"));
   }
+}
+
+function renewed(rule: Rule): Rule {
+  const { matches, action } = rule.spec;
+  const fresh = matches.map((match) => match.fresh());
+  const target = action.kind === "target" ? action.target.fresh() : undefined;
+  const same = target === undefined || (action.kind === "target" && action.target === target);
+  if (same && fresh.every((match, index) => match === matches[index])) return rule;
+  return {
+    ...rule,
+    spec: {
+      ...rule.spec,
+      matches: fresh,
+      action: target === undefined ? action : { kind: "target", target },
+    },
+  };
 }
 
 function renamed(rule: Rule, from: string, to: string): Rule {

@@ -21,6 +21,11 @@ export interface RuleEnvironment {
   readonly estimator?: (name: string) => boolean;
 }
 
+/** Whether a rule asks for one of these protocols and not for all others. */
+export function isPositive(test: ProtocolTest | undefined, ...numbers: readonly number[]): boolean {
+  return test !== undefined && !test.invert && numbers.includes(test.number);
+}
+
 /** What the readers of a rule's words may look at. */
 export interface ParseContext {
   readonly family: RuleFamily;

@@ -30,6 +30,8 @@ export interface OptionSpec<T> {
   readonly needs: readonly string[];
   /** The refusal when it is given twice, where the module has words of its own. */
   readonly onlyOnce: string | undefined;
+  /** The option it counts as when it is told from one given twice. */
+  readonly sameAs: string | undefined;
   /** The refusal when the second of its two words is missing; undefined for an option with one word. */
   readonly second: string | undefined;
 }
@@ -44,6 +46,7 @@ export interface OptionTraits {
   readonly excludes?: readonly string[];
   readonly needs?: readonly string[];
   readonly onlyOnce?: string;
+  readonly sameAs?: string;
   readonly second?: string;
 }
 
@@ -78,6 +81,7 @@ function spec<T>(
     excludes: traits.excludes ?? [],
     needs: traits.needs ?? [],
     onlyOnce: traits.onlyOnce,
+    sameAs: traits.sameAs,
     second: traits.second,
   };
 }
@@ -138,7 +142,9 @@ export function readOption(
   use: OptionUse,
 ): void {
   const name = spec.names[0] ?? "";
-  if (!spec.repeatable && use.args.hasName(name)) {
+  const repeated =
+    use.args.hasName(name) || (spec.sameAs !== undefined && use.args.hasName(spec.sameAs));
+  if (!spec.repeatable && repeated) {
     throw refuse(spec.onlyOnce ?? `${use.owner}: option "--${name}" can only be used once.\n`);
   }
   if (use.invert && !spec.invertible)

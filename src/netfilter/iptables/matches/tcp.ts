@@ -1,4 +1,4 @@
-import { type MatchExtension, defineMatch } from "../extension.js";
+import { type MatchExtension, defineMatch, isPositive } from "../extension.js";
 import { flag, option, type OptionUse } from "../options.js";
 import { transportOf } from "../packet.js";
 import { refuse } from "../refusal.js";
@@ -42,10 +42,11 @@ const DPORT = option("dport", portRange, {
 });
 const SYN = option("tcp-flags", readFlags, {
   not: true,
+  sameAs: "syn",
   onlyOnce: EXCLUSIVE,
   second: "--tcp-flags requires two args.",
 });
-const ONLY_SYN = { ...flag("syn", { not: true, onlyOnce: EXCLUSIVE }) };
+const ONLY_SYN = flag("syn", { not: true, onlyOnce: EXCLUSIVE, sameAs: "tcp-flags" });
 const OPTION = option("tcp-option", readTcpOption, {
   not: true,
   onlyOnce: "Only one `--tcp-option' allowed",
@@ -63,7 +64,12 @@ export const tcp: MatchExtension = defineMatch<TcpMatch>({
     "-p tcp|",
   ],
   options: [SPORT, DPORT, ONLY_SYN, SYN, OPTION],
-  only: { protocols: [6] },
+  // What nft makes expressions of, the kernel does not check against -p.
+  refuses: (params, { variant, protocol }) =>
+    (variant === "nft" && !isEmpty(params) && params.option === undefined) ||
+    isPositive(protocol, 6)
+      ? undefined
+      : "Invalid argument",
   parse(args) {
     const syn = args.get(ONLY_SYN);
     return {

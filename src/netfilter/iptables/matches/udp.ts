@@ -1,4 +1,4 @@
-import { type MatchExtension, defineMatch } from "../extension.js";
+import { type MatchExtension, defineMatch, isPositive } from "../extension.js";
 import { option, type OptionUse } from "../options.js";
 import { parseNumber } from "../numbers.js";
 import { transportOf } from "../packet.js";
@@ -31,7 +31,11 @@ export const udp: MatchExtension = defineMatch<UdpMatch>({
     "-p udp|",
   ],
   options: [SPORT, DPORT],
-  only: { protocols: [17] },
+  refuses: ({ source, destination }, { variant, protocol }) =>
+    (variant === "nft" && (source !== undefined || destination !== undefined)) ||
+    isPositive(protocol, 17)
+      ? undefined
+      : "Invalid argument",
   parse: (args) => ({ source: args.get(SPORT), destination: args.get(DPORT) }),
   format({ source, destination }) {
     const words: string[] = [];
