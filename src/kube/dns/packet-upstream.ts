@@ -1,0 +1,77 @@
+import type { NetworkNamespace } from "../../core/namespace.js";
+import { UdpSocket } from "../../inet/udp-socket.js";
+import { decodeDns, encodeDns } from "../../wire/dns.js";
+import { parseIpv4 } from "../../wire/ip.js";
+import type { Upstream, UpstreamReply, UpstreamRequest } from "./upstream.js";
+
+/**
+ * Asks other resolvers by packets from a namespace. `isModelled` says whether the world knows what is behind an address;
+ * what it does not know is unknown, not a timeout.
+ */
+export function packetUpstream(
+  ns: NetworkNamespace,
+  isModelled: (address: string) => boolean,
+): Upstream {
+  return {
+    exchange(request, then) {
+      const match = /^([\d.]+):(\d+)$/.exec(request.server);
+      const address = parseIpv4(match?.[1] ?? "");
+      if (address === undefined || !isModelled(match?.[1] ?? "")) {
+        return then({
+          kind: "unknown",
+          reason: `the world does not say what the resolver ${request.server} answers`,
+        });
+      }
+      if (request.proto === "tcp") {
+        return then({
+          kind: "unknown",
+          reason: `DNS over TCP to ${request.server} is not modelled`,
+        });
+      }
+      const socket = new UdpSocket(ns);
+      const errno = socket.connect(address, Number(match?.[2]));
+      if (errno !== undefined)
+        return then({ kind: "error", text: `dial udp ${request.server}: ${errno}` });
+      exchangeOver(ns, socket, request, then);
+    },
+  };
+}
+
+function exchangeOver(
+  ns: NetworkNamespace,
+  socket: UdpSocket,
+  request: UpstreamRequest,
+  then: (reply: UpstreamReply) => void,
+): void {
+  let done = false;
+  const finish = (reply: UpstreamReply): void => {
+    if (done) return;
+    done = true;
+    timer.cancel();
+    socket.close();
+    then(reply);
+  };
+  const timer = ns.sim.queue.after(request.timeout, `dns answer of ${request.server}`, () => {
+    finish({ kind: "error", text: `read udp ${request.server}: i/o timeout` });
+  });
+  socket.onDatagram = (datagram) => {
+    const reply = decodeDns(datagram.data);
+    if (reply.ok && reply.value.id === request.message.id)
+      finish({ kind: "reply", message: reply.value });
+  };
+  socket.onError = (errno) =>
+    finish({ kind: "error", text: `read udp ${request.server}: ${goErrno(errno)}` });
+  const refused = socket.send(encodeDns(request.message));
+  if (typeof refused === "string")
+    finish({ kind: "error", text: `write udp ${request.server}: ${goErrno(refused)}` });
+}
+
+function goErrno(errno: string): string {
+  const texts: Record<string, string> = {
+    ECONNREFUSED: "connection refused",
+    EHOSTUNREACH: "no route to host",
+    ENETUNREACH: "network is unreachable",
+    EPERM: "operation not permitted",
+  };
+  return texts[errno] ?? errno;
+}
