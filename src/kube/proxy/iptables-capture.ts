@@ -1,6 +1,7 @@
-import { because, protocolMatch, serviceField, vipMatch, type PortRules } from "./iptables-port.js";
+import { because } from "./rendered-text.js";
+import { protocolMatch, vipMatch, type PortRules } from "./iptables-port.js";
+import { serviceField, type Vip } from "./service-port.js";
 import { at } from "./objects.js";
-import type { Vip } from "./service-port.js";
 import type { Reach } from "./service-state.js";
 
 /** The rules that catch traffic to a service port, and those that turn it away where nobody can answer. */

@@ -1,5 +1,6 @@
 import type { NodeEndpoint } from "./categorize.js";
-import { because, protocolMatch, type PortRules } from "./iptables-port.js";
+import { because } from "./rendered-text.js";
+import { protocolMatch, type PortRules } from "./iptables-port.js";
 import { endpointChain } from "./names.js";
 
 /** The chains that choose an endpoint, and one chain for each endpoint that can be reached from this node. */

@@ -1,7 +1,8 @@
 import { cidrContains } from "./addresses.js";
-import { because, serviceField, vipMatch, type PortRules } from "./iptables-port.js";
+import { because } from "./rendered-text.js";
+import { serviceField, externallyReachable } from "./service-port.js";
+import { vipMatch, type PortRules } from "./iptables-port.js";
 import { iptablesMatch } from "./local-traffic.js";
-import { externallyReachable } from "./service-port.js";
 
 /** What happens between the capture of a packet and the choice of its endpoint: masquerade, traffic policy, source ranges. */
 export function writePolicyChains(rules: PortRules): void {

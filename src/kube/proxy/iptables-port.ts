@@ -1,8 +1,7 @@
 import type { Address, IpFamily } from "./addresses.js";
 import type { LocalTraffic } from "./local-traffic.js";
 import { serviceChains, type ServiceChains } from "./names.js";
-import { at, type FieldPath, type ObjectRef } from "./objects.js";
-import type { LineOrigin, RestoreTable } from "./restore-text.js";
+import type { RestoreTable } from "./restore-text.js";
 import type { ServicePort, Vip } from "./service-port.js";
 import type { PortState } from "./service-state.js";
 
@@ -64,13 +63,4 @@ export function protocolMatch({ protocol }: ServicePort): string {
 /** The match of traffic to a service's port at one of its addresses. */
 export function vipMatch(port: ServicePort, { address }: Vip): string {
   return `${protocolMatch(port)} -d ${address.text} --dport ${port.port}`;
-}
-
-export function because(why: string, ...objects: readonly ObjectRef[]): LineOrigin {
-  return { objects, why };
-}
-
-/** A field of the port's Service outside the port. */
-export function serviceField({ object }: ServicePort, ...path: FieldPath): ObjectRef {
-  return at({ ...object, path: [] }, ...path);
 }

@@ -5,7 +5,8 @@ import { writePolicyChains } from "./iptables-policy.js";
 import { portRules, type IptablesSettings, type IptablesTables } from "./iptables-port.js";
 import { localTraffic } from "./local-traffic.js";
 import { nodePortAddresses, primaryIP, type NodePortAddresses, type ProxyNode } from "./node.js";
-import { always, restoreText, RestoreTable, type RenderedText } from "./restore-text.js";
+import { always, type RenderedText } from "./rendered-text.js";
+import { restoreText, RestoreTable } from "./restore-text.js";
 import type { ServiceState } from "./service-state.js";
 
 /** Above this many endpoints the rules for single endpoints go without comments. */

@@ -1,5 +1,6 @@
 import type { IpFamily } from "./addresses.js";
-import { always, restoreText, RestoreTable, type RenderedText } from "./restore-text.js";
+import { always, type RenderedText } from "./rendered-text.js";
+import { restoreText, RestoreTable } from "./restore-text.js";
 
 /** A jump from a built-in chain that kube-proxy makes sure of at each full sync. */
 interface Jump {

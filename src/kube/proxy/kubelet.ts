@@ -1,6 +1,7 @@
 import type { IpFamily } from "./addresses.js";
 import { MARTIAN_RULE } from "./iptables.js";
-import { always, restoreText, RestoreTable, type RenderedText } from "./restore-text.js";
+import { always, type RenderedText } from "./rendered-text.js";
+import { restoreText, RestoreTable } from "./restore-text.js";
 
 /**
  * The chains and rules of kubelet, as `iptables-restore --noflush` text. On a normal node they come first, before CNI and

@@ -1,5 +1,5 @@
 import type { IpFamily } from "./addresses.js";
-import type { LineOrigin, RenderedText } from "./restore-text.js";
+import type { LineOrigin, RenderedText } from "./rendered-text.js";
 
 /** Commands for `nft -f` on the table kube-proxy of one family. */
 export class NftScript {

@@ -1,5 +1,5 @@
 import type { NodeEndpoint } from "./categorize.js";
-import { because } from "./iptables-port.js";
+import { because } from "./rendered-text.js";
 import { endpointName, type NftPortRules } from "./nftables-port.js";
 
 /**

@@ -1,9 +1,9 @@
 import { cidrContains } from "./addresses.js";
-import { because, serviceField } from "./iptables-port.js";
+import { because } from "./rendered-text.js";
+import { serviceField, externallyReachable, type Vip } from "./service-port.js";
 import { writeNftEndpoints } from "./nftables-endpoints.js";
 import type { NftPortRules } from "./nftables-port.js";
 import { at } from "./objects.js";
-import { externallyReachable, type Vip } from "./service-port.js";
 import type { Reach } from "./service-state.js";
 
 /** The chains of one service port and their rules. */

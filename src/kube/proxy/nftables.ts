@@ -5,7 +5,7 @@ import { NftScript } from "./nft-script.js";
 import { layoutOf, nftPortRules, type NftSettings } from "./nftables-port.js";
 import { writeNftElements, writeNftChains } from "./nftables-service.js";
 import { nodePortAddresses, primaryIP, type ProxyNode } from "./node.js";
-import { always, type RenderedText } from "./restore-text.js";
+import { always, type RenderedText } from "./rendered-text.js";
 import type { ServiceState } from "./service-state.js";
 
 /**

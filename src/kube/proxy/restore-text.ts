@@ -1,17 +1,4 @@
-import type { ObjectRef } from "./objects.js";
-
-/** Why a line of rule text is there: the objects it was made from, and in words what it does for them. */
-export interface LineOrigin {
-  /** Empty for what kube-proxy and kubelet write whatever the objects. */
-  readonly objects: readonly ObjectRef[];
-  readonly why: string;
-}
-
-/** Text for a tool's standard input. `origins[n]` belongs to line n + 1 of `text`. */
-export interface RenderedText {
-  readonly text: string;
-  readonly origins: readonly LineOrigin[];
-}
+import type { LineOrigin, RenderedText } from "./rendered-text.js";
 
 /** One table of iptables-restore input: its chains in the order they were named, then its rules. */
 export class RestoreTable {
@@ -55,9 +42,4 @@ export function restoreText(tables: readonly RestoreTable[]): RenderedText {
   const origins: LineOrigin[] = [];
   for (const table of tables) table.writeTo(lines, origins);
   return { text: `${lines.join("\n")}\n`, origins };
-}
-
-/** Something that is there whatever the objects. */
-export function always(why: string): LineOrigin {
-  return { objects: [], why };
 }

@@ -9,6 +9,7 @@ import {
   at,
   isKubernetesName,
   refuse,
+  type FieldPath,
   type ObjectRef,
   type ProxyNote,
   type ProxyObjects,
@@ -65,6 +66,11 @@ export function externallyReachable(
   port: Pick<ServicePort, "nodePort" | "loadBalancerIPs" | "externalIPs">,
 ): boolean {
   return port.nodePort !== 0 || port.loadBalancerIPs.length > 0 || port.externalIPs.length > 0;
+}
+
+/** A field of the port's Service outside the port. */
+export function serviceField({ object }: ServicePort, ...path: FieldPath): ObjectRef {
+  return at({ ...object, path: [] }, ...path);
 }
 
 /** The ports of every service that kube-proxy serves in one family. Adds to `notes` what it passes over. */

@@ -1,4 +1,5 @@
 import { describe, expect, it } from "vitest";
+import { secondExample } from "./second-example.js";
 import { nodeA, render, rulesOf, service, slice } from "./world.js";
 
 const two = [
@@ -10,29 +11,7 @@ const loadBalancer = (ingress: readonly object[]): object => ({
 });
 
 describe("the second worked example", () => {
-  const sticky = service("sticky", {
-    clusterIP: "10.96.40.40",
-    ports: [{ port: 80 }],
-    externalIPs: ["198.51.100.9"],
-    sessionAffinity: "ClientIP",
-    sessionAffinityConfig: { clientIP: { timeoutSeconds: 600 } },
-  });
-  const empty = service("empty", {
-    type: "NodePort",
-    clusterIP: "10.96.50.50",
-    ports: [
-      { name: "http", port: 80, protocol: "TCP", nodePort: 30090 },
-      { name: "dns", port: 53, protocol: "UDP" },
-    ],
-  });
-  const text = render(
-    [sticky, empty],
-    [slice("sticky", two, { ports: [{ name: "", port: 8080 }] })],
-    {
-      nfacctInvalid: true,
-      nfacctLocalhost: true,
-    },
-  );
+  const text = secondExample({ nfacctInvalid: true, nfacctLocalhost: true });
   const local = "KUBE-SEP-VKZBNW3FJPE25LK2";
   const remote = "KUBE-SEP-ESYWCKUI424ZOH47";
 

@@ -14,6 +14,7 @@ import {
 } from "./cases.js";
 import type { ProxyConfig } from "../../../src/kube/proxy/config.js";
 import { renderNftables } from "../../../src/kube/proxy/nftables.js";
+import { secondExample, SECOND_EXAMPLE_SAVED } from "./second-example.js";
 
 interface Ran {
   readonly code: number | null;
@@ -105,6 +106,14 @@ describe.skipIf(noJudge)("the real iptables-restore", () => {
     expect(savedAfter(texts)).toBe(
       tablesOf(workedExample.iptablesSave_nat_filter_mangle_withKubelet),
     );
+  });
+
+  it("prints the second worked example's lines, but for the counter", () => {
+    const recorded = SECOND_EXAMPLE_SAVED.filter((line) => !line.includes(" -m nfacct "));
+    expect(savedAfter([secondExample({}).text]).split("\n")).toEqual(
+      expect.arrayContaining(recorded),
+    );
+    expect(recorded).toHaveLength(15);
   });
 
   it("prints upstream's overall example without its counters as recorded", () => {

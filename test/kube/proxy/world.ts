@@ -8,7 +8,7 @@ import {
 } from "../../../src/kube/proxy/config.js";
 import { renderIptables } from "../../../src/kube/proxy/iptables.js";
 import type { ProxyNode } from "../../../src/kube/proxy/node.js";
-import type { RenderedText } from "../../../src/kube/proxy/restore-text.js";
+import type { RenderedText } from "../../../src/kube/proxy/rendered-text.js";
 import { serviceObjects, serviceState } from "../../../src/kube/proxy/service-state.js";
 
 /** Node node-a of the worked example. */

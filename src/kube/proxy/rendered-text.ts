@@ -1,0 +1,24 @@
+import type { ObjectRef } from "./objects.js";
+
+/** Why a line of rule text is there: the objects it was made from, and in words what it does for them. */
+export interface LineOrigin {
+  /** Empty for what kube-proxy and kubelet write whatever the objects. */
+  readonly objects: readonly ObjectRef[];
+  readonly why: string;
+}
+
+/** Text for a tool's standard input. `origins[n]` belongs to line n + 1 of `text`. */
+export interface RenderedText {
+  readonly text: string;
+  readonly origins: readonly LineOrigin[];
+}
+
+/** Something that is there whatever the objects. */
+export function always(why: string): LineOrigin {
+  return { objects: [], why };
+}
+
+/** Something that is there for what the objects say. */
+export function because(why: string, ...objects: readonly ObjectRef[]): LineOrigin {
+  return { objects, why };
+}
