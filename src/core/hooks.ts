@@ -101,7 +101,8 @@ export function nfHookAfter(priority: number, skb: SkBuff, state: HookState, okf
     if (entry.priority <= priority) continue;
     const before: Frame = skb.frame;
     const verdict = entry.run(skb, state, okfn);
-    if (skb.frame !== before) {
+    // Whoever stole the packet has carried it on: what changed since was told where it happened.
+    if (skb.frame !== before && verdict.kind !== "stolen") {
       sim.trace?.({ ...stamp(skb), kind: "rewrite", by: entry.name, hook: state.hook, before, after: skb.frame });
     }
     if (verdict.kind === "accept") continue;

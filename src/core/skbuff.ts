@@ -24,7 +24,9 @@ export interface BridgeInfo {
   physicalOut: NetDevice | undefined;
   /** pkt_type was OTHERHOST and is restored when the bridge takes the frame back. */
   wasOtherHost: boolean;
-  /** The destination before PREROUTING, to see a DNAT. */
+  /** IP PREROUTING has run inside the bridge and must not run again when the host receives the frame. */
+  passedPrerouting: boolean;
+  /** The destination before PREROUTING, to see a DNAT; set while PREROUTING runs. */
   originalDestination: number | undefined;
 }
 

@@ -57,6 +57,8 @@ export class Neighbour {
   confirmed: Micros;
   /** When state or MAC last changed. */
   updated: Micros;
+  /** A packet was sent, so the Ethernet header is kept ready. Mirrors neigh->hh. */
+  hasHeader = false;
   /** Requests sent since resolution began; a first resolution counts from `ucast_solicit` on. */
   probes = 0;
   #state: NudState = "NONE";
@@ -82,6 +84,10 @@ export class Neighbour {
       }
     }
     return this.#state;
+  }
+
+  get isConnected(): boolean {
+    return CONNECTED.has(this.state);
   }
 
   get isValid(): boolean {
@@ -121,7 +127,7 @@ export class Neighbour {
       default:
     }
     this.#tell(skb, from, from === "STALE" ? "known but not confirmed: used at once" : "known");
-    transmit(skb, this.mac as Mac);
+    this.#send({ skb, transmit });
   }
 
   /** Takes in news about the neighbour. Mirrors net/core/neighbour.c:__neigh_update(). `skb` brought it. */
@@ -199,10 +205,15 @@ export class Neighbour {
     }
   }
 
+  #send({ skb, transmit }: Waiting): void {
+    this.hasHeader = true;
+    transmit(skb, this.mac as Mac);
+  }
+
   #release(): void {
-    for (const { skb, transmit } of this.#takeQueue()) {
-      this.#tell(skb, this.#state, "the answer has come");
-      transmit(skb, this.mac as Mac);
+    for (const waiting of this.#takeQueue()) {
+      this.#tell(waiting.skb, this.#state, "the answer has come");
+      this.#send(waiting);
     }
   }
 

@@ -107,6 +107,7 @@ export class BridgeDevice extends NetDevice {
 
   /** Mirrors net/bridge/br_device.c:br_dev_xmit(). */
   override transmit(skb: SkBuff): void {
+    if (bridgeHooks(this.ns).transmit?.(skb) === true) return;
     bridgeTransmit(skb, this);
   }
 
@@ -187,6 +188,16 @@ export function addPort(bridge: BridgeDevice, dev: NetDevice): BridgePort {
 export const bridgesOf: (ns: NetworkNamespace) => Set<BridgeDevice> = perNamespace(
   () => new Set<BridgeDevice>(),
 );
+
+/** Where br_netfilter reaches into the bridge. Mirrors struct nf_br_ops. */
+export interface BridgeHooks {
+  /** Takes a frame that waited for a neighbour and goes on bridged; true when it did. */
+  transmit: ((skb: SkBuff) => boolean) | undefined;
+}
+
+export const bridgeHooks: (ns: NetworkNamespace) => BridgeHooks = perNamespace(() => ({
+  transmit: undefined,
+}));
 
 function lowestMac(ports: readonly BridgePort[]): Mac {
   return (

@@ -3,12 +3,26 @@ import { Simulation } from "../core/simulation.js";
 import { arp } from "../inet/arp.js";
 import { inet } from "../inet/stack.js";
 import { link, loopback } from "../link/link.js";
+import { brNetfilter, type BrNetfilterProfile } from "../netfilter/br-netfilter.js";
 import { conntrackPernet } from "../netfilter/conntrack/hooks.js";
 
+/** What differs between Linux machines, told when a world is made. */
+export interface LinuxProfile {
+  readonly brNetfilter?: BrNetfilterProfile | undefined;
+}
+
+export interface LinuxOptions extends LinuxProfile {
+  readonly seed: number;
+}
+
 /** The subsystems of a Linux namespace in the order they are set up; `lo` comes last, when everybody listens. */
-export const linuxStack: readonly PernetOperations[] = [link, inet, arp, conntrackPernet, loopback];
+export const linuxStack: readonly PernetOperations[] = stackFor({});
 
 /** A world of Linux namespaces, empty at first. */
-export function createLinux(options: { readonly seed: number }): Simulation {
-  return new Simulation({ seed: options.seed, pernet: linuxStack });
+export function createLinux(options: LinuxOptions): Simulation {
+  return new Simulation({ seed: options.seed, pernet: stackFor(options) });
+}
+
+function stackFor(profile: LinuxProfile): readonly PernetOperations[] {
+  return [link, inet, arp, conntrackPernet, brNetfilter(profile.brNetfilter), loopback];
 }
