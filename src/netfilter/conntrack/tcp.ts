@@ -223,7 +223,7 @@ function resynchronise(track: TcpTrack, direction: Direction): void {
   other.scale = track.lastScale;
   track.lastFlags &= ~FLAG_EXPECT_CHALLENGE_ACK;
   other.flags = track.lastFlags;
-  track.sides[direction] = newSide();
+  track.sides[direction] = { ...newSide(), flags: track.sides[direction].flags & FLAG_BE_LIBERAL };
   track.state = TCP_SYN_SENT;
 }
 
@@ -280,7 +280,12 @@ function answersLetThrough(
 ): boolean {
   const toSyn = (entry.status & IPS_SEEN_REPLY) !== 0 && track.lastSegment === "syn";
   const toAck = (entry.status & IPS_ASSURED) === 0 && track.lastSegment === "ack";
-  if ((toSyn || toAck) && header.acknowledgment === track.lastEnd) return true;
+  if (
+    track.lastDirection !== direction &&
+    (toSyn || toAck) &&
+    header.acknowledgment === track.lastEnd
+  )
+    return true;
   const toChallenge =
     track.state === TCP_SYN_SENT && track.lastSegment === "ack" && track.lastDirection === REPLY;
   return toChallenge && direction === ORIGINAL && header.sequence === track.lastAck;
