@@ -62,9 +62,7 @@ export function categorizeEndpoints(
     cluster,
     local,
     reachable: reachableOf(cluster, local, allowed !== undefined),
-    usable:
-      (cluster ?? []).length > 0 ||
-      (usesLocal && endpoints.some((one) => one.ready || isDraining(one))),
+    usable: endpoints.some((one) => one.ready || isDraining(one)),
   };
 }
 

@@ -70,7 +70,7 @@ function writeEndpoint(
   const origin = because(`endpoint ${endpoint.text} of ${port.name}`, port.object, endpoint.object);
   nat.chain(chain, origin);
   nat.rule(`-A ${chain}${comment} -s ${endpoint.address.text} -j KUBE-MARK-MASQ`, {
-    objects: origin.objects,
+    ...origin,
     why: "an endpoint that reaches itself through its service is masqueraded",
   });
   nat.rule(

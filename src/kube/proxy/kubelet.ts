@@ -8,19 +8,23 @@ import { restoreText, RestoreTable } from "./restore-text.js";
  * kube-proxy. Mirrors pkg/kubelet/kubelet_network_linux.go:initNetworkUtil() of 1.28 and later (gate IPTablesOwnershipCleanup).
  */
 export function renderKubelet(family: IpFamily): RenderedText {
-  const mangle = new RestoreTable("mangle");
-  const nat = new RestoreTable("nat");
-  const filter = new RestoreTable("filter");
+  const mangle = new RestoreTable("mangle", "kubelet");
+  const nat = new RestoreTable("nat", "kubelet");
+  const filter = new RestoreTable("filter", "kubelet");
   mangle.chain(
     "KUBE-IPTABLES-HINT",
-    always("tells wrappers and CNI plugins which iptables variant the node uses"),
+    always("tells wrappers and CNI plugins which iptables variant the node uses", "kubelet"),
   );
   const canary = always(
     "a chain that vanishes when someone flushes the table; kubelet then writes its own anew",
+    "kubelet",
   );
   for (const table of [mangle, nat, filter]) table.chain("KUBE-KUBELET-CANARY", canary);
   if (family === 4) {
-    const guard = always("keeps other hosts away from 127.0.0.1, also where route_localnet is set");
+    const guard = always(
+      "keeps other hosts away from 127.0.0.1, also where route_localnet is set",
+      "kubelet",
+    );
     filter.chain("KUBE-FIREWALL", guard);
     filter.rule(MARTIAN_RULE, guard);
     filter.rule("-I OUTPUT -j KUBE-FIREWALL", guard);

@@ -94,14 +94,14 @@ function writeEndpoint(rules: NftPortRules, endpoint: NodeEndpoint, name: string
   if (!layout.hairpinSet) {
     const why = "an endpoint that reaches itself through its service is masqueraded";
     script.rule(chain, `${ip} saddr ${endpoint.address.text} ${markAction}`, {
-      objects: origin.objects,
+      ...origin,
       why,
     });
   }
   if (port.affinitySeconds !== undefined) {
     const why = `the client stays with ${endpoint.text} for ${port.affinitySeconds} seconds`;
     script.rule(chain, `update @affinity-${name} { ${ip} saddr }`, {
-      objects: origin.objects,
+      ...origin,
       why,
     });
   }

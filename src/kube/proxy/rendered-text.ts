@@ -2,6 +2,8 @@ import type { ObjectRef } from "./objects.js";
 
 /** Why a line of rule text is there: the objects it was made from, and in words what it does for them. */
 export interface LineOrigin {
+  /** Who writes it on a real node. */
+  readonly by: "kube-proxy" | "kubelet";
   /** Empty for what kube-proxy and kubelet write whatever the objects. */
   readonly objects: readonly ObjectRef[];
   readonly why: string;
@@ -14,11 +16,19 @@ export interface RenderedText {
 }
 
 /** Something that is there whatever the objects. */
-export function always(why: string): LineOrigin {
-  return { objects: [], why };
+export function always(why: string, by: LineOrigin["by"] = "kube-proxy"): LineOrigin {
+  return { by, objects: [], why };
 }
 
 /** Something that is there for what the objects say. */
 export function because(why: string, ...objects: readonly ObjectRef[]): LineOrigin {
-  return { objects, why };
+  return { by: "kube-proxy", objects, why };
+}
+
+/** Texts for the same tool one after the other. */
+export function joinTexts(texts: readonly RenderedText[]): RenderedText {
+  return {
+    text: texts.map(({ text }) => text).join(""),
+    origins: texts.flatMap(({ origins }) => origins),
+  };
 }

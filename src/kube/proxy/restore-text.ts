@@ -1,15 +1,17 @@
-import type { LineOrigin, RenderedText } from "./rendered-text.js";
+import { always, type LineOrigin, type RenderedText } from "./rendered-text.js";
 
 /** One table of iptables-restore input: its chains in the order they were named, then its rules. */
 export class RestoreTable {
   readonly #name: string;
+  readonly #by: LineOrigin["by"];
   readonly #chains: string[] = [];
   readonly #chainOrigins: LineOrigin[] = [];
   readonly #rules: string[] = [];
   readonly #ruleOrigins: LineOrigin[] = [];
 
-  constructor(name: "filter" | "nat" | "mangle") {
+  constructor(name: "filter" | "nat" | "mangle", by: LineOrigin["by"] = "kube-proxy") {
     this.#name = name;
+    this.#by = by;
   }
 
   chain(name: string, origin: LineOrigin): void {
@@ -25,7 +27,7 @@ export class RestoreTable {
 
   /** Appends the table's lines, and what each is there for, to two lists of equal length. */
   writeTo(lines: string[], origins: LineOrigin[]): void {
-    const frame: LineOrigin = { objects: [], why: `the ${this.#name} table` };
+    const frame = always(`the ${this.#name} table`, this.#by);
     lines.push(`*${this.#name}`);
     origins.push(frame);
     for (const chain of this.#chains) lines.push(chain);

@@ -2,6 +2,7 @@ import { describe, expect, it } from "vitest";
 import { renderIptables } from "../../../src/kube/proxy/iptables.js";
 import { renderProxyJumps } from "../../../src/kube/proxy/jumps.js";
 import { renderKubelet } from "../../../src/kube/proxy/kubelet.js";
+import { renderNodeIptables } from "../../../src/kube/proxy/node-rules.js";
 import { parseRestore } from "../../../src/netfilter/iptables/restore.js";
 import type { Ruleset } from "../../../src/netfilter/iptables/ruleset.js";
 import { formatSave } from "../../../src/netfilter/iptables/save.js";
@@ -46,6 +47,23 @@ describe("hopwise's own iptables", () => {
     const texts = [renderKubelet(4).text, renderProxyJumps(4, true).text, render(workedExample)];
     expect(tablesOf(savedAfter(texts))).toBe(
       tablesOf(workedExample.iptablesSave_nat_filter_mangle_withKubelet),
+    );
+  });
+
+  it("leaves the same rules when kubelet's and kube-proxy's texts are one file", () => {
+    const { text, origins } = renderNodeIptables(
+      stateOf(workedExample),
+      nodeOf(workedExample.config),
+      configOf(workedExample.config),
+    );
+    const lines = text.trimEnd().split("\n");
+    expect(tablesOf(savedAfter([text]))).toBe(
+      tablesOf(workedExample.iptablesSave_nat_filter_mangle_withKubelet),
+    );
+    expect(origins).toHaveLength(lines.length);
+    expect(origins[lines.indexOf("-I INPUT -j KUBE-FIREWALL")]?.by).toBe("kubelet");
+    expect(origins[lines.indexOf("-A KUBE-MARK-MASQ -j MARK --or-mark 0x00004000")]?.by).toBe(
+      "kube-proxy",
     );
   });
 

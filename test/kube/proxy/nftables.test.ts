@@ -86,6 +86,7 @@ describe("the nft script of kube-proxy's nftables mode", () => {
     expect(origins).toHaveLength(lines.length);
     const element = lines.findIndex((line) => line.includes('"ns6/svc6:p80"'));
     expect(origins[element]).toEqual({
+      by: "kube-proxy",
       objects: [{ kind: "Service", namespace: "ns6", name: "svc6", path: ["spec", "clusterIP"] }],
       why: "ns6/svc6:p80 has no endpoints",
     });
