@@ -15,6 +15,11 @@ import type { ObjectMeta } from "kubernetes-types/meta/v1.js";
 import type { Ingress, IngressClass, NetworkPolicy } from "kubernetes-types/networking/v1.js";
 import type { Place, UserErrorDetails } from "../base/errors.js";
 import type { FieldPath, SourceText } from "./load/source-text.js";
+import type {
+  AdminNetworkPolicy,
+  BaselineAdminNetworkPolicy,
+  ClusterNetworkPolicy,
+} from "./policy/api.js";
 
 /** The kinds whose fields are read. All others are kept as `UnusedObject`. */
 export interface Kinds {
@@ -33,6 +38,9 @@ export interface Kinds {
   Endpoints: Endpoints;
   ConfigMap: ConfigMap;
   NetworkPolicy: NetworkPolicy;
+  AdminNetworkPolicy: AdminNetworkPolicy;
+  BaselineAdminNetworkPolicy: BaselineAdminNetworkPolicy;
+  ClusterNetworkPolicy: ClusterNetworkPolicy;
   Ingress: Ingress;
   IngressClass: IngressClass;
   ServiceAccount: ServiceAccount;
@@ -47,6 +55,8 @@ export interface Origin {
   readonly column: number;
   /** Why hopwise made the object up; undefined for one that the user gave, and for the children of one. */
   readonly assumed: string | undefined;
+  /** The text itself, for changes that are proposed to it; undefined for what stands in none. */
+  readonly source?: SourceText | undefined;
   /** The place of a field's key, or of a list's item. A path that leads nowhere gives the last part that exists. */
   placeOf(path: FieldPath): Place;
   /** What an error about a field says: its place, source line and width; at the key unless the value is asked for. */
@@ -100,6 +110,7 @@ export function originIn(source: SourceText, document: number, base: FieldPath):
       return place().column;
     },
     assumed: undefined,
+    source,
     placeOf: (path) => details(path).place ?? place(),
     details,
   };

@@ -209,6 +209,47 @@ const policySpec = fields({
   egress: list(fields({ to: list(policyPeer), ports: list(policyPort) })),
 });
 
+const podPeer = {
+  namespaces: labelSelector,
+  pods: fields({ namespaceSelector: labelSelector, podSelector: labelSelector }),
+};
+const clusterPeer = fields({
+  ...podPeer,
+  nodes: labelSelector,
+  networks: list(text),
+  domainNames: list(text),
+});
+const adminPort = fields({
+  portNumber: fields({ protocol, port }),
+  portRange: fields({ protocol, start: port, end: port }),
+  namedPort: text,
+});
+const destinationPort = fields({
+  destinationPort: fields({ number: port, range: fields({ start: port, end: port }) }),
+});
+const clusterProtocol = fields({
+  tcp: destinationPort,
+  udp: destinationPort,
+  sctp: destinationPort,
+  destinationNamedPort: text,
+});
+
+/** The spec of a cluster-wide policy. `ports` is v1alpha1's and `protocols` v1alpha2's. */
+function clusterPolicy(
+  actions: Shape,
+  parts: Readonly<Record<string, Shape>>,
+  own: Readonly<Record<string, Shape>> = {},
+): FieldsShape {
+  const common = { name: text, action: actions, ...parts };
+  const spec = fields({
+    subject: fields(podPeer),
+    ingress: list(fields({ ...common, from: list(clusterPeer) })),
+    egress: list(fields({ ...common, to: list(clusterPeer) })),
+    ...own,
+  });
+  return object({ spec, status: anything });
+}
+
 const ingressBackend = fields(
   { service: fields({ name: text, port: fields({ name: text, number: port }) }) },
   "resource",
@@ -315,6 +356,29 @@ export const kinds: { readonly [K in Kind]: KindTable } = {
   Endpoints: kind("v1", object({ subsets: list(legacySubset) })),
   ConfigMap: kind("v1", object({ data: stringMap, binaryData: anything, immutable: flag })),
   NetworkPolicy: kind("networking.k8s.io/v1", object({ spec: policySpec, status: anything })),
+  AdminNetworkPolicy: kind(
+    "policy.networking.k8s.io/v1alpha1",
+    clusterPolicy(
+      oneOf("Allow", "Deny", "Pass"),
+      { ports: list(adminPort) },
+      { priority: whole(0, 1_000) },
+    ),
+    false,
+  ),
+  BaselineAdminNetworkPolicy: kind(
+    "policy.networking.k8s.io/v1alpha1",
+    clusterPolicy(oneOf("Allow", "Deny"), { ports: list(adminPort) }),
+    false,
+  ),
+  ClusterNetworkPolicy: kind(
+    "policy.networking.k8s.io/v1alpha2",
+    clusterPolicy(
+      oneOf("Accept", "Deny", "Pass"),
+      { protocols: list(clusterProtocol) },
+      { tier: oneOf("Admin", "Baseline"), priority: whole(0, 1_000) },
+    ),
+    false,
+  ),
   Ingress: kind("networking.k8s.io/v1", object({ spec: ingressSpec, status: anything })),
   IngressClass: kind(
     "networking.k8s.io/v1",
