@@ -1,6 +1,6 @@
 import type { NetworkNamespace, PernetOperations } from "../core/namespace.js";
 import { ETH_P_IP } from "../wire/ethernet.js";
-import { IPPROTO_ICMP, IPPROTO_UDP } from "../wire/ipv4.js";
+import { IPPROTO_ICMP, IPPROTO_TCP, IPPROTO_UDP } from "../wire/ipv4.js";
 import { followDevice } from "./addresses.js";
 import { devConfs } from "./devconf.js";
 import { icmpErr, icmpRcv } from "./icmp-receive.js";
@@ -12,6 +12,7 @@ import { ipProtocols } from "./protocols.js";
 import { routeActions } from "./route-entry.js";
 import { socketPorts } from "./socket-ports.js";
 import { ipv4Sysctls } from "./sysctls.js";
+import { tcpProtocol } from "./tcp-input.js";
 import { udpProtocol } from "./udp.js";
 
 /** The Internet floor of every namespace: its knobs, its protocols, and addresses that follow the devices. Mirrors net/ipv4/af_inet.c:inet_init(). */
@@ -29,6 +30,7 @@ export const inet: PernetOperations = {
     actions.output = ipOutput;
     actions.multicastOutput = ipMulticastOutput;
     ipProtocols(ns).set(IPPROTO_ICMP, { receive: icmpRcv, error: icmpErr });
+    ipProtocols(ns).set(IPPROTO_TCP, tcpProtocol);
     ipProtocols(ns).set(IPPROTO_UDP, udpProtocol);
     ns.protocols.set(ETH_P_IP, ipRcv);
     ns.onDeviceNotice((notice, dev) => {

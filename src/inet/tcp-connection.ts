@@ -1,0 +1,181 @@
+import type { Errno } from "../core/errno.js";
+import type { NetworkNamespace } from "../core/namespace.js";
+import type { SkBuff, SocketInfo } from "../core/skbuff.js";
+import type { Timer } from "../sim/event-queue.js";
+import type { Micros } from "../sim/time.js";
+import { IPV4_ANY, type Ipv4 } from "../wire/ip.js";
+import type { RouteEntry } from "./route-entry.js";
+import type { SocketOwner } from "./socket-owner.js";
+
+/** By the names `ss` and the kernel use. */
+export type TcpState =
+  | "CLOSE"
+  | "SYN_SENT"
+  | "SYN_RECV"
+  | "ESTABLISHED"
+  | "FIN_WAIT1"
+  | "FIN_WAIT2"
+  | "CLOSE_WAIT"
+  | "CLOSING"
+  | "LAST_ACK"
+  | "TIME_WAIT";
+
+/** A run of bytes that a program wrote at once; the last segment of it carries PSH. */
+export interface WrittenChunk {
+  readonly start: number;
+  readonly data: Uint8Array;
+  /** What made the program write. */
+  readonly cause: SkBuff | undefined;
+}
+
+/** A segment that came too early. */
+export interface EarlySegment {
+  readonly start: number;
+  readonly data: Uint8Array;
+  readonly fin: boolean;
+}
+
+/** What one side of a connection keeps of the way to the other. Mirrors the send half of struct tcp_sock. */
+export class SendState {
+  /** First byte that is not acknowledged. */
+  una = 0;
+  /** Next byte to send. */
+  next = 0;
+  /** Behind the last byte that ever left. Mirrors snd_nxt; `next` goes back when something is sent again. */
+  sent = 0;
+  /** Behind the last segment that was not full. Mirrors snd_sml. */
+  small = 0;
+  /** Behind the last byte written, without FIN. */
+  end = 0;
+  chunks: readonly WrittenChunk[] = [];
+  finWanted = false;
+  finSent = false;
+  /** The peer's window in bytes, and the largest it ever was. */
+  window = 0;
+  maxWindow = 0;
+  windowScale = 0;
+  /** Segments that may be under way. */
+  congestionWindow = 10;
+  slowStartThreshold: number = Number.POSITIVE_INFINITY;
+  duplicateAcks = 0;
+  mss = 536;
+  /** Round-trip time and its deviation in microseconds; 0 before the first sample. */
+  roundTrip = 0;
+  deviation = 0;
+  timeout: Micros = 1_000_000 as Micros;
+  retransmits = 0;
+  /** Where the segment ends whose answer is timed, and when it left. */
+  timed: { readonly end: number; readonly at: Micros } | undefined;
+  timer: Timer | undefined;
+}
+
+/** Mirrors the receive half of struct tcp_sock. */
+export class ReceiveState {
+  next = 0;
+  /** What was acknowledged last. Mirrors rcv_wup. */
+  acknowledged = 0;
+  /** In bytes. */
+  window = 0;
+  windowScale = 0;
+  recentTimestamp = 0;
+  /** The largest segment seen; more than one of it is acknowledged at once. */
+  mss = 536;
+  early: readonly EarlySegment[] = [];
+  finReceived = false;
+  /** How many more answers are given without waiting. Mirrors icsk_ack.quick. */
+  quick = 0;
+  /** How long an answer may wait, in microseconds; 0 before the first data. Mirrors icsk_ack.ato. */
+  ackTimeout = 0;
+  pingPong = 0;
+  lastData: Micros = 0 as Micros;
+  /** The segment an answer is due for. */
+  ackCause: SkBuff | undefined;
+  ackTimer: Timer | undefined;
+  /** When an answer to something out of order was last given. */
+  lastChallenge: Micros | undefined;
+}
+
+/** One end of a TCP connection. Its fields are changed by the `tcp-*` files alone. Mirrors struct tcp_sock. */
+export class TcpConnection {
+  readonly protocol: "tcp" = "tcp" as const;
+  readonly ns: NetworkNamespace;
+  readonly owner: SocketOwner;
+  state: TcpState = "CLOSE";
+  localAddress: Ipv4 = IPV4_ANY;
+  localPort = 0;
+  remoteAddress: Ipv4 = IPV4_ANY;
+  remotePort = 0;
+  ttl: number | undefined;
+  tos = 0;
+  /** The error that ended the connection, or with which connect() failed at once. */
+  error: Errno | undefined;
+  /** What an ICMP message said meanwhile: told only when the connection times out. Mirrors sk->sk_err_soft. */
+  softError: Errno | undefined;
+  onConnected: (() => void) | undefined;
+  onData: ((data: Uint8Array) => void) | undefined;
+  /** The peer sends no more (FIN). */
+  onClose: (() => void) | undefined;
+  onError: ((errno: Errno) => void) | undefined;
+
+  initialSequence = 0;
+  readonly out: SendState = new SendState();
+  readonly in: ReceiveState = new ReceiveState();
+  timestamps = false;
+  timestampOffset = 0;
+  sackPermitted = false;
+  advertisedMss = 0;
+  /** Bytes that came while nobody read: closing then resets. */
+  unread = 0;
+  /** The program let go of it. Mirrors SOCK_DEAD. */
+  orphaned = false;
+  route: RouteEntry | undefined;
+  ipId = 0;
+  info: SocketInfo | undefined;
+  /** Called once when a passive connection is established. */
+  accept: ((connection: TcpConnection) => void) | undefined;
+  /** The segment that is being looked at: what is sent meanwhile answers it. */
+  current: SkBuff | undefined;
+  readonly #operations: TcpOperations;
+
+  constructor(ns: NetworkNamespace, owner: SocketOwner, operations: TcpOperations) {
+    this.ns = ns;
+    this.owner = owner;
+    this.#operations = operations;
+  }
+
+  get local(): { readonly address: Ipv4; readonly port: number } {
+    return { address: this.localAddress, port: this.localPort };
+  }
+
+  get remote(): { readonly address: Ipv4; readonly port: number } {
+    return { address: this.remoteAddress, port: this.remotePort };
+  }
+
+  /** Queues bytes; EPIPE after close(). `cause` is the packet that made the program write. */
+  send(data: Uint8Array, cause?: SkBuff): Errno | undefined {
+    return this.#operations.send(this, data, cause);
+  }
+
+  /** Sends no more but still reads (SHUT_WR). */
+  shutdown(): void {
+    this.#operations.shutdown(this);
+  }
+
+  /** Lets go of the connection: FIN after what was written, or a reset when something was not read. */
+  close(): void {
+    this.#operations.close(this);
+  }
+
+  /** Resets the connection (SO_LINGER 0). */
+  abort(): void {
+    this.#operations.abort(this);
+  }
+}
+
+/** What a connection can be asked to do; given by `tcp-socket.ts`. */
+export interface TcpOperations {
+  send(connection: TcpConnection, data: Uint8Array, cause: SkBuff | undefined): Errno | undefined;
+  shutdown(connection: TcpConnection): void;
+  close(connection: TcpConnection): void;
+  abort(connection: TcpConnection): void;
+}

@@ -1,0 +1,164 @@
+import { drop } from "../core/drop.js";
+import { later, milliseconds } from "../sim/time.js";
+import { TCP_ACK, TCP_FIN, TCP_RST, TCP_SYN } from "../wire/tcp.js";
+import { traceSocket } from "./socket-trace.js";
+import { ipv4Sysctls } from "./sysctls.js";
+import { TcpConnection } from "./tcp-connection.js";
+import { deliverTo, type Received } from "./tcp-input.js";
+import { agree, confirmRoute, prepare, prepareRoute } from "./tcp-open.js";
+import { pump, sendAck, sendSynAck, TIMESTAMP_LENGTH } from "./tcp-output.js";
+import { resetSegment } from "./tcp-reset.js";
+import { advance, isAfter } from "./tcp-sequence.js";
+import type { TcpListener } from "./tcp-socket.js";
+import { tcpTable } from "./tcp-table.js";
+import { armTimer, fail, forget, sampleRoundTrip } from "./tcp-timer.js";
+
+/** A listener gets a segment: only a SYN begins something. Mirrors tcp_rcv_state_process() for LISTEN and tcp_conn_request(). */
+export function acceptSyn(listener: TcpListener, received: Received): void {
+  const { skb, header, options } = received;
+  const { flags } = header;
+  const { network } = skb.frame;
+  if ((flags & TCP_RST) !== 0) return drop(skb, "TCP_RESET", "tcp_v4_do_rcv");
+  if ((flags & TCP_ACK) !== 0) {
+    resetSegment(skb);
+    return drop(skb, "TCP_FLAGS", "tcp_v4_do_rcv");
+  }
+  if ((flags & TCP_SYN) === 0 || (flags & TCP_FIN) !== 0 || network?.kind !== "ipv4")
+    return drop(skb, "TCP_FLAGS", "tcp_v4_do_rcv");
+  const owner =
+    ipv4Sysctls(skb.ns).get("net.ipv4.tcp_fwmark_accept") === 0
+      ? listener.owner
+      : { ...listener.owner, mark: skb.mark };
+  const connection = new TcpConnection(skb.ns, owner, listener.operations);
+  connection.localAddress = network.destination;
+  connection.localPort = header.destinationPort;
+  connection.remoteAddress = network.source;
+  connection.remotePort = header.sourcePort;
+  connection.current = skb;
+  prepare(connection);
+  const timestamps = connection.timestamps && options.timestamp !== undefined;
+  if (!prepareRoute(connection, timestamps ? TIMESTAMP_LENGTH : 0))
+    return drop(skb, "NOT_SPECIFIED", "tcp_conn_request");
+  agree(connection, options);
+  connection.in.next = advance(header.sequence, 1);
+  connection.in.acknowledged = connection.in.next;
+  connection.out.window = header.window;
+  connection.state = "SYN_RECV";
+  connection.accept = listener.onAccept;
+  tcpTable(skb.ns).addConnection(connection);
+  deliverTo(connection, skb);
+  connection.out.timed = { end: connection.out.sent, at: skb.ns.sim.queue.now };
+  sendSynAck(connection);
+  armTimer(connection);
+  connection.current = undefined;
+}
+
+/** The client's SYN was answered, or refused. Mirrors tcp_rcv_synsent_state_process(). */
+export function receiveInSynSent(connection: TcpConnection, received: Received): void {
+  const { skb, header, options } = received;
+  const { flags, acknowledgment } = header;
+  const { out, in: receiver } = connection;
+  const acknowledges = (flags & TCP_ACK) !== 0;
+  if (acknowledges && acknowledgment !== out.sent) {
+    resetSegment(skb);
+    return drop(skb, "TCP_INVALID_ACK_SEQUENCE", "tcp_rcv_state_process");
+  }
+  if ((flags & TCP_RST) !== 0) {
+    if (!acknowledges) return drop(skb, "TCP_RESET", "tcp_rcv_state_process");
+    deliverTo(connection, skb);
+    return fail(connection, "ECONNREFUSED");
+  }
+  if ((flags & TCP_SYN) === 0) return drop(skb, "TCP_FLAGS", "tcp_rcv_state_process");
+  deliverTo(connection, skb);
+  agree(connection, options);
+  receiver.next = advance(header.sequence, 1);
+  receiver.acknowledged = receiver.next;
+  out.window = header.window;
+  out.maxWindow = header.window;
+  if (!acknowledges) {
+    // Both ends called each other. RFC 9293 §3.5 figure 8.
+    connection.state = "SYN_RECV";
+    sendSynAck(connection);
+    return armTimer(connection);
+  }
+  out.una = acknowledgment;
+  sampleHandshake(connection);
+  connection.state = "ESTABLISHED";
+  confirmRoute(connection);
+  armTimer(connection);
+  if (out.chunks.length > 0 || out.finWanted) pump(connection);
+  else sendAck(connection);
+  armTimer(connection);
+  if (connection.ns.sim.trace !== undefined)
+    traceSocket(connection.ns, connection, "connected", "connected");
+  connection.onConnected?.();
+}
+
+/** Whether a segment finishes a passive handshake; all others are dealt with here. Mirrors tcp_check_req(). */
+export function receiveInSynRecv(connection: TcpConnection, received: Received): boolean {
+  const { skb, header } = received;
+  const { flags, acknowledgment, sequence } = header;
+  const { in: receiver, out } = connection;
+  const repeated =
+    (flags & (TCP_SYN | TCP_ACK | TCP_RST)) === TCP_SYN && advance(sequence, 1) === receiver.next;
+  if (repeated) {
+    deliverTo(connection, skb);
+    if (mayRepeat(connection)) sendSynAck(connection);
+    return false;
+  }
+  if ((flags & TCP_ACK) !== 0 && (flags & TCP_RST) === 0 && acknowledgment !== out.sent) {
+    resetSegment(skb);
+    drop(skb, "TCP_INVALID_ACK_SEQUENCE", "tcp_check_req");
+    return false;
+  }
+  if (
+    isAfter(sequence, advance(receiver.next, receiver.window)) ||
+    isAfter(receiver.next, received.end)
+  ) {
+    if ((flags & TCP_RST) === 0) sendAck(connection);
+    drop(
+      skb,
+      isAfter(receiver.next, received.end) ? "TCP_OLD_SEQUENCE" : "TCP_INVALID_SEQUENCE",
+      "tcp_check_req",
+    );
+    return false;
+  }
+  if ((flags & (TCP_RST | TCP_SYN)) !== 0) {
+    if ((flags & TCP_RST) === 0) resetSegment(skb);
+    drop(skb, (flags & TCP_RST) === 0 ? "TCP_INVALID_SYN" : "TCP_RESET", "tcp_check_req");
+    forget(connection);
+    if (connection.accept === undefined) fail(connection, "ECONNREFUSED");
+    return false;
+  }
+  if ((flags & TCP_ACK) === 0) {
+    drop(skb, "TCP_FLAGS", "tcp_check_req");
+    return false;
+  }
+  return true;
+}
+
+/** A repeated SYN is answered again, but not more often than `tcp_invalid_ratelimit`. */
+function mayRepeat(connection: TcpConnection): boolean {
+  const { in: receiver, ns } = connection;
+  const { now } = ns.sim.queue;
+  const pause = milliseconds(ipv4Sysctls(ns).get("net.ipv4.tcp_invalid_ratelimit"));
+  if (receiver.lastChallenge !== undefined && now < later(receiver.lastChallenge, pause))
+    return false;
+  receiver.lastChallenge = now;
+  return true;
+}
+
+/** The passive end is established. */
+export function finishHandshake(connection: TcpConnection): void {
+  sampleHandshake(connection);
+  connection.state = "ESTABLISHED";
+}
+
+/** The handshake's own round trip, when nothing of it was repeated. */
+function sampleHandshake(connection: TcpConnection): void {
+  const { out, ns } = connection;
+  if (out.timed !== undefined && out.retransmits === 0)
+    sampleRoundTrip(connection, ns.sim.queue.now - out.timed.at);
+  out.timed = undefined;
+  out.retransmits = 0;
+}

@@ -1,0 +1,258 @@
+import { deliver, drop, type DropReason } from "../core/drop.js";
+import type { SkBuff } from "../core/skbuff.js";
+import { later, milliseconds } from "../sim/time.js";
+import { ICMP_DEST_UNREACH, ICMP_FRAG_NEEDED } from "../wire/icmp.js";
+import { TCP_ACK, TCP_FIN, TCP_RST, TCP_SYN, type TcpHeader } from "../wire/tcp.js";
+import { learnPathMtu } from "./icmp-receive.js";
+import type { IcmpErrorNotice, IpProtocol } from "./protocols.js";
+import { ipv4Sysctls } from "./sysctls.js";
+import { acknowledge, processAck, resendSmaller } from "./tcp-ack.js";
+import type { TcpConnection } from "./tcp-connection.js";
+import { takeData, tellProgram } from "./tcp-data.js";
+import { acceptSyn, finishHandshake, receiveInSynRecv, receiveInSynSent } from "./tcp-handshake.js";
+import { parseTcpOptions, type TcpOptions } from "./tcp-options.js";
+import { pump, routeOf, sendAck } from "./tcp-output.js";
+import { resetSegment } from "./tcp-reset.js";
+import { advance, distance, isAfter, isBefore } from "./tcp-sequence.js";
+import { tcpTable } from "./tcp-table.js";
+import { enterFinWait2, enterTimeWait, fail, forget } from "./tcp-timer.js";
+
+/** Mirrors net/ipv4/tcp_ipv4.c:tcp_protocol. */
+export const tcpProtocol: IpProtocol = { receive: tcpRcv, error: tcpErr };
+
+/** A segment with what is asked of it again and again. */
+export interface Received {
+  readonly skb: SkBuff;
+  readonly header: TcpHeader;
+  readonly options: TcpOptions;
+  readonly data: Uint8Array;
+  /** Behind its last byte; SYN and FIN count. */
+  readonly end: number;
+}
+
+/** Mirrors net/ipv4/tcp_ipv4.c:tcp_v4_rcv(). */
+function tcpRcv(skb: SkBuff): void {
+  const { network, transport, payload } = skb.frame;
+  if (skb.packetType !== "HOST") return drop(skb, "NOT_SPECIFIED", "tcp_v4_rcv");
+  if (network?.kind !== "ipv4" || transport?.kind !== "tcp")
+    return drop(skb, "PKT_TOO_SMALL", "tcp_v4_rcv");
+  if (transport.checksumError !== undefined) return drop(skb, "TCP_CSUM", "tcp_v4_rcv");
+  const table = tcpTable(skb.ns);
+  const { destination, source } = network;
+  const connection = table.connection(
+    destination,
+    transport.destinationPort,
+    source,
+    transport.sourcePort,
+  );
+  const length =
+    payload.length +
+    ((transport.flags & TCP_SYN) === 0 ? 0 : 1) +
+    ((transport.flags & TCP_FIN) === 0 ? 0 : 1);
+  const options = transport.options.length === 0 ? NO_OPTIONS : parseTcpOptions(transport.options);
+  const received: Received = {
+    skb,
+    header: transport,
+    options,
+    data: payload,
+    end: advance(transport.sequence, length),
+  };
+  if (connection !== undefined) return toConnection(connection, received);
+  const listener = table.listener(destination, transport.destinationPort, skb.dev);
+  if (listener !== undefined) return acceptSyn(listener, received);
+  resetSegment(skb);
+  drop(skb, "NO_SOCKET", "tcp_v4_rcv");
+}
+
+const NO_OPTIONS: TcpOptions = {};
+
+function toConnection(connection: TcpConnection, received: Received): void {
+  connection.current = received.skb;
+  switch (connection.state) {
+    case "SYN_SENT":
+      receiveInSynSent(connection, received);
+      break;
+    case "SYN_RECV":
+      if (receiveInSynRecv(connection, received)) receive(connection, received, true);
+      break;
+    case "TIME_WAIT":
+      receiveInTimeWait(connection, received);
+      break;
+    default:
+      receive(connection, received, false);
+  }
+  connection.current = undefined;
+}
+
+/** A synchronised connection gets a segment. Mirrors tcp_rcv_established() and tcp_rcv_state_process(). */
+function receive(connection: TcpConnection, received: Received, finishes: boolean): void {
+  const { skb, header, data } = received;
+  const { out, in: receiver } = connection;
+  const refused = validate(connection, received);
+  if (refused !== undefined) return drop(skb, refused, "tcp_validate_incoming");
+  if ((header.flags & TCP_ACK) === 0) return drop(skb, "TCP_FLAGS", "tcp_rcv_established");
+  const { acknowledgment, sequence } = header;
+  if (isAfter(acknowledgment, out.sent))
+    return drop(skb, "TCP_ACK_UNSENT_DATA", "tcp_rcv_established");
+  if (distance(acknowledgment, out.una) > Math.max(out.maxWindow, 0xffff)) {
+    challenge(connection);
+    return drop(skb, "TCP_TOO_OLD_ACK", "tcp_rcv_established");
+  }
+  if (
+    connection.orphaned &&
+    data.length > 0 &&
+    isAfter(advance(sequence, data.length), receiver.next)
+  ) {
+    resetSegment(skb);
+    drop(skb, "TCP_ABORT_ON_DATA", "tcp_rcv_state_process");
+    return forget(connection);
+  }
+  if (
+    received.options.timestamp !== undefined &&
+    connection.timestamps &&
+    !isAfter(sequence, receiver.acknowledged)
+  ) {
+    receiver.recentTimestamp = received.options.timestamp[0];
+  }
+  if (finishes) finishHandshake(connection);
+  processAck(connection, acknowledgment, header.window, data.length > 0);
+  if (!afterAck(connection)) return deliverTo(connection, skb);
+  const taken = takeData(connection, received);
+  if (taken.refused !== undefined) drop(skb, taken.refused, "tcp_data_queue");
+  else deliverTo(connection, skb);
+  pump(connection);
+  acknowledge(connection);
+  tellProgram(connection, taken, finishes);
+}
+
+/** Ends a segment that was used. */
+export function deliverTo(connection: TcpConnection, skb: SkBuff): void {
+  deliver(
+    skb,
+    skb.ns.sim.trace === undefined ? "socket tcp" : `socket tcp/${connection.localPort}`,
+  );
+}
+
+/** Our FIN was acknowledged: on to the next state. False when the connection is over. */
+function afterAck(connection: TcpConnection): boolean {
+  const { out } = connection;
+  if (!out.finSent || out.una !== advance(out.end, 1)) return true;
+  if (connection.state === "FIN_WAIT1") enterFinWait2(connection);
+  else if (connection.state === "CLOSING") enterTimeWait(connection);
+  else if (connection.state === "LAST_ACK") {
+    forget(connection);
+    return false;
+  }
+  return true;
+}
+
+/** Why a segment does not belong here; what has to be said about it is said. Mirrors tcp_validate_incoming(). */
+function validate(connection: TcpConnection, received: Received): DropReason | undefined {
+  const { header, options, end, data } = received;
+  const { in: receiver } = connection;
+  const reset = (header.flags & TCP_RST) !== 0;
+  const synchronise = (header.flags & TCP_SYN) !== 0;
+  const hasData = data.length > 0 && !synchronise;
+  if (
+    connection.timestamps &&
+    options.timestamp !== undefined &&
+    !reset &&
+    isBefore(options.timestamp[0], receiver.recentTimestamp)
+  ) {
+    answerDuplicate(connection, hasData);
+    return "TCP_RFC7323_PAWS";
+  }
+  const outside = outsideWindow(connection, header.sequence, end);
+  if (outside !== undefined) {
+    if (!reset) answerDuplicate(connection, hasData);
+    return outside;
+  }
+  if (reset) {
+    if (header.sequence === receiver.next) reseted(connection);
+    else challenge(connection);
+    return "TCP_RESET";
+  }
+  if (!synchronise) return undefined;
+  challenge(connection);
+  return "TCP_INVALID_SYN";
+}
+
+/** Mirrors tcp_sequence(). */
+function outsideWindow(
+  { in: receiver }: TcpConnection,
+  sequence: number,
+  end: number,
+): DropReason | undefined {
+  if (isBefore(end, receiver.acknowledged)) return "TCP_OLD_SEQUENCE";
+  return isAfter(sequence, advance(receiver.next, receiver.window))
+    ? "TCP_INVALID_SEQUENCE"
+    : undefined;
+}
+
+/** Tells the peer where we are; without data only now and then. Mirrors tcp_oow_rate_limited(). */
+function answerDuplicate(connection: TcpConnection, hasData: boolean): void {
+  if (hasData) return sendAck(connection);
+  challenge(connection);
+}
+
+function challenge(connection: TcpConnection): void {
+  const { in: receiver, ns } = connection;
+  const pause = milliseconds(ipv4Sysctls(ns).get("net.ipv4.tcp_invalid_ratelimit"));
+  const { now } = ns.sim.queue;
+  if (receiver.lastChallenge !== undefined && now < later(receiver.lastChallenge, pause)) return;
+  receiver.lastChallenge = now;
+  sendAck(connection);
+}
+
+/** Mirrors tcp_reset(). */
+function reseted(connection: TcpConnection): void {
+  fail(connection, connection.state === "CLOSE_WAIT" ? "EPIPE" : "ECONNRESET");
+}
+
+/** Mirrors net/ipv4/tcp_minisocks.c:tcp_timewait_state_process(). */
+function receiveInTimeWait(connection: TcpConnection, received: Received): void {
+  const { skb, header, end } = received;
+  const { in: receiver, ns } = connection;
+  if ((header.flags & TCP_RST) !== 0) {
+    if (header.sequence === receiver.next && ipv4Sysctls(ns).get("net.ipv4.tcp_rfc1337") === 0)
+      forget(connection);
+    return drop(skb, "TCP_RESET", "tcp_timewait_state_process");
+  }
+  const onlySyn = (header.flags & (TCP_SYN | TCP_ACK)) === TCP_SYN;
+  const newer =
+    isAfter(header.sequence, receiver.next) ||
+    isAfter(received.options.timestamp?.[0] ?? 0, receiver.recentTimestamp);
+  const listener = tcpTable(ns).listener(connection.localAddress, connection.localPort, skb.dev);
+  if (onlySyn && newer && listener !== undefined) {
+    forget(connection);
+    return acceptSyn(listener, received);
+  }
+  // Only what is not a plain answer is answered: else two ends would answer each other for ever.
+  if (isBefore(header.sequence, receiver.next) || end !== header.sequence) sendAck(connection);
+  deliverTo(connection, skb);
+}
+
+/** An ICMP error about a segment of ours: it ends a handshake, and is only remembered later on. Mirrors tcp_v4_err(). */
+function tcpErr(notice: IcmpErrorNotice): void {
+  const { network, transport } = notice.quoted;
+  if (network?.kind !== "ipv4" || transport?.kind !== "tcp") return;
+  const connection = tcpTable(notice.skb.ns).connection(
+    network.source,
+    transport.sourcePort,
+    network.destination,
+    transport.destinationPort,
+  );
+  if (connection === undefined || connection.state === "TIME_WAIT") return;
+  const { out } = connection;
+  if (isBefore(transport.sequence, out.una) || isAfter(transport.sequence, out.sent)) return;
+  connection.current = notice.skb;
+  if (notice.type === ICMP_DEST_UNREACH && notice.code === ICMP_FRAG_NEEDED) {
+    learnPathMtu(notice);
+    routeOf(connection);
+    if (connection.state !== "SYN_SENT" && connection.state !== "SYN_RECV")
+      resendSmaller(connection);
+  } else if (connection.state === "SYN_SENT") fail(connection, notice.errno);
+  else if (connection.state === "SYN_RECV") forget(connection);
+  else connection.softError = notice.errno;
+  connection.current = undefined;
+}

@@ -1,0 +1,257 @@
+import { drop } from "../core/drop.js";
+import type { SendResult } from "../core/errno.js";
+import { newSkb } from "../core/simulation.js";
+import type { SkBuff } from "../core/skbuff.js";
+import { NO_BYTES } from "../wire/frame.js";
+import { IPPROTO_TCP } from "../wire/ipv4.js";
+import { TCP_ACK, TCP_FIN, TCP_PSH, TCP_RST, TCP_SYN } from "../wire/tcp.js";
+import { ipLocalOut, ipPacket } from "./ip-local-out.js";
+import { attachRoute, refuseRoute, type RouteEntry } from "./route-entry.js";
+import { isRoute, type OutputRefusal, routeOutput } from "./route-output.js";
+import { boundDeviceOf, socketInfo } from "./socket-owner.js";
+import { formatEndpoints } from "./socket-trace.js";
+import { ipv4Sysctls } from "./sysctls.js";
+import type { TcpConnection } from "./tcp-connection.js";
+import { encodeTcpOptions, type TcpOptions } from "./tcp-options.js";
+import { advance, distance, isAfter, isBefore } from "./tcp-sequence.js";
+
+/** What one segment says. */
+export interface Segment {
+  readonly flags: number;
+  readonly sequence: number;
+  readonly data?: Uint8Array | undefined;
+  readonly options?: Uint8Array | undefined;
+  readonly by: string;
+}
+
+/** Mirrors net/ipv4/tcp_output.c:tcp_connect() from the SYN on. */
+export function sendSyn(connection: TcpConnection): SendResult {
+  const options = handshakeOptions(connection, connection.timestamps ? 0 : undefined);
+  return transmit(connection, {
+    flags: TCP_SYN,
+    sequence: connection.initialSequence,
+    options,
+    by: "tcp connect",
+  });
+}
+
+/** Answers a SYN. Its IP id is 0, as every packet's that no socket counts. Mirrors tcp_make_synack(). */
+export function sendSynAck(connection: TcpConnection): SendResult {
+  const options = handshakeOptions(connection, connection.in.recentTimestamp);
+  return transmit(connection, {
+    flags: TCP_SYN | TCP_ACK,
+    sequence: connection.initialSequence,
+    options,
+    by: "tcp accept",
+  });
+}
+
+/** An answer without data. What was due is done with it. Mirrors tcp_send_ack(). */
+export function sendAck(connection: TcpConnection): void {
+  transmit(connection, { flags: TCP_ACK, sequence: connection.out.sent, by: "tcp ack" });
+}
+
+/** Ends the connection for the peer. Mirrors tcp_send_active_reset(). */
+export function sendReset(connection: TcpConnection): void {
+  transmit(connection, {
+    flags: TCP_RST | TCP_ACK,
+    sequence: connection.out.sent,
+    by: "tcp reset",
+  });
+}
+
+/** Sends what may be sent now: within the peer's window and our own restraint. Mirrors tcp_write_xmit(). */
+export function pump(connection: TcpConnection): void {
+  const { out } = connection;
+  for (;;) {
+    const length = sendableLength(connection);
+    const fin = out.finWanted && !out.finSent && distance(out.next, out.end) === length;
+    if (length === 0 && !fin) return;
+    sendFrom(connection, out.next, length, fin);
+    out.next = advance(out.next, length + (fin ? 1 : 0));
+    if (fin) out.finSent = true;
+    if (isAfter(out.next, out.sent)) out.sent = out.next;
+  }
+}
+
+/** How many bytes from `next` on may leave: 0 while they must wait. Nagle's rule as Minshall changed it. Mirrors tcp_nagle_check(). */
+function sendableLength(connection: TcpConnection): number {
+  const { out } = connection;
+  const waiting = distance(out.next, out.end);
+  const underWay = distance(out.una, out.next);
+  if (waiting <= 0 || underWay >= out.congestionWindow * out.mss) return 0;
+  const room = out.window - underWay;
+  const length = Math.min(waiting, out.mss, Math.max(room, 0));
+  const partial = length < out.mss;
+  const smallUnderWay = isAfter(out.small, out.una) && !isAfter(out.small, out.next);
+  return partial && smallUnderWay && !out.finWanted ? 0 : length;
+}
+
+/** Sends bytes again or for the first time. */
+export function sendFrom(
+  connection: TcpConnection,
+  sequence: number,
+  length: number,
+  fin: boolean,
+): void {
+  const { out, ns } = connection;
+  const { data, pushed, cause } = gather(connection, sequence, length);
+  const end = advance(sequence, length + (fin ? 1 : 0));
+  if (length > 0 && length < out.mss) out.small = end;
+  const again = isBefore(sequence, out.sent);
+  if (!again && out.timed === undefined) out.timed = { end, at: ns.sim.queue.now };
+  if (again) out.timed = undefined;
+  if (length > 0) noteDataSent(connection);
+  const flags = TCP_ACK | (pushed ? TCP_PSH : 0) | (fin ? TCP_FIN : 0);
+  const by = again ? "tcp retransmission" : length > 0 ? "tcp data" : "tcp close";
+  transmit(connection, { flags, sequence, data, by }, cause);
+}
+
+interface Gathered {
+  readonly data: Uint8Array;
+  /** The last byte ends something that was written. */
+  readonly pushed: boolean;
+  readonly cause: SkBuff | undefined;
+}
+
+function gather(connection: TcpConnection, sequence: number, length: number): Gathered {
+  if (length === 0) return { data: NO_BYTES, pushed: false, cause: undefined };
+  const end = advance(sequence, length);
+  const parts: Uint8Array[] = [];
+  let pushed = false;
+  let cause: SkBuff | undefined;
+  for (const chunk of connection.out.chunks) {
+    const from = distance(chunk.start, sequence);
+    const to = distance(chunk.start, end);
+    if (from >= chunk.data.length || to <= 0) continue;
+    parts.push(chunk.data.subarray(Math.max(from, 0), Math.min(to, chunk.data.length)));
+    pushed = to === chunk.data.length;
+    cause ??= chunk.cause;
+  }
+  const [only] = parts;
+  if (parts.length === 1 && only !== undefined) return { data: only, pushed, cause };
+  const data = new Uint8Array(length);
+  let at = 0;
+  for (const part of parts) {
+    data.set(part, at);
+    at += part.length;
+  }
+  return { data, pushed, cause };
+}
+
+/** Data that answers data soon: a dialogue, in which acknowledgments may wait for the next words. Mirrors tcp_event_data_sent(). */
+function noteDataSent(connection: TcpConnection): void {
+  const { in: received, ns } = connection;
+  if (ns.sim.queue.now - received.lastData < received.ackTimeout)
+    received.pingPong = Math.min(received.pingPong + 1, 255);
+}
+
+/** Builds a segment and sends it along the connection's route. Mirrors __tcp_transmit_skb() and __ip_queue_xmit(). */
+export function transmit(connection: TcpConnection, segment: Segment, cause?: SkBuff): SendResult {
+  const { ns, in: received, owner } = connection;
+  const synchronising = (segment.flags & TCP_SYN) !== 0;
+  const hasAck = (segment.flags & TCP_ACK) !== 0;
+  if (hasAck) ackSent(connection);
+  const route = connection.route?.isValid === true ? connection.route : routeOf(connection);
+  const options = segment.options ?? dataOptions(connection);
+  const window = synchronising
+    ? Math.min(received.window, 0xffff)
+    : Math.min(Math.ceil(received.window / 2 ** received.windowScale), 0xffff);
+  const fields = {
+    source: connection.localAddress,
+    destination: connection.remoteAddress,
+    protocol: IPPROTO_TCP,
+    tos: connection.tos,
+    ttl: connection.ttl ?? ipv4Sysctls(ns).get("net.ipv4.ip_default_ttl"),
+    id: synchronising && hasAck ? 0 : nextId(connection),
+    dontFragment: !isRoute(route) || !route.mtuLocked,
+  };
+  const header = {
+    kind: "tcp",
+    sourcePort: connection.localPort,
+    destinationPort: connection.remotePort,
+    sequence: segment.sequence,
+    acknowledgment: hasAck ? received.next : 0,
+    flags: segment.flags,
+    window: (segment.flags & TCP_RST) === 0 ? window : 0,
+    urgent: 0,
+    options,
+  } as const;
+  const skb = newSkb(
+    ns,
+    ipPacket(fields, header, segment.data ?? NO_BYTES),
+    segment.by,
+    cause ?? connection.current,
+  );
+  skb.mark = owner.mark ?? 0;
+  skb.socket = connection.info ??= socketInfo(formatEndpoints(connection), owner);
+  if (!isRoute(route)) {
+    refuseRoute(skb, "output", route.error, route.text);
+    drop(skb, "IP_OUTNOROUTES", "__ip_queue_xmit");
+    return "EHOSTUNREACH";
+  }
+  attachRoute(skb, route, "output");
+  return ipLocalOut(skb);
+}
+
+function nextId(connection: TcpConnection): number {
+  const id = connection.ipId;
+  connection.ipId = (id + 1) & 0xffff;
+  return id;
+}
+
+function ackSent(connection: TcpConnection): void {
+  const { in: received } = connection;
+  received.ackTimer?.cancel();
+  received.ackTimer = undefined;
+  if (received.quick > 0) received.quick--;
+  received.acknowledged = received.next;
+}
+
+/** The way to the peer from the connection's address; kept until something changes. */
+export function routeOf(connection: TcpConnection): RouteEntry | OutputRefusal {
+  const { ns, owner, tos } = connection;
+  const route = routeOutput(ns, {
+    destination: connection.remoteAddress,
+    source: connection.localAddress,
+    mark: owner.mark ?? 0,
+    oif: boundDeviceOf(ns, owner),
+    tos,
+    uid: owner.uid,
+    protocol: IPPROTO_TCP,
+    sourcePort: connection.localPort,
+    destinationPort: connection.remotePort,
+  });
+  connection.route = isRoute(route) ? route : undefined;
+  if (isRoute(route))
+    connection.out.mss = Math.min(
+      connection.out.mss,
+      route.mtu - 40 - (connection.timestamps ? TIMESTAMP_LENGTH : 0),
+    );
+  return route;
+}
+
+/** The room a timestamp takes in every segment. */
+export const TIMESTAMP_LENGTH = 12;
+
+/** What this end offers: all it can in a SYN, what both can in a SYN-ACK. `echo` is undefined without timestamps. */
+function handshakeOptions(connection: TcpConnection, echo: number | undefined): Uint8Array {
+  const options: TcpOptions = {
+    mss: connection.advertisedMss,
+    sackPermitted: connection.sackPermitted,
+    timestamp:
+      connection.timestamps && echo !== undefined ? [timestampOf(connection), echo] : undefined,
+    windowScale: connection.in.windowScale > 0 ? connection.in.windowScale : undefined,
+  };
+  return encodeTcpOptions(options);
+}
+
+function dataOptions(connection: TcpConnection): Uint8Array {
+  if (!connection.timestamps) return NO_BYTES;
+  return encodeTcpOptions({ timestamp: [timestampOf(connection), connection.in.recentTimestamp] });
+}
+
+/** Milliseconds, from a random start. Mirrors tcp_time_stamp_ts(). */
+function timestampOf(connection: TcpConnection): number {
+  return (Math.floor(connection.ns.sim.queue.now / 1000) + connection.timestampOffset) >>> 0;
+}

@@ -1,0 +1,210 @@
+import type { Errno } from "../core/errno.js";
+import type { NetworkNamespace } from "../core/namespace.js";
+import type { SkBuff } from "../core/skbuff.js";
+import { IPV4_ANY, IPV4_LOOPBACK, type Ipv4 } from "../wire/ip.js";
+import { IPPROTO_TCP } from "../wire/ipv4.js";
+import { isRoute, routeOutput } from "./route-output.js";
+import { bindRefusal, boundDeviceOf, type SocketOwner } from "./socket-owner.js";
+import { socketPorts } from "./socket-ports.js";
+import { traceSocket } from "./socket-trace.js";
+import { TcpConnection, type TcpOperations } from "./tcp-connection.js";
+import { prepare, prepareRoute } from "./tcp-open.js";
+import { pump, sendReset, sendSyn } from "./tcp-output.js";
+import { advance } from "./tcp-sequence.js";
+import { tcpTable } from "./tcp-table.js";
+import { armTimer, enterFinWait2, forget } from "./tcp-timer.js";
+
+export { TcpConnection, type TcpState } from "./tcp-connection.js";
+
+/** A program that waits for connections. Each is accepted at once: the accept queue never fills. */
+export interface TcpListener {
+  readonly ns: NetworkNamespace;
+  /** 0.0.0.0 for every address. */
+  readonly address: Ipv4;
+  readonly port: number;
+  readonly owner: SocketOwner;
+  readonly onAccept: (connection: TcpConnection) => void;
+  readonly operations: TcpOperations;
+  close(): void;
+}
+
+export interface ListenOptions {
+  readonly address: Ipv4;
+  readonly port: number;
+  readonly owner?: SocketOwner | undefined;
+}
+
+/** Listens on an address and port; the errno of bind() or listen() when that fails. */
+export function listenTcp(
+  ns: NetworkNamespace,
+  options: ListenOptions,
+  onAccept: (connection: TcpConnection) => void,
+): TcpListener | Errno {
+  const { address, owner = {} } = options;
+  const refused = bindRefusal(ns, address, options.port, owner);
+  if (refused !== undefined) return refused;
+  const table = tcpTable(ns);
+  const port =
+    options.port === 0
+      ? socketPorts(ns).anyPort((candidate) => table.isFree(address, candidate))
+      : options.port;
+  if (port === undefined || !table.isFree(address, port)) return "EADDRINUSE";
+  const listener: TcpListener = {
+    ns,
+    address,
+    port,
+    owner,
+    onAccept,
+    operations: OPERATIONS,
+    close: () => table.removeListener(listener),
+  };
+  table.addListener(listener);
+  return listener;
+}
+
+export interface ConnectOptions {
+  readonly address: Ipv4;
+  readonly port: number;
+  /** A free one is chosen when it is left out or 0. */
+  readonly sourcePort?: number | undefined;
+  readonly sourceAddress?: Ipv4 | undefined;
+  readonly owner?: SocketOwner | undefined;
+  readonly ttl?: number | undefined;
+  readonly tos?: number | undefined;
+}
+
+/**
+ * Begins a connection. What fails at once stands in the result's `error`; everything else comes by `onConnected` and
+ * `onError`, never before this returns. Mirrors net/ipv4/tcp_ipv4.c:tcp_v4_connect().
+ */
+export function connectTcp(ns: NetworkNamespace, options: ConnectOptions): TcpConnection {
+  const { owner = {}, sourceAddress = IPV4_ANY, tos = 0 } = options;
+  const connection = new TcpConnection(ns, owner, OPERATIONS);
+  connection.remoteAddress = options.address === IPV4_ANY ? IPV4_LOOPBACK : options.address;
+  connection.remotePort = options.port;
+  connection.localAddress = sourceAddress;
+  connection.localPort = options.sourcePort ?? 0;
+  connection.ttl = options.ttl;
+  connection.tos = tos;
+  const refused = chooseLocal(connection);
+  if (refused !== undefined) {
+    connection.error = refused;
+    if (ns.sim.trace !== undefined)
+      traceSocket(ns, connection, "error", `connect failed with ${refused}`, refused);
+    return connection;
+  }
+  if (ns.sim.trace !== undefined) traceSocket(ns, connection, "connect", "connect");
+  prepare(connection);
+  prepareRoute(connection, 0);
+  connection.state = "SYN_SENT";
+  tcpTable(ns).addConnection(connection);
+  connection.out.timed = { end: connection.out.sent, at: ns.sim.queue.now };
+  sendSyn(connection);
+  armTimer(connection);
+  return connection;
+}
+
+/** The own address by the route, then a port. Undefined when all is well. */
+function chooseLocal(connection: TcpConnection): Errno | undefined {
+  const { ns, owner, localAddress, remoteAddress, remotePort } = connection;
+  const refused = bindRefusal(ns, localAddress, connection.localPort, owner);
+  if (refused !== undefined) return refused;
+  const route = routeOutput(ns, {
+    destination: remoteAddress,
+    source: localAddress,
+    mark: owner.mark ?? 0,
+    oif: boundDeviceOf(ns, owner),
+    tos: connection.tos,
+    uid: owner.uid,
+    protocol: IPPROTO_TCP,
+    sourcePort: connection.localPort,
+    destinationPort: remotePort,
+  });
+  if (!isRoute(route)) return route.error;
+  if (route.type === "broadcast" || route.type === "multicast") return "ENETUNREACH";
+  if (localAddress === IPV4_ANY) connection.localAddress = route.source ?? IPV4_ANY;
+  const table = tcpTable(ns);
+  const source = connection.localAddress;
+  const isFree = (port: number): boolean =>
+    table.connection(source, port, remoteAddress, remotePort) === undefined;
+  if (connection.localPort !== 0) {
+    if (!table.isFree(source, connection.localPort)) return "EADDRINUSE";
+    return isFree(connection.localPort) ? undefined : "EADDRNOTAVAIL";
+  }
+  const port = socketPorts(ns).connectPort(
+    source,
+    remoteAddress,
+    remotePort,
+    (candidate) => table.listenersAt(candidate).length === 0 && isFree(candidate),
+  );
+  if (port === undefined) return "EADDRNOTAVAIL";
+  connection.localPort = port;
+  return undefined;
+}
+
+const OPERATIONS: TcpOperations = { send, shutdown, close, abort };
+
+/** Mirrors tcp_sendmsg(). */
+function send(
+  connection: TcpConnection,
+  data: Uint8Array,
+  cause: SkBuff | undefined,
+): Errno | undefined {
+  const { out, state, ns } = connection;
+  if (state === "CLOSE" || out.finWanted || connection.orphaned) return connection.error ?? "EPIPE";
+  if (data.length === 0) return undefined;
+  if (ns.sim.trace !== undefined) traceSocket(ns, connection, "sent", `sent ${data.length} bytes`);
+  out.chunks = [...out.chunks, { start: out.end, data, cause: cause ?? connection.current }];
+  out.end = advance(out.end, data.length);
+  push(connection);
+  return undefined;
+}
+
+/** Sends what may be sent and watches for the answer. */
+function push(connection: TcpConnection): void {
+  if (connection.state === "SYN_SENT" || connection.state === "SYN_RECV") return;
+  const idle = connection.out.timer === undefined;
+  pump(connection);
+  if (idle) armTimer(connection);
+}
+
+/** Mirrors tcp_shutdown(). */
+function shutdown(connection: TcpConnection): void {
+  const { out, state } = connection;
+  if (out.finWanted || state === "CLOSE") return;
+  if (state === "SYN_SENT") return;
+  out.finWanted = true;
+  if (state === "ESTABLISHED" || state === "SYN_RECV") connection.state = "FIN_WAIT1";
+  else if (state === "CLOSE_WAIT") connection.state = "LAST_ACK";
+  push(connection);
+}
+
+/** Mirrors __tcp_close(). */
+function close(connection: TcpConnection): void {
+  const { state, ns } = connection;
+  if (connection.orphaned) return;
+  connection.orphaned = true;
+  if (state === "CLOSE") return;
+  if (ns.sim.trace !== undefined) traceSocket(ns, connection, "closed", "closed");
+  if (state === "SYN_SENT") return forget(connection);
+  if (connection.unread > 0) {
+    sendReset(connection);
+    return forget(connection);
+  }
+  shutdown(connection);
+  // Its FIN was sent and answered before: nobody waits for the peer's for ever.
+  if (connection.state === "FIN_WAIT2") {
+    connection.out.timer?.cancel();
+    connection.out.timer = undefined;
+    enterFinWait2(connection);
+  }
+}
+
+/** Mirrors tcp_disconnect() under SO_LINGER 0. */
+function abort(connection: TcpConnection): void {
+  const { state } = connection;
+  connection.orphaned = true;
+  if (state === "CLOSE") return;
+  if (state !== "SYN_SENT" && state !== "TIME_WAIT") sendReset(connection);
+  forget(connection);
+}

@@ -1,0 +1,92 @@
+import type { NetDevice } from "../core/device.js";
+import { type NetworkNamespace, perNamespace } from "../core/namespace.js";
+import { IPV4_ANY, type Ipv4 } from "../wire/ip.js";
+import type { TcpConnection } from "./tcp-connection.js";
+import type { TcpListener } from "./tcp-socket.js";
+
+/** The TCP sockets of one namespace. Mirrors struct inet_hashinfo. */
+export class TcpTable {
+  /** By local and remote port: those four-tuples share. */
+  readonly #connections = new Map<number, readonly TcpConnection[]>();
+  readonly #listeners = new Map<number, readonly TcpListener[]>();
+
+  addConnection(connection: TcpConnection): void {
+    const key = portsKey(connection.localPort, connection.remotePort);
+    this.#connections.set(key, [...(this.#connections.get(key) ?? NO_CONNECTIONS), connection]);
+  }
+
+  removeConnection(connection: TcpConnection): void {
+    const key = portsKey(connection.localPort, connection.remotePort);
+    const rest = (this.#connections.get(key) ?? NO_CONNECTIONS).filter(
+      (other) => other !== connection,
+    );
+    if (rest.length === 0) this.#connections.delete(key);
+    else this.#connections.set(key, rest);
+  }
+
+  /** Mirrors __inet_lookup_established(). */
+  connection(
+    local: Ipv4,
+    localPort: number,
+    remote: Ipv4,
+    remotePort: number,
+  ): TcpConnection | undefined {
+    const candidates = this.#connections.get(portsKey(localPort, remotePort));
+    if (candidates === undefined) return undefined;
+    for (const candidate of candidates) {
+      if (candidate.localAddress === local && candidate.remoteAddress === remote) return candidate;
+    }
+    return undefined;
+  }
+
+  /** Every connection, for `ss` and for whole-namespace checks. */
+  connections(): readonly TcpConnection[] {
+    return [...this.#connections.values()].flat();
+  }
+
+  addListener(listener: TcpListener): void {
+    this.#listeners.set(listener.port, [listener, ...this.listenersAt(listener.port)]);
+  }
+
+  removeListener(listener: TcpListener): void {
+    const rest = this.listenersAt(listener.port).filter((other) => other !== listener);
+    if (rest.length === 0) this.#listeners.delete(listener.port);
+    else this.#listeners.set(listener.port, rest);
+  }
+
+  listenersAt(port: number): readonly TcpListener[] {
+    return this.#listeners.get(port) ?? NO_LISTENERS;
+  }
+
+  /** The listener that fits best: bound to the device, then to the address. Mirrors inet_lookup_listener(). */
+  listener(address: Ipv4, port: number, dev: NetDevice | undefined): TcpListener | undefined {
+    let best: TcpListener | undefined;
+    let bestScore = -1;
+    for (const listener of this.listenersAt(port)) {
+      const { boundDevice } = listener.owner;
+      if (listener.address !== IPV4_ANY && listener.address !== address) continue;
+      if (boundDevice !== undefined && boundDevice !== dev?.name) continue;
+      const score = (boundDevice === undefined ? 0 : 1) + (listener.address === IPV4_ANY ? 0 : 1);
+      if (score <= bestScore) continue;
+      best = listener;
+      bestScore = score;
+    }
+    return best;
+  }
+
+  /** Whether a listener may be bound there. */
+  isFree(address: Ipv4, port: number): boolean {
+    return !this.listenersAt(port).some(
+      (other) => address === IPV4_ANY || other.address === IPV4_ANY || other.address === address,
+    );
+  }
+}
+
+const NO_CONNECTIONS: readonly TcpConnection[] = [];
+const NO_LISTENERS: readonly TcpListener[] = [];
+
+export const tcpTable: (ns: NetworkNamespace) => TcpTable = perNamespace(() => new TcpTable());
+
+function portsKey(local: number, remote: number): number {
+  return local * 0x1_0000 + remote;
+}

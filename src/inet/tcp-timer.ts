@@ -1,0 +1,137 @@
+import type { Errno } from "../core/errno.js";
+import { type Micros, microseconds, milliseconds, seconds } from "../sim/time.js";
+import { traceSocket } from "./socket-trace.js";
+import { ipv4Sysctls } from "./sysctls.js";
+import type { TcpConnection } from "./tcp-connection.js";
+import { pump, sendSyn, sendSynAck } from "./tcp-output.js";
+import { tcpTable } from "./tcp-table.js";
+
+const TIME_WAIT_LENGTH = seconds(60);
+/** tcp_orphan_retries = 0 stands for this many. */
+const ORPHAN_RETRIES = 8;
+
+/** Starts, keeps or stops the retransmission timer, by whether anything waits for an answer. Mirrors tcp_rearm_rto(). */
+export function armTimer(connection: TcpConnection, delay: Micros = connection.out.timeout): void {
+  const { out, ns } = connection;
+  out.timer?.cancel();
+  out.timer = undefined;
+  if (out.una === out.sent) return;
+  out.timer = ns.sim.queue.after(delay, "tcp retransmission", () => onTimeout(connection));
+}
+
+/** Mirrors net/ipv4/tcp_timer.c:tcp_retransmit_timer() and, for SYN-ACKs, reqsk_timer_handler(). */
+function onTimeout(connection: TcpConnection): void {
+  const { out, state } = connection;
+  out.timer = undefined;
+  if (state === "SYN_SENT" || state === "SYN_RECV") return onHandshakeTimeout(connection);
+  const limit = connection.orphaned
+    ? ORPHAN_RETRIES
+    : ipv4Sysctls(connection.ns).get("net.ipv4.tcp_retries2");
+  if (out.retransmits >= limit) return fail(connection, connection.softError ?? "ETIMEDOUT");
+  out.retransmits++;
+  out.slowStartThreshold = Math.max(Math.floor(out.congestionWindow / 2), 2);
+  out.congestionWindow = 1;
+  out.next = out.una;
+  out.finSent = false;
+  out.timed = undefined;
+  pump(connection);
+  const most = milliseconds(ipv4Sysctls(connection.ns).get("net.ipv4.tcp_rto_max_ms"));
+  out.timeout = microseconds(Math.min(out.timeout * 2, most));
+  armTimer(connection);
+}
+
+/** A SYN is repeated every second at first, then at doubled distances; a SYN-ACK at doubled distances. */
+function onHandshakeTimeout(connection: TcpConnection): void {
+  const { out, state } = connection;
+  const sysctls = ipv4Sysctls(connection.ns);
+  const linear = state === "SYN_SENT" ? sysctls.get("net.ipv4.tcp_syn_linear_timeouts") : 0;
+  const limit =
+    state === "SYN_SENT"
+      ? sysctls.get("net.ipv4.tcp_syn_retries") + linear
+      : sysctls.get("net.ipv4.tcp_synack_retries");
+  if (out.retransmits >= limit) {
+    if (state === "SYN_RECV") return forget(connection);
+    return fail(connection, connection.softError ?? "ETIMEDOUT");
+  }
+  out.retransmits++;
+  if (state === "SYN_SENT") sendSyn(connection);
+  else sendSynAck(connection);
+  const delay = seconds(2 ** Math.max(out.retransmits - linear, 0));
+  armTimer(
+    connection,
+    microseconds(Math.min(delay, milliseconds(sysctls.get("net.ipv4.tcp_rto_max_ms")))),
+  );
+}
+
+/** Learns from an answer how long answers take. RFC 6298, mirrors tcp_rtt_estimator() and tcp_set_rto(). */
+export function sampleRoundTrip(connection: TcpConnection, sample: number): void {
+  const { out } = connection;
+  const least = ipv4Sysctls(connection.ns).get("net.ipv4.tcp_rto_min_us");
+  const measured = Math.max(sample, 1);
+  if (out.roundTrip === 0) {
+    out.roundTrip = measured;
+    out.deviation = measured / 2;
+  } else {
+    out.deviation += (Math.abs(out.roundTrip - measured) - out.deviation) / 4;
+    out.roundTrip += (measured - out.roundTrip) / 8;
+  }
+  out.timeout = microseconds(out.roundTrip + Math.max(4 * out.deviation, least));
+}
+
+/** The timeout without the doublings of retransmissions. */
+export function resetTimeout(connection: TcpConnection): void {
+  const { out } = connection;
+  if (out.retransmits === 0) return;
+  out.retransmits = 0;
+  const least = ipv4Sysctls(connection.ns).get("net.ipv4.tcp_rto_min_us");
+  out.timeout =
+    out.roundTrip === 0
+      ? seconds(1)
+      : microseconds(out.roundTrip + Math.max(4 * out.deviation, least));
+}
+
+/** Both sides are done: late segments are answered for a minute. Mirrors tcp_time_wait(). */
+export function enterTimeWait(connection: TcpConnection): void {
+  stopTimers(connection);
+  connection.state = "TIME_WAIT";
+  connection.out.timer = connection.ns.sim.queue.after(TIME_WAIT_LENGTH, "tcp TIME_WAIT", () =>
+    forget(connection),
+  );
+}
+
+/** The peer does not close its side: after tcp_fin_timeout nobody waits for it. */
+export function enterFinWait2(connection: TcpConnection): void {
+  connection.state = "FIN_WAIT2";
+  if (!connection.orphaned) return;
+  const { out, ns } = connection;
+  out.timer?.cancel();
+  out.timer = ns.sim.queue.after(
+    seconds(ipv4Sysctls(ns).get("net.ipv4.tcp_fin_timeout")),
+    "tcp FIN_WAIT2",
+    () => forget(connection),
+  );
+}
+
+/** The connection is over and its program is told why. Mirrors tcp_done_with_error(). */
+export function fail(connection: TcpConnection, errno: Errno): void {
+  forget(connection);
+  connection.error = errno;
+  if (connection.ns.sim.trace !== undefined)
+    traceSocket(connection.ns, connection, "error", `error ${errno}`, errno);
+  if (!connection.orphaned) connection.onError?.(errno);
+}
+
+/** The connection is over and out of every table. Mirrors tcp_done(). */
+export function forget(connection: TcpConnection): void {
+  stopTimers(connection);
+  if (connection.state === "CLOSE") return;
+  connection.state = "CLOSE";
+  tcpTable(connection.ns).removeConnection(connection);
+}
+
+function stopTimers(connection: TcpConnection): void {
+  connection.out.timer?.cancel();
+  connection.out.timer = undefined;
+  connection.in.ackTimer?.cancel();
+  connection.in.ackTimer = undefined;
+}
