@@ -3,7 +3,13 @@ import type { EndpointSlice } from "kubernetes-types/discovery/v1.js";
 import { throwCollected, UserError } from "../base/errors.js";
 import { formatIpv4Prefix, type Ipv4, type Ipv4Prefix, parseIpv4 } from "../wire/ip.js";
 import { type Conflist, withPodCidr, defaultConflist } from "./cni/conflist.js";
-import { assumeApiService, assumeApiSlice, assumeDns, assumeNodes, findDnsService } from "./controllers/assumptions.js";
+import {
+  assumeApiService,
+  assumeApiSlice,
+  assumeDns,
+  assumeNodes,
+  findDnsService,
+} from "./controllers/assumptions.js";
 import { impliedNamespaces, internalIp, isControlPlane } from "./controllers/assumptions.js";
 import { isReady, makeEndpointSlices } from "./controllers/endpoint-slices.js";
 import { type ClusterNetworks, findNetworks } from "./controllers/networks.js";
@@ -77,12 +83,19 @@ export function buildCluster(load: LoadResult, options: ClusterOptions = {}): Cl
   const networks = findNetworks(objects, notes, errors);
   const serviceCidr = networks.services.prefix;
   const dns = assumeDns(objects, serviceCidr, networks.dnsDomain, notes);
-  const asked = [...objects.Service, ...assumeApiService(objects.Service, serviceCidr, notes), ...dns.services];
+  const asked = [
+    ...objects.Service,
+    ...assumeApiService(objects.Service, serviceCidr, notes),
+    ...dns.services,
+  ];
   const services = allocateServices(asked, serviceCidr, errors);
   const loadedNodes = assumeNodes(objects, notes);
   const podCidrs = assignPodCidrs(loadedNodes, networks.pods.prefix, serviceCidr, errors);
-  if (options.conflist === undefined) notes.push({ text: "CNI assumed: bridge cni0 with host-local and portmap on every node" });
-  const nodes = loadedNodes.flatMap((loaded) => makeNode(loaded, podCidrs.get(nameOf(loaded.object)), options, errors));
+  if (options.conflist === undefined)
+    notes.push({ text: "CNI assumed: bridge cni0 with host-local and portmap on every node" });
+  const nodes = loadedNodes.flatMap((loaded) =>
+    makeNode(loaded, podCidrs.get(nameOf(loaded.object)), options, errors),
+  );
   reportSharedAddresses(nodes, errors);
   const withDns = { ...objects, Deployment: [...dns.deployments, ...objects.Deployment] };
   const expanded = expandWorkloads(withDns, loadedNodes, errors);
@@ -90,7 +103,13 @@ export function buildCluster(load: LoadResult, options: ClusterOptions = {}): Cl
   const pods = assignPodAddresses(schedule(expanded, loadedNodes, notes), nodes, notes, errors);
   throwCollected(errors);
   const slices = [...objects.EndpointSlice, ...assumeApiSlice(objects.EndpointSlice, loadedNodes)];
-  const endpointSlices = makeEndpointSlices({ services, pods: pods.map(({ loaded }) => loaded), nodes: loadedNodes, slices, endpoints: objects.Endpoints });
+  const endpointSlices = makeEndpointSlices({
+    services,
+    pods: pods.map(({ loaded }) => loaded),
+    nodes: loadedNodes,
+    slices,
+    endpoints: objects.Endpoints,
+  });
   return {
     nodes,
     pods,
@@ -116,13 +135,36 @@ function makeNode(
   const text = internalIp(object) ?? "";
   const address = parseIpv4(text);
   if (address === undefined) {
-    errors.push(new UserError("NODE_BAD_ADDRESS", `Node ${name}: "${text}" is not an IPv4 address`, origin.details(["status", "addresses"])));
+    errors.push(
+      new UserError(
+        "NODE_BAD_ADDRESS",
+        `Node ${name}: "${text}" is not an IPv4 address`,
+        origin.details(["status", "addresses"]),
+      ),
+    );
     return [];
   }
   const cidr = podCidr === undefined ? undefined : formatIpv4Prefix(podCidr);
-  const list = cidr === undefined ? undefined : conflist === undefined ? defaultConflist(cidr) : withPodCidr(conflist, cidr);
-  const spec = { ...object.spec, ...(cidr === undefined ? {} : { podCIDR: cidr, podCIDRs: [cidr] }) };
-  return [{ name, loaded: { object: { ...object, spec }, origin }, address, podCidr, controlPlane: isControlPlane(object), conflist: list }];
+  const list =
+    cidr === undefined
+      ? undefined
+      : conflist === undefined
+        ? defaultConflist(cidr)
+        : withPodCidr(conflist, cidr);
+  const spec = {
+    ...object.spec,
+    ...(cidr === undefined ? {} : { podCIDR: cidr, podCIDRs: [cidr] }),
+  };
+  return [
+    {
+      name,
+      loaded: { object: { ...object, spec }, origin },
+      address,
+      podCidr,
+      controlPlane: isControlPlane(object),
+      conflist: list,
+    },
+  ];
 }
 
 function reportSharedAddresses(nodes: readonly ClusterNode[], errors: UserError[]): void {
@@ -133,30 +175,42 @@ function reportSharedAddresses(nodes: readonly ClusterNode[], errors: UserError[
     else {
       const { origin, object } = node.loaded;
       const message = `Node ${node.name}: InternalIP ${internalIp(object) ?? ""} is the address of node ${other.name} too`;
-      errors.push(new UserError("NODE_ADDRESS_SHARED", message, origin.details(["status", "addresses"])));
+      errors.push(
+        new UserError("NODE_ADDRESS_SHARED", message, origin.details(["status", "addresses"])),
+      );
     }
   }
 }
 
 /** Pods with the node they run on, in the same order. */
-function schedule(pods: readonly WorkloadPod[], nodes: readonly Loaded<Node>[], notes: Note[]): readonly ClusterPod[] {
+function schedule(
+  pods: readonly WorkloadPod[],
+  nodes: readonly Loaded<Node>[],
+  notes: Note[],
+): readonly ClusterPod[] {
   const scheduler = new Scheduler(nodes.map(({ object }) => object));
   let affinity = 0;
   const placed = pods.map(({ loaded, workload }): ClusterPod => {
     const { object, origin } = loaded;
     const spec = object.spec ?? { containers: [] };
-    if (spec.affinity?.podAffinity !== undefined || spec.affinity?.podAntiAffinity !== undefined) affinity++;
+    if (spec.affinity?.podAffinity !== undefined || spec.affinity?.podAntiAffinity !== undefined)
+      affinity++;
     const key = keyOf(object);
-    const group = workload === undefined ? key : `${namespaceOf(object)}/${workload.kind}/${workload.name}`;
+    const group =
+      workload === undefined ? key : `${namespaceOf(object)}/${workload.kind}/${workload.name}`;
     const placement = scheduler.place(spec, group);
     const node = "node" in placement ? placement.node : undefined;
     const pending = "pending" in placement ? placement.pending : undefined;
-    if (pending !== undefined) notes.push({ text: `Pod ${key} is Pending: ${pending}`, place: origin.placeOf([]) });
+    if (pending !== undefined)
+      notes.push({ text: `Pod ${key} is Pending: ${pending}`, place: origin.placeOf([]) });
     return {
       namespace: namespaceOf(object),
       name: nameOf(object),
       key,
-      loaded: { object: node === undefined ? object : { ...object, spec: { ...spec, nodeName: node } }, origin },
+      loaded: {
+        object: node === undefined ? object : { ...object, spec: { ...spec, nodeName: node } },
+        origin,
+      },
       node,
       pending,
       address: undefined,
@@ -166,6 +220,7 @@ function schedule(pods: readonly WorkloadPod[], nodes: readonly Loaded<Node>[], 
       unmodelled: undefined,
     };
   });
-  if (affinity > 0) notes.push({ text: `pod affinity is not modelled: ${affinity} pods were placed without it` });
+  if (affinity > 0)
+    notes.push({ text: `pod affinity is not modelled: ${affinity} pods were placed without it` });
   return placed;
 }

@@ -42,7 +42,9 @@ interface Segment {
 /** The segments of a cluster's nodes, in the order of the nodes. */
 function segmentsOf(cluster: Cluster): readonly Segment[] {
   const used = new Set(cluster.nodes.map(({ address }) => address));
-  const networks = [...new Set(cluster.nodes.map(({ address }) => maskIpv4(address, SEGMENT_LENGTH)))];
+  const networks = [
+    ...new Set(cluster.nodes.map(({ address }) => maskIpv4(address, SEGMENT_LENGTH))),
+  ];
   return networks.map((network, index) => {
     const first = addToIpv4(network, 1);
     const router = used.has(first) ? addToIpv4(network, 254) : first;
@@ -57,12 +59,35 @@ function segmentOf(segments: readonly Segment[], { address }: ClusterNode): Segm
 /** Makes the wires between nodes: the namespace `net`, its segments, and nothing of the nodes themselves. */
 export function underlayCommands(cluster: Cluster): readonly LabCommand[] {
   const segments = segmentsOf(cluster);
-  const commands: LabCommand[] = [...newNamespace(UNDERLAY), inNs(UNDERLAY, "sysctl", "-w", "net.ipv4.ip_forward=1")];
+  const commands: LabCommand[] = [
+    ...newNamespace(UNDERLAY),
+    inNs(UNDERLAY, "sysctl", "-w", "net.ipv4.ip_forward=1"),
+  ];
   for (const { bridge, router } of segments) {
     commands.push(
-      inNs(UNDERLAY, "ip", "link", "add", bridge, "address", macFor(`${UNDERLAY} ${bridge}`), "type", "bridge"),
+      inNs(
+        UNDERLAY,
+        "ip",
+        "link",
+        "add",
+        bridge,
+        "address",
+        macFor(`${UNDERLAY} ${bridge}`),
+        "type",
+        "bridge",
+      ),
       inNs(UNDERLAY, "ip", "link", "set", bridge, "up"),
-      inNs(UNDERLAY, "ip", "addr", "add", `${formatIpv4(router)}/${SEGMENT_LENGTH}`, "brd", "+", "dev", bridge),
+      inNs(
+        UNDERLAY,
+        "ip",
+        "addr",
+        "add",
+        `${formatIpv4(router)}/${SEGMENT_LENGTH}`,
+        "brd",
+        "+",
+        "dev",
+        bridge,
+      ),
     );
   }
   return commands;
@@ -95,16 +120,33 @@ export function nodeCommands(cluster: Cluster, node: ClusterNode): readonly LabC
 }
 
 /** Straight to neighbours of the segment, as flannel's host-gw does; over the router to the others, as a cloud does. */
-function routesBetweenNodes(cluster: Cluster, node: ClusterNode, segments: readonly Segment[]): readonly LabCommand[] {
+function routesBetweenNodes(
+  cluster: Cluster,
+  node: ClusterNode,
+  segments: readonly Segment[],
+): readonly LabCommand[] {
   const own = segmentOf(segments, node);
   const commands: LabCommand[] = [];
   for (const other of cluster.nodes) {
-    if (other === node || other.podCidr === undefined || segmentOf(segments, other) !== own) continue;
+    if (other === node || other.podCidr === undefined || segmentOf(segments, other) !== own)
+      continue;
     const to = formatIpv4Prefix(other.podCidr);
-    commands.push(inNs(node.name, "ip", "route", "add", to, "via", formatIpv4(other.address), "dev", "eth0"));
+    commands.push(
+      inNs(node.name, "ip", "route", "add", to, "via", formatIpv4(other.address), "dev", "eth0"),
+    );
   }
   if (segments.length > 1 && node.podCidr !== undefined) {
-    commands.push(inNs(UNDERLAY, "ip", "route", "add", formatIpv4Prefix(node.podCidr), "via", formatIpv4(node.address)));
+    commands.push(
+      inNs(
+        UNDERLAY,
+        "ip",
+        "route",
+        "add",
+        formatIpv4Prefix(node.podCidr),
+        "via",
+        formatIpv4(node.address),
+      ),
+    );
   }
   return commands;
 }
@@ -132,21 +174,37 @@ export class NodeNetwork {
     if (pod.hostNetwork) return { commands: [], result: undefined };
     const { conflist } = this.node;
     const details = pod.loaded.origin.details([], "value");
-    const problem = pod.unmodelled ?? (conflist === undefined ? `node ${this.node.name} has no pod CIDR` : undefined);
-    if (conflist === undefined || problem !== undefined) throw new UserError("POD_NETWORK", `Pod ${pod.key}: ${problem ?? ""}`, details);
+    const problem =
+      pod.unmodelled ??
+      (conflist === undefined ? `node ${this.node.name} has no pod CIDR` : undefined);
+    if (conflist === undefined || problem !== undefined)
+      throw new UserError("POD_NETWORK", `Pod ${pod.key}: ${problem ?? ""}`, details);
     const netns = `/var/run/netns/${netnsName(pod.key)}`;
     this.host.addSandbox(netns, pod.key);
     const before = this.host.commands.length;
     const address = pod.address === undefined ? undefined : formatIpv4(pod.address);
-    const attachment = { containerId: sandboxId(pod), netns, namespace: pod.namespace, pod: pod.name, address, portMappings: portMappingsOf(pod) };
+    const attachment = {
+      containerId: sandboxId(pod),
+      netns,
+      namespace: pod.namespace,
+      pod: pod.name,
+      address,
+      portMappings: portMappingsOf(pod),
+    };
     try {
       const result = addNetwork(this.host, conflist, attachment);
-      const commands = [{ ns: undefined, argv: ["ip", "netns", "add", pod.key] }, ...this.host.commands.slice(before)];
+      const commands = [
+        { ns: undefined, argv: ["ip", "netns", "add", pod.key] },
+        ...this.host.commands.slice(before),
+      ];
       return { commands, result };
     } catch (error) {
       if (!(error instanceof CniFailure)) throw error;
       const message = `Pod ${pod.key}: failed to setup network for sandbox: ${error.message}`;
-      throw new UserError("POD_NETWORK", message, { ...details, help: `node ${this.node.name}, CNI configuration ${conflist.file}` });
+      throw new UserError("POD_NETWORK", message, {
+        ...details,
+        help: `node ${this.node.name}, CNI configuration ${conflist.file}`,
+      });
     }
   }
 }
@@ -159,7 +217,9 @@ export function sandboxId(pod: ClusterPod): string {
 function portMappingsOf({ loaded }: ClusterPod): readonly PortMapping[] {
   return (loaded.object.spec?.containers ?? []).flatMap(({ ports = [] }) =>
     ports.flatMap(({ hostPort, containerPort, protocol = "TCP", hostIP = "" }) =>
-      hostPort === undefined || hostPort === 0 ? [] : [{ hostPort, containerPort, protocol: protocol.toLowerCase(), hostIP }],
+      hostPort === undefined || hostPort === 0
+        ? []
+        : [{ hostPort, containerPort, protocol: protocol.toLowerCase(), hostIP }],
     ),
   );
 }
@@ -174,9 +234,14 @@ export function hostInterface({ interfaces }: CniResult): string | undefined {
  * node's segment or the pod network would not be outside; then a UserError says so.
  */
 export function outsideCommands(cluster: Cluster, address: Ipv4): readonly LabCommand[] {
-  const inside = cluster.nodes.find((node) => maskIpv4(node.address, SEGMENT_LENGTH) === maskIpv4(address, SEGMENT_LENGTH));
+  const inside = cluster.nodes.find(
+    (node) => maskIpv4(node.address, SEGMENT_LENGTH) === maskIpv4(address, SEGMENT_LENGTH),
+  );
   if (inside !== undefined) {
-    throw new UserError("OUTSIDE_ADDRESS", `${formatIpv4(address)} is not outside: node ${inside.name} is on the same segment`);
+    throw new UserError(
+      "OUTSIDE_ADDRESS",
+      `${formatIpv4(address)} is not outside: node ${inside.name} is on the same segment`,
+    );
   }
   const gateway = addToIpv4(maskIpv4(address, SEGMENT_LENGTH), (address & 0xff) === 1 ? 254 : 1);
   return [
@@ -187,15 +252,38 @@ export function outsideCommands(cluster: Cluster, address: Ipv4): readonly LabCo
       ...["peer", "name", "outside-0", "address", macFor("net outside-0"), "netns", UNDERLAY],
     ),
     inNs(UNDERLAY, "ip", "link", "set", "outside-0", "up"),
-    inNs(UNDERLAY, "ip", "addr", "add", `${formatIpv4(gateway)}/${SEGMENT_LENGTH}`, "brd", "+", "dev", "outside-0"),
+    inNs(
+      UNDERLAY,
+      "ip",
+      "addr",
+      "add",
+      `${formatIpv4(gateway)}/${SEGMENT_LENGTH}`,
+      "brd",
+      "+",
+      "dev",
+      "outside-0",
+    ),
     inNs("outside", "ip", "link", "set", "eth0", "up"),
-    inNs("outside", "ip", "addr", "add", `${formatIpv4(address)}/${SEGMENT_LENGTH}`, "brd", "+", "dev", "eth0"),
+    inNs(
+      "outside",
+      "ip",
+      "addr",
+      "add",
+      `${formatIpv4(address)}/${SEGMENT_LENGTH}`,
+      "brd",
+      "+",
+      "dev",
+      "eth0",
+    ),
     inNs("outside", "ip", "route", "add", "default", "via", formatIpv4(gateway), "dev", "eth0"),
   ];
 }
 
 function newNamespace(ns: string): readonly LabCommand[] {
-  return [{ ns: undefined, argv: ["ip", "netns", "add", ns] }, inNs(ns, "ip", "link", "set", "lo", "up")];
+  return [
+    { ns: undefined, argv: ["ip", "netns", "add", ns] },
+    inNs(ns, "ip", "link", "set", "lo", "up"),
+  ];
 }
 
 function inNs(ns: string, ...argv: readonly string[]): LabCommand {

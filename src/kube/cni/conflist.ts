@@ -23,8 +23,11 @@ export interface ConflistPlugin {
 }
 
 /** Plugins that exist and are not modelled; others are misspelt. */
-const elsewhere: readonly string[] = `ptp macvlan ipvlan vlan host-device dummy tap tuning sbr vrf bandwidth flannel calico
-  calico-ipam cilium-cni aws-cni kindnet weave-net antrea azure-vnet multus ovn-k8s-cni-overlay egress-cni`.split(/\s+/);
+const elsewhere: readonly string[] =
+  `ptp macvlan ipvlan vlan host-device dummy tap tuning sbr vrf bandwidth flannel calico
+  calico-ipam cilium-cni aws-cni kindnet weave-net antrea azure-vnet multus ovn-k8s-cni-overlay egress-cni`.split(
+    /\s+/,
+  );
 
 /**
  * Reads a conflist, or a single plugin's `.conf` as a list of one. Throws UserError in libcni's words. Mirrors
@@ -33,33 +36,62 @@ const elsewhere: readonly string[] = `ptp macvlan ipvlan vlan host-device dummy 
 export function parseConflist(text: string, file: string): Conflist {
   const source = new SourceText(file, text);
   const raw = parseJson(source);
-  const refuse = (message: string, path: FieldPath = [], at: "key" | "value" = "key", help?: string): never => {
+  const refuse = (
+    message: string,
+    path: FieldPath = [],
+    at: "key" | "value" = "key",
+    help?: string,
+  ): never => {
     throw new UserError("CNI_CONFIG", message, { ...source.details(0, path, at), help });
   };
-  if (!isMapping(raw)) return refuse("error parsing configuration list: json: cannot unmarshal into Go value of type map[string]interface {}");
+  if (!isMapping(raw))
+    return refuse(
+      "error parsing configuration list: json: cannot unmarshal into Go value of type map[string]interface {}",
+    );
   const { name, cniVersion = "0.1.0" } = raw;
   if (name === undefined) return refuse("error parsing configuration list: no name");
-  if (typeof name !== "string") return refuse("error parsing configuration list: invalid name type", ["name"], "value");
+  if (typeof name !== "string")
+    return refuse("error parsing configuration list: invalid name type", ["name"], "value");
   try {
     checkNetworkName(name);
   } catch (error) {
-    if (error instanceof CniFailure) return refuse(`${error.message}${error.detail === undefined ? "" : `: ${error.detail}`}`, ["name"], "value");
+    if (error instanceof CniFailure)
+      return refuse(
+        `${error.message}${error.detail === undefined ? "" : `: ${error.detail}`}`,
+        ["name"],
+        "value",
+      );
     throw error;
   }
-  if (typeof cniVersion !== "string") return refuse("error parsing configuration list: invalid cniVersion type", ["cniVersion"], "value");
+  if (typeof cniVersion !== "string")
+    return refuse(
+      "error parsing configuration list: invalid cniVersion type",
+      ["cniVersion"],
+      "value",
+    );
   const single = !("plugins" in raw);
   const listed = single ? [raw] : raw["plugins"];
-  if (!Array.isArray(listed)) return refuse("error parsing configuration list: invalid 'plugins' type", ["plugins"], "value");
-  if (listed.length === 0) return refuse("error parsing configuration list: no plugins in list", ["plugins"]);
+  if (!Array.isArray(listed))
+    return refuse("error parsing configuration list: invalid 'plugins' type", ["plugins"], "value");
+  if (listed.length === 0)
+    return refuse("error parsing configuration list: no plugins in list", ["plugins"]);
   const plugins = listed.map((plugin: unknown, index): ConflistPlugin => {
     const path: FieldPath = single ? [] : ["plugins", index];
-    if (!isMapping(plugin)) return refuse(`error parsing configuration list: failed to parse plugin config ${index}`, path, "value");
+    if (!isMapping(plugin))
+      return refuse(
+        `error parsing configuration list: failed to parse plugin config ${index}`,
+        path,
+        "value",
+      );
     const { type } = plugin;
-    if (typeof type !== "string" || type === "") return refuse("error parsing configuration: missing 'type'", path, "value");
+    if (typeof type !== "string" || type === "")
+      return refuse("error parsing configuration: missing 'type'", path, "value");
     if (!cniPlugins.some((known) => known.name === type)) {
       const near = nearest(type, [...cniPlugins.map((known) => known.name), ...elsewhere]);
       const help = near === undefined || near === type ? undefined : `did you mean "${near}"?`;
-      const why = elsewhere.includes(type) ? `hopwise does not model the CNI plugin "${type}" yet` : `failed to find plugin "${type}" in path [/opt/cni/bin]`;
+      const why = elsewhere.includes(type)
+        ? `hopwise does not model the CNI plugin "${type}" yet`
+        : `failed to find plugin "${type}" in path [/opt/cni/bin]`;
       return refuse(why, [...path, "type"], "value", help);
     }
     return { type, raw: plugin };
@@ -69,18 +101,28 @@ export function parseConflist(text: string, file: string): Conflist {
 
 function parseJson(source: SourceText): unknown {
   const { text, file } = source;
-  if (text.length > LIMITS.fileSize) throw new UserError("LIMIT_FILE_SIZE", `${file} has ${text.length} characters, more than ${LIMITS.fileSize}`);
+  if (text.length > LIMITS.fileSize)
+    throw new UserError(
+      "LIMIT_FILE_SIZE",
+      `${file} has ${text.length} characters, more than ${LIMITS.fileSize}`,
+    );
   const mistake = goJsonError(text);
   if (mistake === undefined) return JSON.parse(text);
   const details = source.detailsOf({ start: mistake.offset, length: 1 });
-  throw new UserError("CNI_SYNTAX", `error parsing configuration list: ${mistake.message}`, details);
+  throw new UserError(
+    "CNI_SYNTAX",
+    `error parsing configuration list: ${mistake.message}`,
+    details,
+  );
 }
 
 /**
  * The configuration that a runtime takes from a directory: the first by file name that loads. An invalid one is passed
  * over as the runtime does, unless none is left; then its error is thrown.
  */
-export function chooseConflist(files: readonly { readonly file: string; readonly text: string }[]): Conflist | undefined {
+export function chooseConflist(
+  files: readonly { readonly file: string; readonly text: string }[],
+): Conflist | undefined {
   const baseName = (file: string): string => file.slice(file.lastIndexOf("/") + 1);
   const candidates = files
     .filter(({ file }) => /\.(conf|conflist|json)$/.test(file))
@@ -117,8 +159,13 @@ export function withPodCidr(conflist: Conflist, podCidr: string): Conflist {
   const replace = (value: unknown): unknown => {
     if (value === "usePodCidr" || value === "{{.PodCIDR}}") return podCidr;
     if (Array.isArray(value)) return value.map(replace);
-    return isMapping(value) ? Object.fromEntries(Object.entries(value).map(([key, part]) => [key, replace(part)])) : value;
+    return isMapping(value)
+      ? Object.fromEntries(Object.entries(value).map(([key, part]) => [key, replace(part)]))
+      : value;
   };
-  const plugins = conflist.plugins.map(({ type, raw }) => ({ type, raw: replace(raw) as ConflistPlugin["raw"] }));
+  const plugins = conflist.plugins.map(({ type, raw }) => ({
+    type,
+    raw: replace(raw) as ConflistPlugin["raw"],
+  }));
   return { ...conflist, plugins };
 }

@@ -35,21 +35,30 @@ export interface PortMapping {
 export function addNetwork(host: CniHost, list: Conflist, attachment: Attachment): CniResult {
   const call = callFor(attachment);
   const loopback = { type: "loopback", raw: { type: "loopback" } };
-  pluginOf(loopback).add(host, configFor(list, loopback, attachment, undefined), { ...call, env: { ...call.env, CNI_IFNAME: "lo" } });
+  pluginOf(loopback).add(host, configFor(list, loopback, attachment, undefined), {
+    ...call,
+    env: { ...call.env, CNI_IFNAME: "lo" },
+  });
   let result: CniResult | undefined;
-  for (const plugin of list.plugins) result = pluginOf(plugin).add(host, configFor(list, plugin, attachment, result), call);
+  for (const plugin of list.plugins)
+    result = pluginOf(plugin).add(host, configFor(list, plugin, attachment, result), call);
   return result ?? fail("no plugins in list");
 }
 
 /** The address the sandbox would get, without a device being made. Throws CniFailure. */
 export function allocateAddress(host: CniHost, list: Conflist, attachment: Attachment): CniResult {
-  const plugin = list.plugins.find(({ raw }) => isMapping(raw["ipam"]) && raw["ipam"]["type"] !== undefined);
+  const plugin = list.plugins.find(
+    ({ raw }) => isMapping(raw["ipam"]) && raw["ipam"]["type"] !== undefined,
+  );
   if (plugin === undefined) return fail("no plugin of the list gives addresses");
   return delegateAdd(host, configFor(list, plugin, attachment, undefined), callFor(attachment));
 }
 
 function pluginOf({ type }: ConflistPlugin): (typeof cniPlugins)[number] {
-  return cniPlugins.find(({ name }) => name === type) ?? fail(`failed to find plugin "${type}" in path [/opt/cni/bin]`);
+  return (
+    cniPlugins.find(({ name }) => name === type) ??
+    fail(`failed to find plugin "${type}" in path [/opt/cni/bin]`)
+  );
 }
 
 function callFor({ containerId, netns, namespace, pod, address }: Attachment): CniCall {
@@ -60,14 +69,28 @@ function callFor({ containerId, netns, namespace, pod, address }: Attachment): C
     `K8S_POD_INFRA_CONTAINER_ID=${containerId}`,
     ...(address === undefined ? [] : [`IP=${address}`]),
   ];
-  const env = { CNI_COMMAND: "ADD", CNI_CONTAINERID: containerId, CNI_NETNS: netns, CNI_IFNAME: "eth0", CNI_PATH: "/opt/cni/bin", CNI_ARGS: args.join(";") };
+  const env = {
+    CNI_COMMAND: "ADD",
+    CNI_CONTAINERID: containerId,
+    CNI_NETNS: netns,
+    CNI_IFNAME: "eth0",
+    CNI_PATH: "/opt/cni/bin",
+    CNI_ARGS: args.join(";"),
+  };
   return { env, stdin: "" };
 }
 
 /** What the plugin reads: its own object, the list's name and version, the capabilities it asked for, the result so far. */
-function configFor(list: Conflist, { type, raw }: ConflistPlugin, attachment: Attachment, previous: CniResult | undefined): PluginConfig {
+function configFor(
+  list: Conflist,
+  { type, raw }: ConflistPlugin,
+  attachment: Attachment,
+  previous: CniResult | undefined,
+): PluginConfig {
   const { capabilities: _capabilities, ...own } = raw;
-  const wants = mappingField(raw, "capabilities")["portMappings"] === true && attachment.portMappings.length > 0;
+  const wants =
+    mappingField(raw, "capabilities")["portMappings"] === true &&
+    attachment.portMappings.length > 0;
   const config = {
     ...own,
     cniVersion: list.cniVersion,

@@ -21,34 +21,61 @@ const CONTROL_PLANE = "node-role.kubernetes.io/control-plane";
  * The given nodes; without any, those that the pods name; without those, a control plane and two workers. A node
  * without an IPv4 InternalIP gets one.
  */
-export function assumeNodes(objects: LoadResult["objects"], notes: Note[]): readonly Loaded<Node>[] {
+export function assumeNodes(
+  objects: LoadResult["objects"],
+  notes: Note[],
+): readonly Loaded<Node>[] {
   const given = objects.Node;
-  const named = [...new Set(objects.Pod.flatMap(({ object }) => object.spec?.nodeName ?? []))].toSorted();
+  const named = [
+    ...new Set(objects.Pod.flatMap(({ object }) => object.spec?.nodeName ?? [])),
+  ].toSorted();
   const known = new Set(given.map(({ object }) => nameOf(object)));
   const missing = named.filter((name) => name !== "" && !known.has(name));
   if (missing.length > 0) {
-    notes.push({ text: `nodes assumed: ${missing.join(", ")} (pods name them, no Node object does)` });
-    const hostIps = new Map(objects.Pod.map(({ object }) => [object.spec?.nodeName ?? "", object.status?.hostIP]));
+    notes.push({
+      text: `nodes assumed: ${missing.join(", ")} (pods name them, no Node object does)`,
+    });
+    const hostIps = new Map(
+      objects.Pod.map(({ object }) => [object.spec?.nodeName ?? "", object.status?.hostIP]),
+    );
     const made = missing.map((name) => nodeObject(name, hostIps.get(name), false));
     return withAddresses([...given, ...made], notes);
   }
   if (given.length > 0) return withAddresses(given, notes);
   const shown = defaultNodes.map(({ name, address }) => `${name} ${address}`).join(", ");
   notes.push({ text: `nodes assumed: ${shown} (no Node objects)` });
-  return defaultNodes.map(({ name, address, controlPlane }) => nodeObject(name, address, controlPlane));
+  return defaultNodes.map(({ name, address, controlPlane }) =>
+    nodeObject(name, address, controlPlane),
+  );
 }
 
-function nodeObject(name: string, address: string | undefined, controlPlane: boolean): Loaded<Node> {
+function nodeObject(
+  name: string,
+  address: string | undefined,
+  controlPlane: boolean,
+): Loaded<Node> {
   const taints = controlPlane ? [{ key: CONTROL_PLANE, effect: "NoSchedule" }] : [];
-  const labels = { "kubernetes.io/hostname": name, "kubernetes.io/os": "linux", ...(controlPlane ? { [CONTROL_PLANE]: "" } : {}) };
+  const labels = {
+    "kubernetes.io/hostname": name,
+    "kubernetes.io/os": "linux",
+    ...(controlPlane ? { [CONTROL_PLANE]: "" } : {}),
+  };
   const addresses = address === undefined ? [] : [{ type: "InternalIP", address }];
-  const object: Node = { apiVersion: "v1", kind: "Node", metadata: { name, labels }, spec: { taints }, status: { addresses } };
+  const object: Node = {
+    apiVersion: "v1",
+    kind: "Node",
+    metadata: { name, labels },
+    spec: { taints },
+    status: { addresses },
+  };
   return { object, origin: assumedOrigin("no Node object") };
 }
 
 /** The node's own IPv4 address, as text. */
 export function internalIp(node: Node): string | undefined {
-  return node.status?.addresses?.find(({ type, address }) => type === "InternalIP" && !address.includes(":"))?.address;
+  return node.status?.addresses?.find(
+    ({ type, address }) => type === "InternalIP" && !address.includes(":"),
+  )?.address;
 }
 
 export function isControlPlane(node: Node): boolean {
@@ -66,7 +93,10 @@ function withAddresses(nodes: readonly Loaded<Node>[], notes: Note[]): readonly 
     while (used.has(formatIpv4(next))) next = (next + 1) as Ipv4;
     const address = formatIpv4(next);
     used.add(address);
-    notes.push({ text: `Node ${nameOf(object)}: InternalIP assumed: ${address}`, place: origin.placeOf([]) });
+    notes.push({
+      text: `Node ${nameOf(object)}: InternalIP assumed: ${address}`,
+      place: origin.placeOf([]),
+    });
     const addresses = [...(object.status?.addresses ?? []), { type: "InternalIP", address }];
     return { object: { ...object, status: { ...object.status, addresses } }, origin };
   });
@@ -79,11 +109,14 @@ function labelled(node: Node): Node {
 }
 
 /** Namespaces that exist: those given, those of every cluster, those that objects are in. */
-export function impliedNamespaces(objects: LoadResult["objects"]): LoadResult["objects"]["Namespace"] {
+export function impliedNamespaces(
+  objects: LoadResult["objects"],
+): LoadResult["objects"]["Namespace"] {
   const found = new Map(objects.Namespace.map((loaded) => [nameOf(loaded.object), loaded]));
   const { Node: _nodes, Namespace: _namespaces, IngressClass: _classes, ...namespaced } = objects;
   const names = new Set(["default", "kube-system"]);
-  for (const list of Object.values(namespaced)) for (const { object } of list) names.add(namespaceOf(object));
+  for (const list of Object.values(namespaced))
+    for (const { object } of list) names.add(namespaceOf(object));
   for (const name of names) {
     if (found.has(name)) continue;
     const labels = { "kubernetes.io/metadata.name": name };
@@ -97,20 +130,48 @@ export function impliedNamespaces(objects: LoadResult["objects"]): LoadResult["o
 }
 
 /** The API server's Service, which every cluster has. */
-export function assumeApiService(services: readonly Loaded<Service>[], cidr: Ipv4Prefix, notes: Note[]): readonly Loaded<Service>[] {
+export function assumeApiService(
+  services: readonly Loaded<Service>[],
+  cidr: Ipv4Prefix,
+  notes: Note[],
+): readonly Loaded<Service>[] {
   if (services.some(({ object }) => keyOf(object) === "default/kubernetes")) return [];
   const clusterIP = serviceAddress(cidr, 1);
   notes.push({ text: `Service default/kubernetes assumed: ${clusterIP}:443` });
-  const spec = { clusterIP, clusterIPs: [clusterIP], ports: [{ name: "https", port: 443, protocol: "TCP", targetPort: 6443 }] };
-  const metadata = { name: "kubernetes", namespace: "default", labels: { component: "apiserver", provider: "kubernetes" } };
-  return [{ object: { apiVersion: "v1", kind: "Service", metadata, spec }, origin: assumedOrigin("every cluster has it") }];
+  const spec = {
+    clusterIP,
+    clusterIPs: [clusterIP],
+    ports: [{ name: "https", port: 443, protocol: "TCP", targetPort: 6443 }],
+  };
+  const metadata = {
+    name: "kubernetes",
+    namespace: "default",
+    labels: { component: "apiserver", provider: "kubernetes" },
+  };
+  return [
+    {
+      object: { apiVersion: "v1", kind: "Service", metadata, spec },
+      origin: assumedOrigin("every cluster has it"),
+    },
+  ];
 }
 
 /** The slice that the API server writes for itself: the control plane's nodes. */
-export function assumeApiSlice(slices: readonly Loaded<EndpointSlice>[], nodes: readonly Loaded<Node>[]): readonly Loaded<EndpointSlice>[] {
+export function assumeApiSlice(
+  slices: readonly Loaded<EndpointSlice>[],
+  nodes: readonly Loaded<Node>[],
+): readonly Loaded<EndpointSlice>[] {
   const name = "kubernetes.io/service-name";
-  if (slices.some(({ object }) => namespaceOf(object) === "default" && object.metadata?.labels?.[name] === "kubernetes")) return [];
-  const addresses = nodes.filter(({ object }) => isControlPlane(object)).flatMap(({ object }) => internalIp(object) ?? []);
+  if (
+    slices.some(
+      ({ object }) =>
+        namespaceOf(object) === "default" && object.metadata?.labels?.[name] === "kubernetes",
+    )
+  )
+    return [];
+  const addresses = nodes
+    .filter(({ object }) => isControlPlane(object))
+    .flatMap(({ object }) => internalIp(object) ?? []);
   const object: EndpointSlice = {
     apiVersion: "discovery.k8s.io/v1",
     kind: "EndpointSlice",
@@ -166,9 +227,14 @@ export function assumeDns(
   cidr: Ipv4Prefix,
   domain: string,
   notes: Note[],
-): { readonly services: readonly Loaded<Service>[]; readonly deployments: readonly Loaded<Deployment>[]; readonly configMaps: readonly Loaded<ConfigMap>[] } {
+): {
+  readonly services: readonly Loaded<Service>[];
+  readonly deployments: readonly Loaded<Deployment>[];
+  readonly configMaps: readonly Loaded<ConfigMap>[];
+} {
   const origin = assumedOrigin("kubeadm installs it");
-  const inSystem = ({ object }: Loaded<Deployment | ConfigMap>): boolean => keyOf(object) === "kube-system/coredns";
+  const inSystem = ({ object }: Loaded<Deployment | ConfigMap>): boolean =>
+    keyOf(object) === "kube-system/coredns";
   const services: Loaded<Service>[] = [];
   const deployments: Loaded<Deployment>[] = [];
   const configMaps: Loaded<ConfigMap>[] = [];
@@ -178,16 +244,24 @@ export function assumeDns(
     notes.push({ text: `Service kube-system/kube-dns assumed: ${serviceAddress(cidr, 10)}` });
   }
   const served = [...objects.Pod, ...objects.Deployment].some(
-    ({ object }) => namespaceOf(object) === "kube-system" && object.metadata?.labels?.["k8s-app"] === "kube-dns",
+    ({ object }) =>
+      namespaceOf(object) === "kube-system" && object.metadata?.labels?.["k8s-app"] === "kube-dns",
   );
-  if (!served && !objects.Deployment.some(inSystem) && service?.object.spec?.selector === undefined) {
+  if (
+    !served &&
+    !objects.Deployment.some(inSystem) &&
+    service?.object.spec?.selector === undefined
+  ) {
     deployments.push({ object: coredns(), origin });
     notes.push({ text: "Deployment kube-system/coredns assumed: 2 replicas" });
   }
   if (!objects.ConfigMap.some(inSystem)) {
     const Corefile = DEFAULT_COREFILE.replaceAll("cluster.local", () => domain);
     const metadata = { name: "coredns", namespace: "kube-system" };
-    configMaps.push({ object: { apiVersion: "v1", kind: "ConfigMap", metadata, data: { Corefile } }, origin });
+    configMaps.push({
+      object: { apiVersion: "v1", kind: "ConfigMap", metadata, data: { Corefile } },
+      origin,
+    });
     notes.push({ text: "ConfigMap kube-system/coredns assumed: kubeadm's Corefile" });
   }
   return { services, deployments, configMaps };
@@ -220,12 +294,19 @@ function coredns(): Deployment {
   const spec = {
     containers: [{ name: "coredns", image: "registry.k8s.io/coredns/coredns:v1.12.1", ports }],
     dnsPolicy: "Default",
-    tolerations: [{ key: "CriticalAddonsOnly", operator: "Exists" }, { key: CONTROL_PLANE, effect: "NoSchedule" }],
+    tolerations: [
+      { key: "CriticalAddonsOnly", operator: "Exists" },
+      { key: CONTROL_PLANE, effect: "NoSchedule" },
+    ],
   };
   return {
     apiVersion: "apps/v1",
     kind: "Deployment",
     metadata: { name: "coredns", namespace: "kube-system", labels: DNS_LABEL },
-    spec: { replicas: 2, selector: { matchLabels: DNS_LABEL }, template: { metadata: { labels: DNS_LABEL }, spec } },
+    spec: {
+      replicas: 2,
+      selector: { matchLabels: DNS_LABEL },
+      template: { metadata: { labels: DNS_LABEL }, spec },
+    },
   };
 }

@@ -38,12 +38,20 @@ export const DEFAULT_SERVICE_CIDR = "10.96.0.0/12";
  * Finds the pod and the service network: kubeadm's ConfigMap, the control plane's flags, kube-proxy's ConfigMap; else
  * what fits the objects, with a note. A service network that overlaps the pod network is added to `errors`.
  */
-export function findNetworks(objects: LoadResult["objects"], notes: Note[], errors: UserError[]): ClusterNetworks {
+export function findNetworks(
+  objects: LoadResult["objects"],
+  notes: Note[],
+  errors: UserError[],
+): ClusterNetworks {
   const kubeadm = findConfigMap(objects, "kubeadm-config");
   const settings = kubeadm === undefined ? {} : yamlIn(kubeadm, "ClusterConfiguration", errors);
   const networking = isMapping(settings["networking"]) ? settings["networking"] : {};
   const at: FieldPath = ["data", "ClusterConfiguration"];
-  const written = (loaded: Loaded<unknown> | undefined, path: FieldPath, value: unknown): KnownNetwork | undefined =>
+  const written = (
+    loaded: Loaded<unknown> | undefined,
+    path: FieldPath,
+    value: unknown,
+  ): KnownNetwork | undefined =>
     loaded === undefined ? undefined : readNetwork(loaded.origin, path, value, errors);
   const proxy = findConfigMap(objects, "kube-proxy");
   const proxySettings = proxy === undefined ? {} : yamlIn(proxy, "config.conf", errors);
@@ -58,11 +66,20 @@ export function findNetworks(objects: LoadResult["objects"], notes: Note[], erro
     guessServiceNetwork(objects, notes);
   const { dnsDomain } = networking;
   reportOverlap(pods, services, errors);
-  return { pods, services, dnsDomain: typeof dnsDomain === "string" && dnsDomain !== "" ? dnsDomain : "cluster.local" };
+  return {
+    pods,
+    services,
+    dnsDomain: typeof dnsDomain === "string" && dnsDomain !== "" ? dnsDomain : "cluster.local",
+  };
 }
 
-function findConfigMap(objects: LoadResult["objects"], name: string): LoadResult["objects"]["ConfigMap"][number] | undefined {
-  return objects.ConfigMap.find(({ object }) => nameOf(object) === name && namespaceOf(object) === "kube-system");
+function findConfigMap(
+  objects: LoadResult["objects"],
+  name: string,
+): LoadResult["objects"]["ConfigMap"][number] | undefined {
+  return objects.ConfigMap.find(
+    ({ object }) => nameOf(object) === name && namespaceOf(object) === "kube-system",
+  );
 }
 
 /** A YAML text that is the value of a ConfigMap's key. Its mistakes are told at the key. */
@@ -85,27 +102,42 @@ function yamlIn(
 }
 
 /** The IPv4 network of `10.244.0.0/16` or `fd00::/48,10.244.0.0/16`; undefined for nothing, an error for nonsense. */
-function readNetwork(origin: Origin, path: FieldPath, value: unknown, errors: UserError[]): KnownNetwork | undefined {
+function readNetwork(
+  origin: Origin,
+  path: FieldPath,
+  value: unknown,
+  errors: UserError[],
+): KnownNetwork | undefined {
   if (typeof value !== "string" || value === "") return undefined;
   const text = value.split(",").find((part) => !part.includes(":"));
   if (text === undefined) return undefined;
   const prefix = text.includes("/") ? parseIpv4Prefix(text.trim()) : undefined;
   if (prefix === undefined) {
-    errors.push(new UserError("CLUSTER_BAD_CIDR", `invalid CIDR address: ${text}`, origin.details(path)));
+    errors.push(
+      new UserError("CLUSTER_BAD_CIDR", `invalid CIDR address: ${text}`, origin.details(path)),
+    );
     return undefined;
   }
   return { prefix: networkOf(prefix), from: { origin, path } };
 }
 
 /** A flag of a control plane's static pod. */
-function fromFlag(objects: LoadResult["objects"], program: string, flag: string, errors: UserError[]): KnownNetwork | undefined {
+function fromFlag(
+  objects: LoadResult["objects"],
+  program: string,
+  flag: string,
+  errors: UserError[],
+): KnownNetwork | undefined {
   for (const { object, origin } of objects.Pod) {
     if (namespaceOf(object) !== "kube-system") continue;
-    for (const [index, { name, command = [], args = [] }] of (object.spec?.containers ?? []).entries()) {
+    for (const [index, { name, command = [], args = [] }] of (
+      object.spec?.containers ?? []
+    ).entries()) {
       if (name !== program) continue;
       const found = [...command, ...args].find((word) => word.startsWith(`${flag}=`));
       const path = ["spec", "containers", index];
-      if (found !== undefined) return readNetwork(origin, path, found.slice(flag.length + 1), errors);
+      if (found !== undefined)
+        return readNetwork(origin, path, found.slice(flag.length + 1), errors);
     }
   }
   return undefined;
@@ -118,14 +150,20 @@ function guessPodNetwork(objects: LoadResult["objects"], notes: Note[]): KnownNe
     return [podCIDR ?? "", ...podCIDRs].flatMap((text) => parseIpv4Prefix(text) ?? []);
   });
   const prefix = guess(DEFAULT_POD_CIDR, given);
-  const why = given.length === 0 ? "no kubeadm-config says otherwise" : "the nodes' pod CIDRs lie in it";
+  const why =
+    given.length === 0 ? "no kubeadm-config says otherwise" : "the nodes' pod CIDRs lie in it";
   notes.push({ text: `pod network assumed: ${formatIpv4Prefix(prefix)} (${why})` });
   return { prefix, from: undefined };
 }
 
 function guessServiceNetwork(objects: LoadResult["objects"], notes: Note[]): KnownNetwork {
-  const given = objects.Service.flatMap(({ object }) => parseIpv4(object.spec?.clusterIP ?? "") ?? []);
-  const prefix = guess(DEFAULT_SERVICE_CIDR, given.map((address) => ({ address, length: 32 })));
+  const given = objects.Service.flatMap(
+    ({ object }) => parseIpv4(object.spec?.clusterIP ?? "") ?? [],
+  );
+  const prefix = guess(
+    DEFAULT_SERVICE_CIDR,
+    given.map((address) => ({ address, length: 32 })),
+  );
   const why = given.length === 0 ? "kubeadm's default" : "all ClusterIPs lie in it";
   notes.push({ text: `service network assumed: ${formatIpv4Prefix(prefix)} (${why})` });
   return { prefix, from: undefined };
@@ -134,7 +172,10 @@ function guessServiceNetwork(objects: LoadResult["objects"], notes: Note[]): Kno
 /** The usual network when it holds everything, else the smallest that does; never smaller than a /24. */
 function guess(usual: string, inside: readonly Ipv4Prefix[]): Ipv4Prefix {
   const prefix = parseIpv4Prefix(usual) ?? { address: 0 as Ipv4, length: 0 };
-  if (inside.every((block) => block.length >= prefix.length && prefixContains(prefix, block.address))) return prefix;
+  if (
+    inside.every((block) => block.length >= prefix.length && prefixContains(prefix, block.address))
+  )
+    return prefix;
   const first = Math.min(...inside.map((block) => networkOf(block).address));
   const last = Math.max(...inside.map(broadcastOf));
   let length = Math.min(24, ...inside.map((block) => block.length));
@@ -148,5 +189,7 @@ function reportOverlap(pods: KnownNetwork, services: KnownNetwork, errors: UserE
   const place = services.from ?? pods.from;
   const message = `service CIDR ${formatIpv4Prefix(services.prefix)} ${inside ? "lies inside" : "overlaps"} the cluster CIDR ${formatIpv4Prefix(pods.prefix)}: a Service and a pod could have the same address`;
   const help = "give the pods and the Services networks that are apart";
-  errors.push(new UserError("CLUSTER_CIDR_OVERLAP", message, { ...place?.origin.details(place.path), help }));
+  errors.push(
+    new UserError("CLUSTER_CIDR_OVERLAP", message, { ...place?.origin.details(place.path), help }),
+  );
 }

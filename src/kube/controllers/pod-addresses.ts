@@ -18,17 +18,27 @@ export function assignPodAddresses(
   notes: Note[],
   errors: UserError[],
 ): readonly ClusterPod[] {
-  const byNode = new Map<string, NodeAddresses>(nodes.map((node) => [node.name, new NodeAddresses(node)]));
+  const byNode = new Map<string, NodeAddresses>(
+    nodes.map((node) => [node.name, new NodeAddresses(node)]),
+  );
   const holders = new Map<string, string>();
   const given = pods.map((pod) => {
     const text = podIpv4(pod.loaded.object);
     const addresses = byNode.get(pod.node ?? "");
     if (text === undefined || pod.hostNetwork || isOver(pod)) return pod;
     const holder = holders.get(text);
-    if (holder !== undefined) notes.push({ text: `pods ${holder} and ${pod.key} have the same address ${text}`, place: pod.loaded.origin.placeOf(["status"]) });
+    if (holder !== undefined)
+      notes.push({
+        text: `pods ${holder} and ${pod.key} have the same address ${text}`,
+        place: pod.loaded.origin.placeOf(["status"]),
+      });
     holders.set(text, pod.key);
     const outside = addresses?.keep(pod, text);
-    if (outside !== undefined) notes.push({ text: `Pod ${pod.key}: ${outside}`, place: pod.loaded.origin.placeOf(["status"]) });
+    if (outside !== undefined)
+      notes.push({
+        text: `Pod ${pod.key}: ${outside}`,
+        place: pod.loaded.origin.placeOf(["status"]),
+      });
     return withAddress(pod, text, outside);
   });
   const full = new Set<string>();
@@ -55,7 +65,12 @@ function isOver({ loaded }: ClusterPod): boolean {
 function withAddress(pod: ClusterPod, text: string, unmodelled: string | undefined): ClusterPod {
   const { object, origin } = pod.loaded;
   const status = { ...object.status, podIP: text, podIPs: object.status?.podIPs ?? [{ ip: text }] };
-  return { ...pod, address: parseIpv4(text), loaded: { object: { ...object, status }, origin }, unmodelled };
+  return {
+    ...pod,
+    address: parseIpv4(text),
+    loaded: { object: { ...object, status }, origin },
+    unmodelled,
+  };
 }
 
 function exhausted(pod: ClusterPod, node: ClusterNode, failure: CniFailure): UserError {
@@ -96,10 +111,19 @@ class NodeAddresses {
     const { conflist } = this.node;
     if (conflist === undefined) return new CniFailure("no pod CIDR assigned");
     const containerId = pod.key.replace("/", "_");
-    const attachment = { containerId, netns: "", namespace: pod.namespace, pod: pod.name, address, portMappings: [] };
+    const attachment = {
+      containerId,
+      netns: "",
+      namespace: pod.namespace,
+      pod: pod.name,
+      address,
+      portMappings: [],
+    };
     try {
       const [ip] = allocateAddress(this.#host, conflist, attachment).ips;
-      return ip?.address.split("/", 1)[0] ?? new CniFailure("IPAM plugin returned missing IP config");
+      return (
+        ip?.address.split("/", 1)[0] ?? new CniFailure("IPAM plugin returned missing IP config")
+      );
     } catch (error) {
       if (error instanceof CniFailure) return error;
       throw error;

@@ -46,13 +46,19 @@ export const portOrNone: Shape = whole(0, 65_535);
 export const count: Shape = whole(0, 2_147_483_647);
 
 /** `targetPort: 8080` or `targetPort: http`. */
-export const intOrName: Shape = v.union(
-  [
-    port,
-    v.pipe(v.string(), v.regex(/^[a-zA-Z0-9](?:[-a-zA-Z0-9]*[a-zA-Z0-9])?$/), v.maxLength(15)),
-  ],
+export const intOrName: Shape = v.custom<number | string>(
+  (value) => (typeof value === "number" ? v.is(port, value) : isPortName(value)),
   "a port number from 1 to 65535 or a port name",
 );
+
+/** IANA_SVC_NAME: at most 15 characters. */
+function isPortName(value: unknown): boolean {
+  return (
+    typeof value === "string" &&
+    value.length <= 15 &&
+    /^[a-zA-Z0-9](?:[-a-zA-Z0-9]*[a-zA-Z0-9])?$/.test(value)
+  );
+}
 
 export const protocol: Shape = v.picklist(["TCP", "UDP", "SCTP"], "one of TCP, UDP, SCTP");
 

@@ -4,6 +4,9 @@ import type { Place, UserErrorDetails } from "../../base/errors.js";
 /** A way into a document: `["spec", "ports", 0, "port"]`. */
 export type FieldPath = readonly (string | number)[];
 
+/** A line beyond this length is not shown: a whole dump in one line, with Secrets beside what is wrong. */
+const LONGEST_LINE = 2_000;
+
 /** A stretch of the text, in UTF-16 units. */
 interface Span {
   readonly start: number;
@@ -34,6 +37,11 @@ export class SourceText {
     this.text = text;
   }
 
+  /** The file's name stands for the text wherever origins are written out: a text may hold Secrets. */
+  toJSON(): string {
+    return this.file;
+  }
+
   /** The place of an offset, in UTF-16 units from the start of the text. */
   placeAt(offset: number): Place {
     const starts = this.#starts();
@@ -61,7 +69,12 @@ export class SourceText {
 
   detailsOf({ start, length }: Span): UserErrorDetails {
     const place = this.placeAt(start);
-    return { place, sourceLine: this.line(place.line), length: Math.max(1, length) };
+    const line = this.line(place.line);
+    return {
+      place,
+      ...(line.length > LONGEST_LINE ? {} : { sourceLine: line }),
+      length: Math.max(1, length),
+    };
   }
 
   #starts(): readonly number[] {
