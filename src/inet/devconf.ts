@@ -100,7 +100,7 @@ export class DevConfs {
     const plain = this.#knob(conf, "forwarding");
     if (scope !== "all") return plain;
     return {
-      get: plain.get,
+      get: () => plain.get(),
       set: (text) => {
         const before = conf.forwarding;
         plain.set(text);

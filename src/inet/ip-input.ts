@@ -1,4 +1,5 @@
 import { drop } from "../core/drop.js";
+import type { SendResult } from "../core/errno.js";
 import { type HookState, nfHook } from "../core/hooks.js";
 import type { SkBuff } from "../core/skbuff.js";
 import { stamp } from "../core/trace.js";
@@ -30,20 +31,25 @@ export function ipRcv(skb: SkBuff): void {
 }
 
 /** Mirrors ip_rcv_finish(). A packet from `lo` still has the route it was sent by. */
-function ipRcvFinish(skb: SkBuff): undefined {
+function ipRcvFinish(skb: SkBuff): SendResult {
+  routeAndPassOn(skb);
+  return undefined;
+}
+
+function routeAndPassOn(skb: SkBuff): void {
   if (skb.route === undefined) {
     const reason = routeInput(skb);
-    if (reason !== undefined) return void dropMartian(skb, reason);
+    if (reason !== undefined) return dropMartian(skb, reason);
   }
   const { network } = skb.frame;
   const { route, dev } = skb;
   if (network?.kind !== "ipv4" || route === undefined || dev === undefined)
-    return void drop(skb, "NOT_SPECIFIED", "ip_rcv_finish_core");
+    return drop(skb, "NOT_SPECIFIED", "ip_rcv_finish_core");
   if (network.options.length > 0 && !acceptOptions(skb, network.options)) return;
   const inGroupFrame = skb.packetType === "BROADCAST" || skb.packetType === "MULTICAST";
   const unicast = route.type !== "broadcast" && route.type !== "multicast";
   if (inGroupFrame && unicast && confOr(dev, "drop_unicast_in_l2_multicast")) {
-    return void drop(skb, "UNICAST_IN_L2_MULTICAST", "ip_rcv_finish_core");
+    return drop(skb, "UNICAST_IN_L2_MULTICAST", "ip_rcv_finish_core");
   }
   route.input(skb);
 }
@@ -84,10 +90,15 @@ export function ipLocalDeliver(skb: SkBuff): void {
 }
 
 /** Mirrors ip_protocol_deliver_rcu(). */
-function ipLocalDeliverFinish(skb: SkBuff): undefined {
+function ipLocalDeliverFinish(skb: SkBuff): SendResult {
+  toProtocol(skb);
+  return undefined;
+}
+
+function toProtocol(skb: SkBuff): void {
   const { network } = skb.frame;
   const handler = network?.kind === "ipv4" ? ipProtocols(skb.ns).get(network.protocol) : undefined;
-  if (handler !== undefined) return void handler.receive(skb);
+  if (handler !== undefined) return handler.receive(skb);
   icmpSend(skb, ICMP_DEST_UNREACH, ICMP_PROT_UNREACH);
   drop(skb, "IP_NOPROTO", "ip_protocol_deliver_rcu");
 }

@@ -3,7 +3,7 @@ import { TCP_FIN } from "../wire/tcp.js";
 import { traceSocket } from "./socket-trace.js";
 import { noteDataReceived } from "./tcp-ack.js";
 import type { EarlySegment, TcpConnection } from "./tcp-connection.js";
-import type { Received } from "./tcp-input.js";
+import type { Received } from "./tcp-received.js";
 import { sendAck } from "./tcp-output.js";
 import { advance, distance, isAfter, isBefore } from "./tcp-sequence.js";
 import { enterTimeWait } from "./tcp-timer.js";

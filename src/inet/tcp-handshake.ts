@@ -4,7 +4,7 @@ import { TCP_ACK, TCP_FIN, TCP_RST, TCP_SYN } from "../wire/tcp.js";
 import { traceSocket } from "./socket-trace.js";
 import { ipv4Sysctls } from "./sysctls.js";
 import { TcpConnection } from "./tcp-connection.js";
-import { deliverTo, type Received } from "./tcp-input.js";
+import { deliverTo, type Received } from "./tcp-received.js";
 import { agree, confirmRoute, prepare, prepareRoute } from "./tcp-open.js";
 import { pump, sendAck, sendSynAck, TIMESTAMP_LENGTH } from "./tcp-output.js";
 import { resetSegment } from "./tcp-reset.js";

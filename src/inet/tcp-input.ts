@@ -1,8 +1,8 @@
-import { deliver, drop, type DropReason } from "../core/drop.js";
+import { drop, type DropReason } from "../core/drop.js";
 import type { SkBuff } from "../core/skbuff.js";
 import { later, milliseconds } from "../sim/time.js";
 import { ICMP_DEST_UNREACH, ICMP_FRAG_NEEDED } from "../wire/icmp.js";
-import { TCP_ACK, TCP_FIN, TCP_RST, TCP_SYN, type TcpHeader } from "../wire/tcp.js";
+import { TCP_ACK, TCP_FIN, TCP_RST, TCP_SYN } from "../wire/tcp.js";
 import { learnPathMtu } from "./icmp-receive.js";
 import type { IcmpErrorNotice, IpProtocol } from "./protocols.js";
 import { ipv4Sysctls } from "./sysctls.js";
@@ -12,6 +12,7 @@ import { takeData, tellProgram } from "./tcp-data.js";
 import { acceptSyn, finishHandshake, receiveInSynRecv, receiveInSynSent } from "./tcp-handshake.js";
 import { parseTcpOptions, type TcpOptions } from "./tcp-options.js";
 import { pump, routeOf, sendAck } from "./tcp-output.js";
+import { deliverTo, type Received } from "./tcp-received.js";
 import { resetSegment } from "./tcp-reset.js";
 import { advance, distance, isAfter, isBefore } from "./tcp-sequence.js";
 import { tcpTable } from "./tcp-table.js";
@@ -19,16 +20,6 @@ import { enterFinWait2, enterTimeWait, fail, forget } from "./tcp-timer.js";
 
 /** Mirrors net/ipv4/tcp_ipv4.c:tcp_protocol. */
 export const tcpProtocol: IpProtocol = { receive: tcpRcv, error: tcpErr };
-
-/** A segment with what is asked of it again and again. */
-export interface Received {
-  readonly skb: SkBuff;
-  readonly header: TcpHeader;
-  readonly options: TcpOptions;
-  readonly data: Uint8Array;
-  /** Behind its last byte; SYN and FIN count. */
-  readonly end: number;
-}
 
 /** Mirrors net/ipv4/tcp_ipv4.c:tcp_v4_rcv(). */
 function tcpRcv(skb: SkBuff): void {
@@ -123,14 +114,6 @@ function receive(connection: TcpConnection, received: Received, finishes: boolea
   pump(connection);
   acknowledge(connection);
   tellProgram(connection, taken, finishes);
-}
-
-/** Ends a segment that was used. */
-export function deliverTo(connection: TcpConnection, skb: SkBuff): void {
-  deliver(
-    skb,
-    skb.ns.sim.trace === undefined ? "socket tcp" : `socket tcp/${connection.localPort}`,
-  );
 }
 
 /** Our FIN was acknowledged: on to the next state. False when the connection is over. */
