@@ -17,7 +17,7 @@ const limits = { files: 10_000, fileSize: 400 * 1024 * 1024 };
  * Reads everything that `-w` names: a file, a folder (its files by name, folders below it too), `-` for standard input,
  * or `demo:NAME`. Throws a UserError for what cannot be read.
  */
-export function readWorld(path: string): readonly SourceFile[] {
+function readWorld(path: string): readonly SourceFile[] {
   if (path.startsWith("demo:")) return readDemo(path);
   if (path === "-") return [{ file: "(stdin)", text: readFileSync(0, "utf8") }];
   if (!existsSync(path)) throw new UserError("WORLD_MISSING", `no file or folder "${path}"`, { help: "name a file, a folder, - for standard input, or demo:shop" });
@@ -25,6 +25,18 @@ export function readWorld(path: string): readonly SourceFile[] {
   const files = listFiles(path).filter((file) => /\.(ya?ml|json|rules|txt|conf|conflist|save)$|Corefile$/.test(file));
   if (files.length === 0) throw new UserError("WORLD_EMPTY", `the folder "${path}" has no file that hopwise reads`, { help: "manifests end in .yaml, .yml or .json; rule dumps in .rules, .save or .txt" });
   return files.map((file) => readText(file, file));
+}
+
+/** All worlds of a command line, merged left to right. */
+export function readWorlds(paths: readonly string[]): readonly SourceFile[] {
+  return paths.flatMap((path) => [...readWorld(path)]);
+}
+
+/** One file, or standard input. */
+export function readOne(path: string): SourceFile {
+  if (path === "-") return { file: "(stdin)", text: readFileSync(0, "utf8") };
+  if (!existsSync(path)) throw new UserError("FILE_MISSING", `no file "${path}"`);
+  return readText(path, path);
 }
 
 function readDemo(name: string): readonly SourceFile[] {

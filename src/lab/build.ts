@@ -11,15 +11,17 @@ import type { Lab, Listener } from "./lab.js";
 export function buildLab(lab: Lab, seed: number): Simulation {
   const sim = createLinux({ seed });
   for (const ns of lab.namespaces) {
-    run(sim, { ns: undefined, argv: ["ip", "netns", "add", ns] });
-    run(sim, { ns, argv: ["ip", "link", "set", "lo", "up"] });
+    // A namespace is called as people call it (shop/web-0); a script for a real Linux writes the slash as a dot.
+    sim.createNamespace(ns);
+    runLabCommand(sim, { ns, argv: ["ip", "link", "set", "lo", "up"] });
   }
-  for (const command of lab.commands) run(sim, command);
+  for (const command of lab.commands) runLabCommand(sim, command);
   for (const listener of lab.listeners) startListener(sim, listener);
   return sim;
 }
 
-function run(sim: Simulation, command: LabCommand): void {
+/** Runs one command of a lab. Throws a UserError, with the tool's own words, when it fails. */
+export function runLabCommand(sim: Simulation, command: LabCommand): void {
   const result = runTool(sim, command);
   if (result.code === 0) return;
   const where = command.ns === undefined ? "" : ` in ${command.ns}`;

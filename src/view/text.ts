@@ -33,6 +33,13 @@ export function formatVerdict(view: TraceView): string {
   return `${safeText([verdictName(verdict), verdict.because].filter((part) => part !== "").join("  "))}\n`;
 }
 
+/** Only what changed in the packet, and the verdict: `-o minimal`. It survives rules that move. */
+export function formatMinimal(view: TraceView): string {
+  const changed = view.steps.filter((step) => step.mark === "*" && step.changes.length > 0);
+  const lines = changed.map((step) => `${step.ns}  ${step.changes.map(({ field, from, to }) => `${field} ${from} => ${to}`).join(", ")}`);
+  return `${[...lines, verdictName(view.verdict)].map(safeText).join("\n")}\n`;
+}
+
 /** One step in full: `--step N`. */
 export function formatStep(view: TraceView, n: number): string | undefined {
   const step = view.steps.find((one) => one.n === n);

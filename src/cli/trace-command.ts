@@ -1,0 +1,79 @@
+import { writeFileSync } from "node:fs";
+import { UserError } from "../base/errors.js";
+import { nearest } from "../base/nearest.js";
+import { loadWorld } from "../lab/world.js";
+import { traceRequest } from "../lab/trace.js";
+import { stepJson, traceJson } from "../view/json.js";
+import { type Verdict, verdictName } from "../view/outcome.js";
+import { OUTCOMES } from "../view/outcomes.js";
+import { tracePcapng } from "../view/pcapng.js";
+import { formatMinimal, formatStep, formatTrace, formatVerdict } from "../view/text.js";
+import { type TraceView, viewOf } from "../view/trace-view.js";
+import type { TraceOptions } from "./commands/trace.js";
+import { readWorlds } from "./files.js";
+import { worldPaths } from "./options.js";
+import type { Streams } from "./streams.js";
+
+/** `hopwise trace SRC DST`: loads the world, runs the request, prints what happened. Gives the exit code. */
+export function traceCommand(source: string, destination: string, options: TraceOptions, streams: Streams): number {
+  if (options.expect !== undefined) checkOutcome(options.expect);
+  const paths = worldPaths(options.world);
+  const world = loadWorld(readWorlds(paths), paths.join(" "));
+  const recording = traceRequest(world, {
+    source,
+    destination,
+    protocol: options.proto,
+    sourcePort: options.sport,
+    ttl: options.ttl,
+    seed: options.seed,
+    endpoint: options.endpoint,
+    oneWay: options.oneWay ?? false,
+  });
+  const view = viewOf(recording);
+  for (const note of recording.notes) streams.err(`note: ${note}\n`);
+  print(view, options, streams);
+  return exitCode(view.verdict, options.expect);
+}
+
+function print(view: TraceView, options: TraceOptions, streams: Streams): void {
+  const format = options.json === true ? "json" : options.output;
+  const write = (content: string | Uint8Array): void => {
+    if (options.out !== undefined) writeFileSync(options.out, content);
+    else if (typeof content === "string") streams.out(content);
+    else streams.outBytes(content);
+  };
+  if (options.step !== undefined) {
+    const text = formatStep(view, options.step);
+    if (text === undefined) {
+      throw new UserError("STEP_MISSING", `there is no step ${options.step}`, { help: `this trace has steps 1 to ${view.steps.length}` });
+    }
+    return write(text);
+  }
+  switch (format) {
+    case "json":
+      return write(`${JSON.stringify(traceJson(view), undefined, 2)}\n`);
+    case "jsonl":
+      return write(view.steps.map((step) => `${JSON.stringify(stepJson(step))}\n`).join(""));
+    case "minimal":
+      return write(formatMinimal(view));
+    case "pcapng":
+      if (options.out === undefined && streams.isTerminal) {
+        throw new UserError("OUTPUT_BINARY", "a capture is not for a terminal", { help: "add --out FILE.pcapng, or send it to a program: | tshark -r -" });
+      }
+      return write(tracePcapng(view));
+    default:
+      return write(options.quiet === true ? formatVerdict(view) : formatTrace(view, { all: options.verbose ?? false }));
+  }
+}
+
+function checkOutcome(expected: string): void {
+  const known = Object.keys(OUTCOMES).flatMap((name) => [name, `REPLY-${name}`]);
+  if (known.includes(expected)) return;
+  const near = nearest(expected.toUpperCase(), known);
+  throw new UserError("USAGE", `there is no outcome "${expected}"`, { help: near === undefined ? "hopwise explain lists them" : `did you mean ${near}?` });
+}
+
+function exitCode(verdict: Verdict, expected: string | undefined): number {
+  if (expected === undefined) return verdict.exit;
+  return verdictName(verdict) === expected ? 0 : verdict.exit === 3 ? 3 : 1;
+}

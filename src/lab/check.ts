@@ -1,0 +1,41 @@
+import type { Place } from "../base/errors.js";
+import { keyOf } from "../kube/objects.js";
+import { unusedFiles, type World } from "./world.js";
+
+/** What there is to say about a world that could be read and built. */
+export interface CheckReport {
+  readonly summary: string;
+  readonly files: readonly { readonly file: string; readonly kind: string; readonly used: boolean }[];
+  readonly notes: readonly CheckNote[];
+}
+
+export interface CheckNote {
+  /** `note` for what was assumed or passed over, `unmodelled` for what can make an answer UNKNOWN. */
+  readonly what: "note" | "unmodelled";
+  readonly text: string;
+  readonly place: Place | undefined;
+}
+
+/** Lists what was read, assumed, unused and not modelled. */
+export function checkWorld(world: World): CheckReport {
+  const unused = new Set(unusedFiles(world));
+  const files = world.files.map((file) => ({ file: file.file, kind: file.kind, used: !unused.has(file) }));
+  if (world.kind === "lab") {
+    const { namespaces, listeners, probes } = world.lab;
+    return { summary: `lab ${world.lab.name}: ${namespaces.length} namespaces, ${listeners.length} listeners, ${probes.length} probes`, files, notes: [] };
+  }
+  const { nodes, pods, services, objects, notes } = world.cluster;
+  const policies = objects.NetworkPolicy;
+  return {
+    summary: `${nodes.length} nodes, ${pods.length} pods, ${services.length} services, ${policies.length} policies`,
+    files,
+    notes: [
+      ...notes.map(({ text, place }) => ({ what: "note" as const, text, place })),
+      ...policies.map(({ object, origin }) => ({
+        what: "unmodelled" as const,
+        text: `NetworkPolicy ${keyOf(object)}: policies are not enforced yet; traces of pods that it selects end UNKNOWN`,
+        place: origin.placeOf([]),
+      })),
+    ],
+  };
+}

@@ -1,0 +1,148 @@
+import type { ContainerPort } from "kubernetes-types/core/v1.js";
+import { UserError } from "../base/errors.js";
+import type { RuleMaker } from "../core/recording.js";
+import type { Cluster, ClusterNode, ClusterPod } from "../kube/cluster.js";
+import { parseDocuments } from "../kube/load/documents.js";
+import { SourceText } from "../kube/load/source-text.js";
+import { NodeNetwork, nodeCommands, podNamespace, UNDERLAY, underlayCommands } from "../kube/nodes.js";
+import { nameOf, namespaceOf } from "../kube/objects.js";
+import { DEFAULT_MACHINE, DEFAULT_SETTINGS, type ProxyConfig } from "../kube/proxy/config.js";
+import { localhostNodePorts, renderIptables } from "../kube/proxy/iptables.js";
+import { renderProxyJumps } from "../kube/proxy/jumps.js";
+import { renderKubelet } from "../kube/proxy/kubelet.js";
+import { proxyObjects } from "../kube/proxy/loaded.js";
+import { proxyNode } from "../kube/proxy/node.js";
+import { readProxyConfiguration } from "../kube/proxy/read-config.js";
+import type { RenderedText } from "../kube/proxy/rendered-text.js";
+import { serviceObjects, type ServiceObjects, serviceState } from "../kube/proxy/service-state.js";
+import type { LabCommand } from "../tools/command.js";
+import { formatIpv4, IPV4_ANY, parseIpv4 } from "../wire/ip.js";
+import type { Lab, Listener } from "./lab.js";
+import type { ClusterWorld } from "./world.js";
+
+/** A cluster as commands, and who wrote which rules. */
+export interface ClusterLab {
+  readonly lab: Lab;
+  readonly makers: ReadonlyMap<string, RuleMaker>;
+}
+
+/** Which part of a cluster is built: nodes and pods off the packet's path need not be. */
+export interface ClusterPart {
+  readonly nodes: ReadonlySet<string>;
+  readonly pods: ReadonlySet<string>;
+}
+
+/** The part that holds everything. */
+export function wholeCluster(cluster: Cluster): ClusterPart {
+  return { nodes: new Set(cluster.nodes.map(({ name }) => name)), pods: new Set(cluster.pods.map(({ key }) => key)) };
+}
+
+/**
+ * A cluster as a lab: the wires, each node with its kubelet, kube-proxy and CNI, each pod. Everything is a command line that a
+ * real Linux takes too.
+ */
+export function clusterLab(world: ClusterWorld, part: ClusterPart = wholeCluster(world.cluster)): ClusterLab {
+  const { cluster } = world;
+  const config = proxyConfig(cluster);
+  const services = serviceObjects(proxyObjects(cluster.services, cluster.endpointSlices), 4);
+  const makers = new Map<string, RuleMaker>();
+  const nodes = cluster.nodes.filter(({ name }) => part.nodes.has(name));
+  const pods = cluster.pods.filter(({ key, node, address }) => part.pods.has(key) && node !== undefined && address !== undefined);
+  const commands = [
+    ...underlayCommands(cluster),
+    ...nodes.flatMap((node) => [
+      ...nodeCommands(cluster, node),
+      ...ruleCommands(world, node, services, config, makers),
+      ...podCommands(node, pods),
+    ]),
+  ];
+  const namespaces = [UNDERLAY, ...nodes.map(({ name }) => name), ...pods.filter(({ hostNetwork }) => !hostNetwork).map(({ key }) => key)];
+  return {
+    lab: { name: world.name, about: `${nodes.length} nodes, ${pods.length} pods`, namespaces, commands: withoutNamespaces(commands), listeners: listenersOf(cluster, pods), probes: [] },
+    makers,
+  };
+}
+
+/** Namespaces are made by whoever builds a lab, their loopback with them. */
+function withoutNamespaces(commands: readonly LabCommand[]): readonly LabCommand[] {
+  return commands.filter(({ argv }) => argv[1] !== "netns" && argv.join(" ") !== "ip link set lo up");
+}
+
+function podCommands(node: ClusterNode, pods: readonly ClusterPod[]): readonly LabCommand[] {
+  const network = new NodeNetwork(node);
+  return pods.filter((pod) => pod.node === node.name).flatMap((pod) => network.addPod(pod).commands);
+}
+
+/** The node's own rules first, then kubelet's, then kube-proxy's, as they come when a node starts. */
+function ruleCommands(world: ClusterWorld, node: ClusterNode, services: ServiceObjects, config: ProxyConfig, makers: Map<string, RuleMaker>): readonly LabCommand[] {
+  const own = world.nodeRules.get(node.name);
+  const proxied = proxyNode(node.loaded.object);
+  const state = serviceState(services, proxied);
+  const restore = (text: string, stdinName: string): LabCommand => ({ ns: node.name, argv: ["iptables-restore", "--noflush", "--counters"], stdin: text, stdinName });
+  const rendered = (name: string, maker: string, text: RenderedText): LabCommand => {
+    const file = `${node.name}/${name}.rules`;
+    makers.set(file, makerOf(maker, text));
+    return restore(text.text, file);
+  };
+  return [
+    ...(own === undefined ? [] : [restore(own.text, own.file)]),
+    rendered("kubelet", "kubelet", renderKubelet(4)),
+    rendered("kube-proxy-jumps", "kube-proxy", renderProxyJumps(4, true)),
+    rendered("kube-proxy", "kube-proxy", renderIptables(state, proxied, config)),
+    ...(localhostNodePorts(proxied, config) ? [{ ns: node.name, argv: ["sysctl", "-w", "net.ipv4.conf.all.route_localnet=1"] }] : []),
+  ];
+}
+
+function makerOf(name: string, { origins }: RenderedText): RuleMaker {
+  const byLine = new Map<number, string>();
+  origins.forEach(({ objects }, index) => {
+    const [first] = objects;
+    if (first !== undefined) byLine.set(index + 1, `${first.kind} ${first.namespace === "" ? "" : `${first.namespace}/`}${first.name}`);
+  });
+  return { name, origins: byLine };
+}
+
+/** What kube-proxy's ConfigMap says; the pod network stands in for a clusterCIDR that it leaves out. */
+export function proxyConfig(cluster: Cluster): ProxyConfig {
+  const found = cluster.configMaps.find(({ object }) => namespaceOf(object) === "kube-system" && nameOf(object) === "kube-proxy");
+  const text = found?.object.data?.["config.conf"];
+  const settings = text === undefined ? DEFAULT_SETTINGS : readProxyConfiguration(parseDocuments(new SourceText("kube-proxy ConfigMap", text))[0]);
+  const network = cluster.networks.pods.prefix;
+  const clusterCIDRs = settings.clusterCIDRs.length > 0 ? settings.clusterCIDRs : [`${formatIpv4(network.address)}/${network.length}`];
+  const mode = settings.mode;
+  if (mode !== "iptables") throw new UserError("PROXY_MODE", `kube-proxy mode "${mode}" is not modelled yet`, { help: "only iptables is, for now" });
+  return { ...settings, ...DEFAULT_MACHINE, clusterCIDRs };
+}
+
+/**
+ * Programs: on the ports that containers declare. A pod that declares none listens wherever an EndpointSlice sends
+ * traffic to it; so does a node.
+ */
+function listenersOf(cluster: Cluster, pods: readonly ClusterPod[]): readonly Listener[] {
+  const found = new Map<string, Listener>();
+  const add = (ns: string | undefined, protocol: string | undefined, port: number | undefined): void => {
+    if (ns === undefined || port === undefined) return;
+    const name = (protocol ?? "TCP").toLowerCase();
+    if (name !== "tcp" && name !== "udp") return;
+    const key = `${ns} ${name} ${port}`;
+    if (!found.has(key)) found.set(key, { ns, protocol: name, port, address: IPV4_ANY });
+  };
+  const declared = (pod: ClusterPod): readonly ContainerPort[] => (pod.loaded.object.spec?.containers ?? []).flatMap(({ ports = [] }) => ports);
+  for (const pod of pods.filter(({ ready }) => ready)) {
+    for (const { containerPort, protocol } of declared(pod)) add(podNamespace(pod), protocol, containerPort);
+  }
+  const podAt = new Map(pods.map((pod) => [pod.address, pod]));
+  const nodeAt = new Map(cluster.nodes.map((node) => [node.address, node.name]));
+  for (const { object } of cluster.endpointSlices) {
+    for (const endpoint of object.endpoints ?? []) {
+      for (const text of endpoint.addresses) {
+        const address = parseIpv4(text);
+        if (address === undefined) continue;
+        const pod = podAt.get(address);
+        const ns = pod === undefined ? nodeAt.get(address) : pod.ready && declared(pod).length === 0 ? podNamespace(pod) : undefined;
+        for (const { port, protocol } of object.ports ?? []) add(ns, protocol, port);
+      }
+    }
+  }
+  return [...found.values()];
+}

@@ -1,0 +1,135 @@
+import { UserError } from "../base/errors.js";
+import { nearest } from "../base/nearest.js";
+import { formatResolvConf } from "../kube/dns/resolv-conf.js";
+import { podNamespace } from "../kube/nodes.js";
+import { keyOf, nameOf, namespaceOf } from "../kube/objects.js";
+import { runTool } from "../tools/index.js";
+import { formatIpv4, formatIpv4Prefix } from "../wire/ip.js";
+import { parseSource } from "./endpoints.js";
+import { buildLiveCluster, dnsPods, resolvConfOf } from "./live-cluster.js";
+import type { ClusterWorld } from "./world.js";
+
+export interface Table {
+  readonly header: readonly string[];
+  readonly rows: readonly (readonly string[])[];
+}
+
+type Lister = (world: ClusterWorld) => Table;
+
+/** What is listed from objects alone. */
+const listers: Readonly<Record<"nodes" | "pods" | "services" | "endpoints" | "ipam" | "dns", Lister>> = {
+  nodes: ({ cluster }) => ({
+    header: ["NAME", "ADDRESS", "PODCIDR", "PODS", "ROLE", "FROM"],
+    rows: cluster.nodes.map((node) => [
+      node.name,
+      formatIpv4(node.address),
+      node.podCidr === undefined ? "<none>" : formatIpv4Prefix(node.podCidr),
+      String(cluster.pods.filter((pod) => pod.node === node.name).length),
+      node.controlPlane ? "control-plane" : "<none>",
+      fromOf(node.loaded.origin),
+    ]),
+  }),
+  pods: ({ cluster }) => ({
+    header: ["NAMESPACE", "NAME", "READY", "ADDRESS", "NODE", "FROM"],
+    rows: cluster.pods.map((pod) => [
+      pod.namespace,
+      pod.name,
+      pod.ready ? "yes" : "no",
+      pod.address === undefined ? "<none>" : formatIpv4(pod.address),
+      pod.node ?? "<pending>",
+      fromOf(pod.loaded.origin),
+    ]),
+  }),
+  services: ({ cluster }) => ({
+    header: ["NAMESPACE", "NAME", "TYPE", "CLUSTER-IP", "PORTS", "FROM"],
+    rows: cluster.services.map(({ object, origin }) => [
+      namespaceOf(object),
+      nameOf(object),
+      object.spec?.type ?? "ClusterIP",
+      object.spec?.clusterIP ?? "<none>",
+      (object.spec?.ports ?? []).map(({ port, protocol, nodePort }) => `${port}${nodePort === undefined ? "" : `:${nodePort}`}/${protocol ?? "TCP"}`).join(","),
+      fromOf(origin),
+    ]),
+  }),
+  endpoints: ({ cluster }) => ({
+    header: ["SERVICE", "SLICE", "ADDRESS", "PORTS", "READY", "POD", "NODE"],
+    rows: cluster.endpointSlices.flatMap(({ object }) =>
+      (object.endpoints ?? []).flatMap((endpoint) =>
+        endpoint.addresses.map((address) => [
+          `${namespaceOf(object)}/${object.metadata?.labels?.["kubernetes.io/service-name"] ?? ""}`,
+          nameOf(object),
+          address,
+          (object.ports ?? []).map(({ name, port }) => `${name === undefined || name === "" ? "" : `${name}=`}${port ?? ""}`).join(","),
+          endpoint.conditions?.ready === false ? "no" : "yes",
+          endpoint.targetRef?.name ?? "<none>",
+          endpoint.nodeName ?? "<none>",
+        ]),
+      ),
+    ),
+  }),
+  ipam: ({ cluster }) => ({
+    header: ["NODE", "PODCIDR", "POD", "ADDRESS"],
+    rows: cluster.nodes.flatMap((node) =>
+      cluster.pods
+        .filter((pod) => pod.node === node.name && !pod.hostNetwork)
+        .map((pod) => [node.name, node.podCidr === undefined ? "<none>" : formatIpv4Prefix(node.podCidr), pod.key, pod.address === undefined ? "<none>" : formatIpv4(pod.address)]),
+    ),
+  }),
+  dns: ({ cluster }) => ({
+    header: ["SERVICE", "ADDRESS", "POD", "POD-ADDRESS", "NODE"],
+    rows: dnsPods(cluster).map((pod) => [
+      cluster.dns === undefined ? "<none>" : keyOf(cluster.dns.object),
+      cluster.dns?.object.spec?.clusterIP ?? "<none>",
+      pod.key,
+      pod.address === undefined ? "<none>" : formatIpv4(pod.address),
+      pod.node ?? "<none>",
+    ]),
+  }),
+};
+
+/** What a tool prints in a node or pod. */
+const toolCommands: Readonly<Record<"routes" | "rules" | "ct" | "fdb" | "neigh", readonly string[]>> = {
+  routes: ["ip", "route", "show"],
+  rules: ["iptables-save", "-c"],
+  ct: ["conntrack", "-L"],
+  fdb: ["bridge", "fdb", "show"],
+  neigh: ["ip", "neigh", "show"],
+};
+
+export type ShowKind = keyof typeof listers | keyof typeof toolCommands;
+
+/** A table of objects, narrowed to `name` when given, or the text of a tool in the node or pod `name`. Throws UserError. */
+export function showTable(world: ClusterWorld, kind: ShowKind, name: string | undefined, seed: number): Table | string {
+  if (isToolKind(kind)) return toolText(world, kind, name, seed);
+  const table = listers[kind](world);
+  if (name === undefined) return table;
+  const rows = table.rows.filter((row) => row.includes(name) || `${row[0] ?? ""}/${row[1] ?? ""}` === name);
+  if (rows.length > 0) return { ...table, rows };
+  const known = table.rows.flatMap((row) => [`${row[0] ?? ""}/${row[1] ?? ""}`, ...row.slice(0, 3)]);
+  const near = nearest(name, known);
+  throw new UserError("SHOW_NAME", `no ${kind} named "${name}" in ${world.name}`, { help: near === undefined ? `hopwise show ${kind} lists all` : `did you mean ${near}?` });
+}
+
+/** The resolv.conf of one pod. */
+export function podResolvText(world: ClusterWorld, name: string): string {
+  const source = parseSource(name, world.cluster, world.name);
+  return formatResolvConf(resolvConfOf(world.cluster, source.kind === "inside" ? source.pod : undefined));
+}
+
+function isToolKind(kind: ShowKind): kind is keyof typeof toolCommands {
+  return kind in toolCommands;
+}
+
+function toolText(world: ClusterWorld, kind: keyof typeof toolCommands, name: string | undefined, seed: number): string {
+  if (name === undefined) {
+    throw new UserError("SHOW_WHERE", `${kind} are those of one node or pod`, { help: `say which: hopwise show ${kind} ${world.cluster.nodes[0]?.name ?? "NODE"}` });
+  }
+  const source = parseSource(name, world.cluster, world.name);
+  const ns = source.kind === "inside" ? (source.pod === undefined ? source.ns : podNamespace(source.pod)) : undefined;
+  if (ns === undefined) throw new UserError("SHOW_WHERE", `"${name}" is outside the cluster`);
+  return runTool(buildLiveCluster(world, seed).sim, { ns, argv: toolCommands[kind] }).stdout;
+}
+
+function fromOf({ file, line, assumed }: { readonly file: string; readonly line: number; readonly assumed: string | undefined }): string {
+  return assumed === undefined ? `${file}:${line}` : "assumed";
+}

@@ -1,0 +1,200 @@
+import { UserError } from "../base/errors.js";
+import type { ChainRule, NameLookup, Recording } from "../core/recording.js";
+import { NF_IP_PRI_FIRST } from "../core/hooks.js";
+import { deliver } from "../core/drop.js";
+import type { NetworkNamespace } from "../core/namespace.js";
+import type { Simulation } from "../core/simulation.js";
+import type { TraceEvent } from "../core/trace.js";
+import type { Cluster } from "../kube/cluster.js";
+import { resolve } from "../kube/dns/resolver.js";
+import { newQuery } from "../kube/dns/messages.js";
+import { outsideCommands } from "../kube/nodes.js";
+import { keyOf } from "../kube/objects.js";
+import { rulesetOf } from "../netfilter/iptables/apply.js";
+import { ruleText } from "../netfilter/iptables/save.js";
+import { isTableName } from "../netfilter/iptables/tables.js";
+import { encodeDns } from "../wire/dns.js";
+import { formatIpv4, type Ipv4, parseIpv4, prefixContains } from "../wire/ip.js";
+import { runLabCommand } from "./build.js";
+import { type Destination, parseDestination, parseSource, type Source } from "./endpoints.js";
+import { buildLiveCluster, type LiveCluster, resolvConfOf } from "./live-cluster.js";
+import { policiesInTheWay } from "./policies.js";
+import { sendRequest } from "./send.js";
+import type { ClusterWorld, World } from "./world.js";
+
+/** What is asked: who sends what to whom. */
+export interface TraceRequest {
+  readonly source: string;
+  readonly destination: string;
+  readonly protocol: "tcp" | "udp" | "icmp";
+  /** 1..65535; the id of an ICMP echo. */
+  readonly sourcePort: number;
+  readonly ttl: number | undefined;
+  /** Everything random follows from it. */
+  readonly seed: number;
+  /** Try seeds, from `seed` on, until this pod gets the packet. */
+  readonly endpoint: string | undefined;
+  /** Stop when the request has arrived. */
+  readonly oneWay: boolean;
+}
+
+/** How many seeds `endpoint` tries before it gives up. */
+const SEEDS_TRIED = 200;
+
+/** Sends one request through a world and records everything. Throws UserError for names that mean nothing in it. */
+export function traceRequest(world: World, request: TraceRequest): Recording {
+  if (world.kind !== "cluster") {
+    throw new UserError("TRACE_LAB", `${world.name} is a lab without Kubernetes: trace needs a cluster`, { help: "a lab's probes are run by npm run test:kernel, and hopwise export prints it for a real Linux" });
+  }
+  const source = parseSource(request.source, world.cluster, world.name);
+  const destination = parseDestination(request.destination, world.cluster, world.name, request.protocol);
+  if (request.endpoint === undefined) return record(world, request, source, destination);
+  const wanted = parseSource(request.endpoint, world.cluster, world.name);
+  if (wanted.kind !== "inside" || wanted.pod === undefined) throw new UserError("ENDPOINT_POD", `"${request.endpoint}" is not a pod`);
+  for (let seed = request.seed; seed < request.seed + SEEDS_TRIED; seed++) {
+    const recording = record(world, { ...request, seed }, source, destination);
+    const reached = recording.events.some((event) => event.kind === "delivered" && event.ns === wanted.ns && event.to.startsWith("socket"));
+    if (reached) return seed === request.seed ? recording : { ...recording, notes: [...recording.notes, `seed ${seed} draws ${request.endpoint}`] };
+  }
+  throw new UserError("ENDPOINT_NEVER", `none of ${SEEDS_TRIED} seeds sends this request to ${request.endpoint}`, { help: "is it a ready endpoint of the Service? hopwise show endpoints lists them" });
+}
+
+function record(world: ClusterWorld, request: TraceRequest, source: Source, destination: Destination): Recording {
+  const { cluster } = world;
+  const live = buildLiveCluster(world, request.seed);
+  const { sim } = live;
+  const ns = sourceNamespace(live, cluster, source);
+  const lookupEvents: TraceEvent[] = [];
+  const lookup = destination.kind === "name" ? lookUp(live, world, ns, source, destination.name, lookupEvents) : undefined;
+  const address = destination.kind === "address" ? destination.address : parseIpv4(lookup?.address ?? "");
+  const events: TraceEvent[] = [];
+  if (address !== undefined) {
+    if (isOutside(address, cluster)) openOutside(live, cluster, address);
+    sim.trace = (event) => events.push(event);
+    sendRequest(ns, {
+      protocol: request.protocol,
+      address,
+      port: destination.port,
+      sourcePort: request.sourcePort,
+      ttl: request.ttl,
+      data: request.protocol === "udp" && destination.port === 53 ? dnsQuery(cluster) : new TextEncoder().encode("hopwise"),
+      oneWay: request.oneWay,
+    });
+    sim.trace = undefined;
+  }
+  return {
+    world: world.name,
+    seed: request.seed,
+    proxy: "iptables",
+    request: {
+      source: request.source,
+      destination: request.destination,
+      protocol: request.protocol,
+      sourceNs: ns.name,
+      sourceAddress: formatIpv4(source.address),
+      sourcePort: request.sourcePort,
+      address: address === undefined ? undefined : formatIpv4(address),
+      port: destination.port,
+    },
+    lookup,
+    lookupEvents,
+    events,
+    names: namesOf(cluster),
+    makers: live.makers,
+    chain: (name, table, chain) => chainRules(sim, name, table, chain),
+    notes: [],
+    unknown: policiesInTheWay(cluster, source.kind === "inside" ? source.pod : undefined, events),
+    oneWay: request.oneWay,
+  };
+}
+
+/** The namespace that sends; a host outside is made for the run. */
+function sourceNamespace({ sim }: LiveCluster, cluster: Cluster, source: Source): NetworkNamespace {
+  if (source.kind === "outside") for (const command of outsideCommands(cluster, source.address)) runLabCommand(sim, command);
+  const ns = sim.namespaces.get(source.kind === "outside" ? "outside" : source.ns);
+  if (ns === undefined) throw new Error(`no namespace for ${JSON.stringify(source)}`);
+  return ns;
+}
+
+function isOutside(address: Ipv4, cluster: Cluster): boolean {
+  const known = cluster.nodes.some((node) => node.address === address) || cluster.pods.some((pod) => pod.address === address);
+  return !known && !prefixContains(cluster.networks.pods.prefix, address) && !prefixContains(cluster.networks.services.prefix, address) && !sharesSegment(address, cluster);
+}
+
+function sharesSegment(address: Ipv4, cluster: Cluster): boolean {
+  return cluster.nodes.some((node) => prefixContains({ address: node.address, length: 24 }, address));
+}
+
+/** The world ends at a host outside: what gets there has left the cluster, and nobody knows what it answers. */
+function openOutside({ sim }: LiveCluster, cluster: Cluster, address: Ipv4): void {
+  if (sim.namespaces.has("outside")) return;
+  for (const command of outsideCommands(cluster, address)) runLabCommand(sim, command);
+  sim.namespaces.get("outside")?.hooks.register("ipv4", {
+    name: "end of the world",
+    hook: "PREROUTING",
+    priority: NF_IP_PRI_FIRST,
+    run(skb) {
+      deliver(skb, "outside the cluster");
+      return { kind: "stolen", by: "end of the world" };
+    },
+  });
+}
+
+/** Asks the pod's resolver, as a program in it would. */
+function lookUp(live: LiveCluster, world: ClusterWorld, ns: NetworkNamespace, source: Source, name: string, events: TraceEvent[]): NameLookup {
+  if (source.kind === "outside") {
+    throw new UserError("NAME_OUTSIDE", `a host outside does not ask the cluster's DNS for "${name}"`, { help: "name the destination by address: NODE:PORT or ADDRESS:PORT" });
+  }
+  const { sim } = live;
+  const conf = resolvConfOf(world.cluster, source.pod);
+  let found: NameLookup | undefined;
+  sim.trace = (event) => events.push(event);
+  resolve({ ns, conf, name }, (result) => {
+    const address = result.addresses.find(({ family }) => family === 4)?.address;
+    found = {
+      asked: name,
+      address,
+      name: address === undefined ? undefined : result.name,
+      tried: result.tried.map((one) => one.name),
+      error: address === undefined ? (result.error ?? "no IPv4 address") : undefined,
+      unknown: undefined,
+      means: address === undefined ? undefined : serviceAt(world.cluster, address),
+    };
+  });
+  while (found === undefined && sim.step()) continue;
+  sim.trace = undefined;
+  const [unknown] = live.unknown;
+  const result = found ?? { asked: name, address: undefined, name: undefined, tried: [], error: "timeout", unknown: undefined, means: undefined };
+  return result.address === undefined && unknown !== undefined ? { ...result, error: undefined, unknown } : result;
+}
+
+function serviceAt(cluster: Cluster, address: string): string | undefined {
+  const service = cluster.services.find(({ object }) => object.spec?.clusterIP === address);
+  const pod = cluster.pods.find((one) => one.address !== undefined && formatIpv4(one.address) === address);
+  return service !== undefined ? `Service ${keyOf(service.object)}` : pod === undefined ? undefined : `Pod ${pod.key}`;
+}
+
+/** A question that every cluster's DNS can answer. */
+function dnsQuery(cluster: Cluster): Uint8Array {
+  return encodeDns({ ...newQuery(`kubernetes.default.svc.${cluster.networks.dnsDomain}.`, "A"), id: 1 });
+}
+
+function namesOf(cluster: Cluster): ReadonlyMap<string, string> {
+  const names = new Map<string, string>();
+  for (const { object } of cluster.services) if (object.spec?.clusterIP !== undefined) names.set(object.spec.clusterIP, keyOf(object));
+  for (const node of cluster.nodes) names.set(formatIpv4(node.address), node.name);
+  for (const pod of cluster.pods) if (pod.address !== undefined && !pod.hostNetwork) names.set(formatIpv4(pod.address), pod.key);
+  return names;
+}
+
+function chainRules(sim: Simulation, ns: string, table: string, chain: string): readonly ChainRule[] {
+  const found = sim.namespaces.get(ns);
+  if (found === undefined || !isTableName(table)) return [];
+  const ruleset = rulesetOf(found);
+  return (ruleset.tables.get(table)?.chains.get(chain)?.rules ?? []).map((rule, index) => ({
+    number: index + 1,
+    text: ruleText(chain, rule, ruleset.variant),
+    place: rule.spec.place,
+    packets: rule.packets,
+  }));
+}

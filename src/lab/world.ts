@@ -1,0 +1,91 @@
+import { UserError } from "../base/errors.js";
+import { buildCluster, type Cluster } from "../kube/cluster.js";
+import { chooseConflist } from "../kube/cni/conflist.js";
+import { type InputText, loadObjects } from "../kube/load.js";
+import { recognise, type TextKind } from "../kube/recognise.js";
+import { clusterLab } from "./cluster-lab.js";
+import type { Lab } from "./lab.js";
+import { parseLab } from "./lab-file.js";
+
+/** A text of a world and what it was taken for. */
+export interface WorldFile extends InputText {
+  readonly kind: TextKind;
+}
+
+/** A Kubernetes cluster from its objects, with what people added to its nodes. */
+export interface ClusterWorld {
+  readonly kind: "cluster";
+  /** As given with -w. */
+  readonly name: string;
+  readonly files: readonly WorldFile[];
+  readonly cluster: Cluster;
+  /** Rules in files called NODE.rules, restored when the node starts. */
+  readonly nodeRules: ReadonlyMap<string, InputText>;
+  /** A Corefile beside the objects; it wins over the coredns ConfigMap. */
+  readonly corefile: InputText | undefined;
+}
+
+/** Namespaces and links without Kubernetes. */
+export interface LabWorld {
+  readonly kind: "lab";
+  readonly name: string;
+  readonly files: readonly WorldFile[];
+  readonly lab: Lab;
+}
+
+export type World = ClusterWorld | LabWorld;
+
+/**
+ * Reads a world from its texts; each kind is found by content. Throws UserError or UserErrors for what is wrong in
+ * them, and for a world that holds nothing to send a packet in.
+ */
+export function loadWorld(texts: readonly InputText[], name: string): World {
+  const files = texts.map((text) => ({ ...text, kind: recognise(text.text) }));
+  const lab = files.find(({ kind }) => kind === "lab");
+  if (lab !== undefined) {
+    const other = files.find((file) => file !== lab);
+    if (other !== undefined) throw new UserError("WORLD_MIXED", `${lab.file} is a lab, which stands alone, and ${other.file} is there too`);
+    return { kind: "lab", name, files, lab: parseLab(lab.file, lab.text) };
+  }
+  const objects = files.filter(({ kind }) => kind === "kubernetes");
+  if (objects.length === 0) throw noObjects(files, name);
+  const conflist = chooseConflist(files.filter(({ kind }) => kind === "conflist"));
+  const cluster = buildCluster(loadObjects(objects), { conflist });
+  return { kind: "cluster", name, files, cluster, nodeRules: rulesByNode(files, cluster), corefile: files.find(({ kind }) => kind === "corefile") };
+}
+
+/** The whole world as a lab: every node and pod. */
+export function labOf(world: World): Lab {
+  return world.kind === "lab" ? world.lab : clusterLab(world).lab;
+}
+
+/** Files that hopwise reads nothing from yet. */
+export function unusedFiles(world: World): readonly WorldFile[] {
+  return world.files.filter(({ kind }) => !["kubernetes", "lab", "conflist", "corefile", "iptables-save"].includes(kind));
+}
+
+function noObjects(files: readonly WorldFile[], name: string): UserError {
+  const kinds = [...new Set(files.map(({ kind }) => kind))].filter((kind) => kind !== "unknown");
+  const found = kinds.length === 0 ? "nothing that hopwise reads" : `only ${kinds.join(", ")}`;
+  const [unknown] = files;
+  return new UserError("WORLD_EMPTY", `no Kubernetes objects and no lab in ${name}: ${found}`, {
+    place: unknown === undefined ? undefined : { file: unknown.file, line: 1, column: 1 },
+    help: "a world is `kubectl get -A -o yaml` output, manifests, or a lab file; hopwise show pods -w demo:shop shows one",
+  });
+}
+
+/** `worker-2.rules` belongs to the node worker-2. */
+function rulesByNode(files: readonly WorldFile[], cluster: Cluster): ReadonlyMap<string, InputText> {
+  const found = new Map<string, InputText>();
+  for (const file of files.filter(({ kind }) => kind === "iptables-save")) {
+    const node = (file.file.split("/").at(-1) ?? "").replace(/\.[^.]*$/, "");
+    if (!cluster.nodes.some(({ name }) => name === node)) {
+      throw new UserError("RULES_NODE", `${file.file} holds iptables rules, and no node is called "${node}"`, {
+        place: { file: file.file, line: 1, column: 1 },
+        help: `name the file after its node: ${cluster.nodes.map(({ name }) => `${name}.rules`).join(", ")}`,
+      });
+    }
+    found.set(node, file);
+  }
+  return found;
+}
