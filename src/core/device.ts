@@ -65,12 +65,15 @@ export abstract class NetDevice {
     return this;
   }
 
-  /** Takes the device into another namespace, or gives it another name: down, unregistered, registered again. Mirrors dev_change_net_namespace(). */
+  /** Takes the device into another namespace, down and without its addresses; its index stays if it is free there. Mirrors dev_change_net_namespace(). */
   move(ns: NetworkNamespace, name: string): void {
     this.unregister();
-    if (ns !== this.ns) this.ifindex = ns.allocateIfindex();
+    if ([...ns.devices.values()].some((other) => other.ifindex === this.ifindex))
+      this.ifindex = ns.allocateIfindex();
+    else ns.reserveIfindex(this.ifindex);
     this.ns = ns;
     this.name = name;
+    this.wasUp = false;
     ns.devices.set(name, this);
     this.register();
   }

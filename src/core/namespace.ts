@@ -6,7 +6,14 @@ import type { SkBuff } from "./skbuff.js";
 import { Sysctls } from "./sysctls.js";
 
 /** What a device tells the namespace's subsystems. Mirrors the NETDEV_* notifier chain. */
-export type DeviceNotice = "register" | "unregister" | "up" | "down" | "carrier" | "address" | "mtu";
+export type DeviceNotice =
+  | "register"
+  | "unregister"
+  | "up"
+  | "down"
+  | "carrier"
+  | "address"
+  | "mtu";
 
 /** A subsystem that sets itself up in every new namespace. Mirrors struct pernet_operations. */
 export interface PernetOperations {
@@ -26,6 +33,7 @@ export class NetworkNamespace {
   readonly sysctls: Sysctls = new Sysctls();
   readonly #listeners: ((notice: DeviceNotice, dev: NetDevice) => void)[] = [];
   readonly #slots: unknown[] = [];
+  readonly #taken = new Set<number>();
   #nextIfindex = 1;
 
   constructor(name: string, sim: Simulation) {
@@ -41,7 +49,13 @@ export class NetworkNamespace {
   }
 
   allocateIfindex(): number {
+    while (this.#taken.has(this.#nextIfindex)) this.#nextIfindex++;
     return this.#nextIfindex++;
+  }
+
+  /** A device brought its index along: it is not given out again. */
+  reserveIfindex(index: number): void {
+    this.#taken.add(index);
   }
 
   /** Mirrors register_netdevice_notifier(). */
@@ -67,7 +81,9 @@ export class NetworkNamespace {
 let slots = 0;
 
 /** State that every namespace has one of, made when first asked for. Mirrors net_generic(). */
-export function perNamespace<T extends object>(create: (ns: NetworkNamespace) => T): (ns: NetworkNamespace) => T {
+export function perNamespace<T extends object>(
+  create: (ns: NetworkNamespace) => T,
+): (ns: NetworkNamespace) => T {
   const index = slots++;
   return (ns) => ns.slot(index, create);
 }

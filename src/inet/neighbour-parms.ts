@@ -76,7 +76,6 @@ class AllParms {
   constructor(ns: NetworkNamespace) {
     this.#ns = ns;
     this.#default = new NeighbourParms(DEFAULTS, ns.sim.random);
-    this.#define("default", this.#default);
   }
 
   of(dev: NetDevice): NeighbourParms {

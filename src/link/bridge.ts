@@ -35,6 +35,7 @@ export class BridgeDevice extends NetDevice {
     const mac = options.mac ?? allocateMac(options.ns.sim);
     super({ name: options.name, ns: options.ns, mac, mtu: 1500 });
     this.#macIsSet = options.mac !== undefined;
+    if (this.#macIsSet) this.#selectStates();
     this.fdb = new Fdb(options.ns.sim.queue, seconds(300));
     this.fdb.addOwn(mac, undefined);
     bridgesOf(options.ns).add(this);
@@ -45,7 +46,7 @@ export class BridgeDevice extends NetDevice {
     return this.#ports;
   }
 
-  /** Without ports at first; then while one of them forwards. */
+  /** At first without ports, unless it was made with an address; then while a port forwards. */
   override get carrier(): boolean {
     return this.#carrier;
   }
@@ -148,8 +149,9 @@ export class BridgeDevice extends NetDevice {
 
   #portsChanged(): void {
     if (!this.#macIsSet && this.#changeMac(lowestMac(this.#ports))) this.#selectStates();
-    const mtu = Math.min(...this.#ports.map((port) => port.dev.mtu));
-    if (!this.#mtuIsSet && Number.isFinite(mtu) && mtu !== this.mtu) {
+    const mtu =
+      this.#ports.length === 0 ? 1500 : Math.min(...this.#ports.map((port) => port.dev.mtu));
+    if (!this.#mtuIsSet && mtu !== this.mtu) {
       this.mtu = mtu;
       this.ns.notify("mtu", this);
     }

@@ -5,10 +5,13 @@ import type { ToolResult } from "./command.js";
 export class ToolFailure extends Error {
   override readonly name = "ToolFailure";
   readonly code: number;
+  /** Some tools print their usage where results go. */
+  readonly stdout: string;
 
-  constructor(code: number, stderr: string) {
+  constructor(code: number, stderr: string, stdout = "") {
     super(stderr);
     this.code = code;
+    this.stdout = stdout;
   }
 }
 
@@ -18,7 +21,7 @@ export function runCommand(body: () => string): ToolResult {
     return { code: 0, stdout: body(), stderr: "" };
   } catch (error) {
     if (error instanceof ToolFailure)
-      return { code: error.code, stdout: "", stderr: error.message };
+      return { code: error.code, stdout: error.stdout, stderr: error.message };
     throw error;
   }
 }

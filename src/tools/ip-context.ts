@@ -94,9 +94,10 @@ export function readPrefix(word: string): Ipv4Prefix {
   return prefix;
 }
 
-/** A name that a device may have. Mirrors iproute2's check_ifname(). */
+/** A name that a device may have; for a bare word the kernel has the last say on the length. Mirrors iproute2's check_ifname() and check_altifname(). */
 export function checkDeviceName(name: string, key: "dev" | "name"): string {
-  if (name === "" || name.length > 15 || /[/\s]/.test(name))
+  const limit = key === "dev" ? 127 : 15;
+  if (name === "" || name.length > limit || /[/\s]/.test(name))
     throw wrongArgument(name, `"${key}" not a valid ifname`);
   return name;
 }

@@ -7,10 +7,10 @@ import { Dummy } from "../link/dummy.js";
 import { allocateMac } from "../link/mac.js";
 import { createVethPair } from "../link/veth.js";
 import { notModelled, rtnetlink, ToolFailure } from "./failure.js";
-import { type IpContext, namespaceOf, openNamespace } from "./ip-context.js";
+import { type IpContext, namespaceOf } from "./ip-context.js";
 import { type LinkArgs, parseLinkArgs } from "./ip-link-args.js";
 import { applyLinkArgs } from "./ip-link-set.js";
-import { Words } from "./words.js";
+import { Words, wrongArgument } from "./words.js";
 
 /** Types of the real tool that are not modelled yet. */
 const OTHER_TYPES: readonly string[] =
@@ -23,8 +23,7 @@ export function linkAdd(words: Words, context: IpContext): string {
   const args = parseLinkArgs(words, false);
   if (args.type === undefined)
     throw new ToolFailure(1, 'Not enough information: "type" argument is required\n');
-  const ns =
-    args.netns === undefined ? namespaceOf(context) : openNamespace(context.sim, args.netns);
+  const ns = args.netns === undefined ? namespaceOf(context) : targetOf(args.netns, context);
   const typeWords = args.typeWords ?? new Words([]);
   switch (args.type) {
     case "veth":
@@ -47,26 +46,34 @@ export function linkAdd(words: Words, context: IpContext): string {
 }
 
 /** The peer's words are those of a link of its own. Mirrors drivers/net/veth.c:veth_newlink(). */
-function addVeth(args: LinkArgs, ns: NetworkNamespace, words: Words, { sim }: IpContext): string {
+function addVeth(args: LinkArgs, ns: NetworkNamespace, words: Words, context: IpContext): string {
   const first = words.shift();
   if (first !== undefined && first !== "peer") {
     throw new ToolFailure(
-      255,
-      `"${first}"?\nUsage: ip link <options> type veth [peer <options>]\nTo get <options> type 'ip link add help'\n`,
+      1,
+      "",
+      "Usage: ip link <options> type veth [peer <options>]\nTo get <options> type 'ip link add help'\n",
     );
   }
   const peerArgs = parseLinkArgs(words, false);
-  const peerNs = peerArgs.netns === undefined ? ns : openNamespace(sim, peerArgs.netns);
+  const peerNs = peerArgs.netns === undefined ? ns : targetOf(peerArgs.netns, context);
   const peerIdentity = identity(peerArgs, peerNs, "veth");
   const taken = peerNs === ns ? [peerIdentity.name] : [];
   const ownIdentity = identity(args, ns, "veth", taken);
   const [dev, peer] = createVethPair(
-    sim,
+    context.sim,
     { ...ownIdentity, mac: args.mac },
     { ...peerIdentity, mac: peerArgs.mac },
   );
   applyLinkArgs(peer, { ...withoutIdentity(peerArgs) });
   return finish(dev, args);
+}
+
+/** The namespace that `netns NAME` means. */
+function targetOf(name: string, { sim }: IpContext): NetworkNamespace {
+  const ns = sim.namespaces.get(name);
+  if (ns === undefined) throw wrongArgument(name, 'Invalid "netns" value\n');
+  return ns;
 }
 
 function addBridge(args: LinkArgs, ns: NetworkNamespace, words: Words): string {
@@ -119,6 +126,8 @@ function identity(
   taken: readonly string[] = [],
 ): { readonly name: string; readonly ns: NetworkNamespace } {
   const { name, mac } = args;
+  if (name !== undefined && name.length > 15)
+    throw rtnetlink("Error: Attribute failed policy validation.");
   if (name === "." || name === "..") throw rtnetlink("Invalid argument");
   const exists = (candidate: string): boolean =>
     ns.devices.has(candidate) || taken.includes(candidate);

@@ -4,7 +4,7 @@ import { BridgeDevice } from "../link/bridge.js";
 import { isMulticastMac, MAC_ZERO, type Mac } from "../wire/ip.js";
 import { setPortOption } from "./bridge-port-options.js";
 import { notModelled, rtnetlink, ToolFailure } from "./failure.js";
-import { deviceOf, type IpContext, namespaceOf, openNamespace } from "./ip-context.js";
+import { deviceOf, type IpContext, namespaceOf } from "./ip-context.js";
 import { type LinkArgs, parseLinkArgs } from "./ip-link-args.js";
 import { type Words, wrongArgument } from "./words.js";
 
@@ -17,7 +17,8 @@ export function linkSet(words: Words, context: IpContext): string {
   if (args.master !== undefined && args.master !== "" && !ns.devices.has(args.master)) {
     throw wrongArgument(args.master, "Device does not exist\n");
   }
-  const target = args.netns === undefined ? ns : openNamespace(context.sim, args.netns);
+  const target = args.netns === undefined ? ns : context.sim.namespaces.get(args.netns);
+  if (target === undefined) throw wrongArgument(args.netns ?? "", 'Invalid "netns" value\n');
   const dev = deviceOf(ns, args.name);
   if (args.type !== undefined) setTypeOptions(dev, args);
   moveOrRename(dev, target, args.newName ?? dev.name);
@@ -44,14 +45,18 @@ function setTypeOptions(dev: NetDevice, { type, typeWords }: LinkArgs): void {
   }
 }
 
-/** Mirrors net/core/dev.c:__dev_change_net_namespace() and dev_change_name(). */
+/** The move comes first and stays, even if the new name is then refused. Mirrors net/core/dev.c:__dev_change_net_namespace() and dev_change_name(). */
 function moveOrRename(dev: NetDevice, ns: NetworkNamespace, name: string): void {
-  if (ns === dev.ns && name === dev.name) return;
-  if (ns !== dev.ns && (dev.isLoopback || dev instanceof BridgeDevice))
-    throw rtnetlink("Error: The interface netns is immutable.");
+  if (ns !== dev.ns) {
+    if (dev.isLoopback || dev instanceof BridgeDevice)
+      throw rtnetlink("Error: The interface netns is immutable.");
+    const free = ns.devices.has(dev.name) ? name : dev.name;
+    if (ns.devices.has(free)) throw rtnetlink("File exists");
+    dev.move(ns, free);
+  }
+  if (name === dev.name) return;
   if (ns.devices.has(name)) throw rtnetlink("File exists");
-  if (ns === dev.ns) dev.rename(name);
-  else dev.move(ns, name);
+  dev.rename(name);
 }
 
 /** Mirrors net/ethernet/eth.c:eth_prepare_mac_addr_change(). */

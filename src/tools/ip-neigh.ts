@@ -67,10 +67,12 @@ function change(words: Words, context: IpContext, verb: Verb): string {
   }
   if (known === undefined && verb === "change") throw rtnetlink("No such file or directory");
   if (known !== undefined && verb === "add") throw rtnetlink("File exists");
-  if (mac === undefined && known?.isValid !== true && isValidState(state))
-    throw rtnetlink("Error: No link layer address given.");
   const neighbour = known ?? table.obtain(dev, address);
   if (neighbour === undefined) throw rtnetlink("No buffer space available");
+  if (mac === undefined && !neighbour.isValid && isValidState(state)) {
+    // The entry stays, in no state: the next `add` finds it there.
+    throw rtnetlink("Error: No link layer address given.");
+  }
   neighbour.update(mac, state, { override: verb !== "add" || known === undefined, admin: true });
   return "";
 }

@@ -26,6 +26,8 @@ const OTHER_WORDS: readonly string[] =
 
 /** A route as it is put together while its words are read. */
 interface Draft {
+  /** The destination said that this is IPv4, which changes the words of later complaints. */
+  hasFamily: boolean;
   prefix: Ipv4Prefix | undefined;
   type: RouteType | undefined;
   table: number | undefined;
@@ -72,6 +74,7 @@ export function readRoute(words: Words, ns: NetworkNamespace, forDelete: boolean
 
 function readDraft(words: Words, ns: NetworkNamespace): Draft {
   const draft: Draft = {
+    hasFamily: false,
     prefix: undefined,
     type: undefined,
     table: undefined,
@@ -97,7 +100,7 @@ function readDraft(words: Words, ns: NetworkNamespace): Draft {
 }
 
 function readAttribute(word: string, words: Words, draft: Draft): boolean {
-  if (word === "via") draft.gateway = readGateway(words);
+  if (word === "via") draft.gateway = readGateway(words, draft.hasFamily ? "inet" : "any valid");
   else if (word === "dev" || word === "oif") draft.dev = words.value();
   else if (word === "src") draft.source = readAddress(words.value());
   else if (word === "onlink") draft.onlink = true;
@@ -127,6 +130,7 @@ function readDestination(word: string, words: Words, draft: Draft): void {
   }
   if (draft.prefix !== undefined) throw garbage("to", given);
   draft.prefix = readPrefix(given);
+  draft.hasFamily = given !== "default" && given !== "any" && given !== "all";
 }
 
 /** The words after `nexthop`, up to the end or the next `nexthop`. Mirrors iproute2's parse_nexthops(). */
@@ -136,7 +140,7 @@ function readNexthops(words: Words, ns: NetworkNamespace): NexthopSpec[] {
     let hop: NexthopSpec = {};
     while (!words.isEmpty && words.peek() !== "nexthop") {
       const word = words.value();
-      if (word === "via") hop = { ...hop, gateway: readGateway(words) };
+      if (word === "via") hop = { ...hop, gateway: readGateway(words, "inet") };
       else if (word === "dev") hop = { ...hop, dev: deviceOf(ns, words.value()) };
       else if (word === "weight") hop = { ...hop, weight: readWeight(words) };
       else if (word === "onlink") hop = { ...hop, onlink: true };
@@ -152,10 +156,10 @@ function readNexthops(words: Words, ns: NetworkNamespace): NexthopSpec[] {
   return nexthops;
 }
 
-function readGateway(words: Words): Ipv4 {
+function readGateway(words: Words, kind: string): Ipv4 {
   words.take("inet");
   if (words.peek() === "inet6") throw notModelled("ip", "an IPv6 gateway");
-  return readAddress(words.value(), "inet");
+  return readAddress(words.value(), kind);
 }
 
 function readWeight(words: Words): number {

@@ -57,6 +57,8 @@ function remove(words: Words, context: IpContext): string {
 interface Filter {
   readonly table: number | "all";
   readonly match: (route: FibRoute) => boolean;
+  /** Words that the filter makes superfluous: `ip` leaves them out. */
+  readonly hidden: readonly string[];
 }
 
 function show(words: Words, context: IpContext): string {
@@ -68,13 +70,14 @@ function show(words: Words, context: IpContext): string {
         route,
         filter.table === "all" && route.table !== RT_TABLE_MAIN,
       );
-      return `${lines.join(context.oneLine ? "\\" : "\n")}\n`;
+      const text = lines.join(context.oneLine ? "\\" : "\n");
+      return `${filter.hidden.reduce((shown, word) => shown.replace(word, ""), text)}\n`;
     })
     .join("");
 }
 
 function flush(words: Words, context: IpContext): string {
-  if (words.isEmpty) throw new ToolFailure(255, '"ip route flush" requires arguments.\n');
+  if (words.isEmpty) throw new ToolFailure(1, '"ip route flush" requires arguments.\n');
   const ns = namespaceOf(context);
   for (const route of selected(ns, readFilter(words, ns), false)) {
     const { prefix, table, type, tos, metric, scope, protocol, nexthops } = route;
@@ -103,32 +106,42 @@ function selected(
 function readFilter(words: Words, ns: NetworkNamespace): Filter {
   let table: Filter["table"] = RT_TABLE_MAIN;
   const conditions: ((route: FibRoute) => boolean)[] = [];
+  const hidden: string[] = [];
   for (let word = words.shift(); word !== undefined; word = words.shift()) {
     if (abbreviates(word, "table")) {
       const name = words.value();
       table = name === "all" ? "all" : lookUp(name, parseTable, "table id value is invalid\n");
     } else if (word === "dev" || word === "oif") {
       const dev = deviceOf(ns, words.value());
-      conditions.push((route) => route.nexthops.some((nexthop) => nexthop.dev === dev));
+      hidden.push(`dev ${dev.name} `);
+      conditions.push((route) => route.nexthops.length === 1 && route.nexthops[0]?.dev === dev);
     } else if (abbreviates(word, "protocol")) {
-      const protocol = lookUp(words.value(), parseRouteProtocol, 'invalid "protocol"\n');
+      const name = words.value();
+      hidden.push(`proto ${name} `);
+      const protocol = lookUp(name, parseRouteProtocol, 'invalid "protocol"\n');
       conditions.push((route) => route.protocol === protocol);
     } else if (abbreviates(word, "scope")) {
-      const scope = lookUp(words.value(), parseScope, 'invalid "scope"\n');
+      const name = words.value();
+      hidden.push(`scope ${name} `);
+      const scope = lookUp(name, parseScope, 'invalid "scope"\n');
       conditions.push((route) => route.scope === scope);
     } else if (abbreviates(word, "type")) {
       const type = words.value();
+      hidden.push(`${type} `);
       conditions.push((route) => route.type === type);
     } else if (word === "via") {
       const { address } = readPrefix(words.value());
-      conditions.push((route) => route.nexthops.some((nexthop) => nexthop.gateway === address));
+      hidden.push(`via ${formatIpv4(address)} `);
+      conditions.push(
+        (route) => route.nexthops.length === 1 && route.nexthops[0]?.gateway === address,
+      );
     } else if (
       ["src", "tos", "metric", "mark", "realms", "from", "cache", "vrf", "iif"].includes(word)
     ) {
       throw notModelled("ip", `ip route show ${word}`);
     } else conditions.push(readDestinations(word, words));
   }
-  return { table, match: (route) => conditions.every((condition) => condition(route)) };
+  return { table, hidden, match: (route) => conditions.every((condition) => condition(route)) };
 }
 
 /** `root P`, `match P`, `exact P`, or a bare prefix, which means exactly it. */
@@ -182,7 +195,9 @@ function get(words: Words, context: IpContext): string {
   parts.push(`dev ${route.dev.name}`);
   if (source === undefined && typeof route.source === "number")
     parts.push(`src ${formatIpv4(route.source)}`);
-  if (mark !== 0) parts.push(`mark 0x${mark.toString(16)}`);
+  if (mark !== 0) parts.push(`mark ${mark >= 16 ? `0x${mark.toString(16)}` : mark}`);
+  // The flag of a multicast route is a bit that iproute2 takes for something else.
+  if (type === "MULTICAST") parts.push("rt_offload_failed");
   parts.push(`uid ${uid}`);
   const flags =
     type === "LOCAL"

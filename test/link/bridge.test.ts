@@ -23,9 +23,9 @@ describe("a bridge", () => {
   test("gives a broadcast to its own host as well", () => {
     const lab = bridgeLab(3);
     send(lab, "e1", testFrame(E1, EVERYBODY));
-    const deliveries = lab.events
-      .filter((event) => event.kind === "device" && event.direction === "rx")
-      .map((event) => event.dev);
+    const deliveries = lab.events.flatMap((event) =>
+      event.kind === "device" && event.direction === "rx" ? [event.dev] : [],
+    );
     expect(deliveries).toEqual(["p1", "br0", "e3", "e2"]);
     expect(lab.seen.map(({ dev }) => dev)).toEqual(["br0", "e3", "e2"]);
   });
@@ -54,9 +54,9 @@ describe("a bridge", () => {
     send(lab, "e2", testFrame(E2, NOBODY));
     send(lab, "e3", testFrame(E2, NOBODY));
     expect(lab.bridge.fdb.lookup(mac(E2))?.port?.dev.name).toBe("p3");
-    const learned = lab.events
-      .filter((event) => event.kind === "bridge" && event.action === "learn")
-      .map((event) => (event.kind === "bridge" ? event.why : ""));
+    const learned = lab.events.flatMap((event) =>
+      event.kind === "bridge" && event.action === "learn" ? [event.why] : [],
+    );
     expect(learned).toEqual([`${E2} is behind p2`, `${E2} moved to p3`]);
   });
 
