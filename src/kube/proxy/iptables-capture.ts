@@ -1,6 +1,7 @@
 import { because } from "./rendered-text.js";
 import { protocolMatch, vipMatch, type PortRules } from "./iptables-port.js";
-import { serviceField, type Vip } from "./service-port.js";
+import { serviceField } from "./service-port.js";
+import type { Vip } from "./vips.js";
 import { at } from "./objects.js";
 import type { Reach } from "./service-state.js";
 

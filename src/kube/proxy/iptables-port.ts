@@ -2,7 +2,8 @@ import type { Address, IpFamily } from "./addresses.js";
 import type { LocalTraffic } from "./local-traffic.js";
 import { serviceChains, type ServiceChains } from "./names.js";
 import type { RestoreTable } from "./restore-text.js";
-import type { ServicePort, Vip } from "./service-port.js";
+import type { ServicePort } from "./service-port.js";
+import type { Vip } from "./vips.js";
 import type { PortState } from "./service-state.js";
 
 /** What of node and configuration the rules of a service port depend on. */

@@ -1,6 +1,7 @@
 import { cidrContains } from "./addresses.js";
 import { because } from "./rendered-text.js";
-import { serviceField, externallyReachable, type Vip } from "./service-port.js";
+import { serviceField, externallyReachable } from "./service-port.js";
+import type { Vip } from "./vips.js";
 import { writeNftEndpoints } from "./nftables-endpoints.js";
 import type { NftPortRules } from "./nftables-port.js";
 import { at } from "./objects.js";

@@ -1,108 +1,8 @@
 import { UserError, type UserErrorDetails } from "../../base/errors.js";
 import { nearest } from "../../base/nearest.js";
-import { parseCidr } from "./addresses.js";
-import {
-  cidrList,
-  DEFAULT_SETTINGS,
-  markText,
-  type DetectLocalMode,
-  type ProxyMode,
-  type ProxySettings,
-} from "./config.js";
+import { DEFAULT_SETTINGS, type ProxySettings } from "./config.js";
+import { SETTINGS, type Fail, type Setting } from "./config-settings.js";
 import type { FieldPath } from "./objects.js";
-
-/** A field of KubeProxyConfiguration, the flag that sets the same, and what a value of it means. */
-interface Setting {
-  readonly field: string;
-  readonly flag: string;
-  readonly type: "string" | "boolean" | "number" | "strings" | "gates";
-  apply(value: never, fail: (message: string, help?: string) => never): Partial<ProxySettings>;
-}
-
-const MODES: readonly ProxyMode[] = ["iptables", "nftables", "ipvs", "userspace"];
-const LOCAL_MODES: readonly DetectLocalMode[] = [
-  "ClusterCIDR",
-  "NodeCIDR",
-  "BridgeInterface",
-  "InterfaceNamePrefix",
-];
-
-const SETTINGS: readonly Setting[] = [
-  {
-    field: "mode",
-    flag: "proxy-mode",
-    type: "string",
-    apply: (mode: string, fail) => (mode === "" ? {} : { mode: oneOf(MODES, mode, fail) }),
-  },
-  {
-    field: "clusterCIDR",
-    flag: "cluster-cidr",
-    type: "string",
-    apply: (text: string, fail) => ({
-      clusterCIDRs:
-        cidrList(text) ??
-        fail("must be a valid CIDR block (e.g. 10.100.0.0/16 or fde4:8dba:82e1::/48)"),
-    }),
-  },
-  {
-    field: "detectLocalMode",
-    flag: "detect-local-mode",
-    type: "string",
-    apply: (mode: string, fail) =>
-      mode === "" ? {} : { detectLocalMode: oneOf(LOCAL_MODES, mode, fail) },
-  },
-  {
-    field: "detectLocal.bridgeInterface",
-    flag: "pod-bridge-interface",
-    type: "string",
-    apply: (name: string, fail) => ({ bridgeInterface: interfaceName(name, fail) }),
-  },
-  {
-    field: "detectLocal.interfaceNamePrefix",
-    flag: "pod-interface-name-prefix",
-    type: "string",
-    apply: (name: string, fail) => ({ interfaceNamePrefix: interfaceName(name, fail) }),
-  },
-  {
-    field: "iptables.masqueradeBit",
-    flag: "iptables-masquerade-bit",
-    type: "number",
-    apply: (bit: number, fail) => {
-      if (!Number.isInteger(bit) || bit < 0 || bit > 31)
-        return fail("must be within the range [0, 31]");
-      return { masqueradeMark: markText(bit) };
-    },
-  },
-  {
-    field: "iptables.masqueradeAll",
-    flag: "masquerade-all",
-    type: "boolean",
-    apply: (masqueradeAll: boolean) => ({ masqueradeAll }),
-  },
-  {
-    field: "iptables.localhostNodePorts",
-    flag: "iptables-localhost-nodeports",
-    type: "boolean",
-    apply: (localhostNodePorts: boolean) => ({ localhostNodePorts }),
-  },
-  {
-    field: "nodePortAddresses",
-    flag: "nodeport-addresses",
-    type: "strings",
-    apply: (texts: readonly string[], fail) => {
-      const valid =
-        (texts.length === 1 && texts[0] === "primary") ||
-        texts.every((text) => parseCidr(text) !== undefined);
-      return { nodePortAddresses: valid ? texts : fail("must be a valid CIDR, or primary alone") };
-    },
-  },
-  {
-    field: "featureGates",
-    flag: "feature-gates",
-    type: "gates",
-    apply: (featureGates: { readonly [gate: string]: boolean }) => ({ featureGates }),
-  },
-];
 
 /** Fields and flags whose meaning is not in the rules of the modes rendered here: kube-proxy takes them, and so do we. */
 const OTHER_FIELDS: readonly string[] = [
@@ -211,8 +111,6 @@ function isRecord(value: unknown): value is { readonly [key: string]: unknown } 
   return typeof value === "object" && value !== null && !Array.isArray(value);
 }
 
-type Fail = (message: string, help?: string) => never;
-
 function failAt(name: string, details: UserErrorDetails | undefined): Fail {
   return (message, help) => {
     throw new UserError("KUBE_PROXY_CONFIG", `KubeProxyConfiguration: ${name}: ${message}`, {
@@ -273,18 +171,6 @@ function booleanOf(text: string, fail: Fail): boolean {
   if (["1", "t", "T", "TRUE", "true", "True"].includes(text)) return true;
   if (["0", "f", "F", "FALSE", "false", "False"].includes(text)) return false;
   return fail(`invalid boolean value ${JSON.stringify(text)}`);
-}
-
-function oneOf<T extends string>(known: readonly T[], word: string, fail: Fail): T {
-  const found = known.find((one) => one.toLowerCase() === word.toLowerCase());
-  return found ?? fail(`unknown value ${JSON.stringify(word)}`, `supported: ${known.join(", ")}`);
-}
-
-/** Names go into rule text, so what is not an interface name is refused. */
-function interfaceName(name: string, fail: Fail): string {
-  return /^[A-Za-z0-9_.:@-]{0,15}$/.test(name)
-    ? name
-    : fail(`${JSON.stringify(name)} is not an interface name`);
 }
 
 function checked(settings: ProxySettings): ProxySettings {
