@@ -26,7 +26,7 @@ import { multipathHash, selectNexthop } from "./multipath.js";
 import { type PathException, pathExceptions } from "./path-exceptions.js";
 import { RouteCache } from "./route-cache.js";
 import { loopbackOf, RouteEntry, routeActions } from "./route-entry.js";
-import { selectSource } from "./source-address.js";
+import { inetAddrType, selectSource } from "./source-address.js";
 
 /** A packet to be sent, as routing sees it. Mirrors struct flowi4. */
 export interface OutputFlow {
@@ -95,7 +95,7 @@ function decideOutput(ns: NetworkNamespace, flow: OutputFlow, asked: Ipv4): Deci
         make(ns, { type: "unicast", dev: oif, source, destination, by: undefined, asked: oif }),
       );
     }
-    if (flow.anySource !== true && !holdsAddress(ns, source))
+    if (flow.anySource !== true && !isOwn(ns, source))
       return fixed(refusal("EINVAL", "the source is no address of this host"));
   }
   if (oif !== undefined) {
@@ -133,6 +133,11 @@ function fixed(decision: RouteEntry | OutputRefusal): Decided {
 
 function refusal(error: Errno, text: string): OutputRefusal {
   return { error, text };
+}
+
+/** An address of a device, or one of a local route such as 127.9.9.9. Mirrors net/ipv4/devinet.c:__ip_dev_find(). */
+function isOwn(ns: NetworkNamespace, address: Ipv4): boolean {
+  return holdsAddress(ns, address) || inetAddrType(ns, address) === "LOCAL";
 }
 
 /** 224.0.0.0/24. */
@@ -283,7 +288,8 @@ function make(ns: NetworkNamespace, way: Way): RouteEntry | OutputRefusal {
     ns,
     type: dev.isLoopback && type === "unicast" ? "local" : type,
     dev,
-    gateway: exception?.gateway ?? way.gateway,
+    // Groups and broadcasts are on the link: their route's gateway does not count (fi = NULL).
+    gateway: type === "unicast" ? (exception?.gateway ?? way.gateway) : undefined,
     source: source === IPV4_ANY ? undefined : source,
     mtu: pathMtu(exception, by, dev),
     mtuLocked: exception?.mtuLocked === true || by?.mtuLock === true,
