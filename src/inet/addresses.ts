@@ -118,8 +118,10 @@ export function removeAddress(
         (other) => other.secondary && sameSubnet(other, found.peer, found.length),
       );
   const promoted = confOr(dev, "promote_secondaries") ? siblings[0] : undefined;
-  for (const sibling of siblings) removeRoutes(sibling, found);
-  if (promoted === undefined) for (const sibling of siblings) forget(sibling);
+  for (const sibling of siblings) {
+    if (promoted === undefined) forget(sibling);
+    removeRoutes(sibling, found);
+  }
   forget(found);
   removeRoutes(found, found);
   if (promoted !== undefined) {

@@ -1,6 +1,12 @@
 import { type Ipv4Prefix, formatIpv4, formatIpv4Prefix } from "../wire/ip.js";
 import { routeProtocolName, scopeName, tableName } from "./fib-names.js";
-import { type FibNexthop, type FibRoute, RT_SCOPE_UNIVERSE, RTPROT_BOOT } from "./fib-types.js";
+import {
+  type FibNexthop,
+  type FibRoute,
+  RT_SCOPE_NOWHERE,
+  RT_SCOPE_UNIVERSE,
+  RTPROT_BOOT,
+} from "./fib-types.js";
 
 /**
  * The lines of `ip route show` for one route, without newlines. iproute2 6.1 ends each with a blank.
@@ -20,6 +26,7 @@ export function formatRouteLines(route: FibRoute, withTable = false): readonly s
   if (route.source !== undefined) words.push(`src ${formatIpv4(route.source)}`);
   if (route.metric !== 0) words.push(`metric ${route.metric}`);
   if (single !== undefined) words.push(...formatFlags(single));
+  else if (route.nexthops.length > 1 && route.nexthops.every(isLinkDown)) words.push("linkdown");
   if (route.mtu !== undefined) words.push(`mtu ${route.mtuLock ? "lock " : ""}${route.mtu}`);
   if (route.advmss !== undefined) words.push(`advmss ${route.advmss}`);
   const lines = [`${words.join(" ")} `];
@@ -56,7 +63,11 @@ function formatFlags(nexthop: FibNexthop): string[] {
   const words: string[] = [];
   if (nexthop.dead) words.push("dead");
   if (nexthop.onlink) words.push("onlink");
-  if (nexthop.dev !== undefined && (nexthop.dead || (nexthop.dev.up && !nexthop.dev.carrier)))
-    words.push("linkdown");
+  if (isLinkDown(nexthop)) words.push("linkdown");
   return words;
+}
+
+/** Routes of local addresses (scope nowhere) do not care for the link. */
+function isLinkDown({ dev, dead, scope }: FibNexthop): boolean {
+  return dead || (dev !== undefined && scope !== RT_SCOPE_NOWHERE && dev.up && !dev.carrier);
 }
