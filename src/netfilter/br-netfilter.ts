@@ -156,7 +156,10 @@ function preRoutingFinish(skb: SkBuff, passage: Passage): undefined {
   }
   skb.route = undefined;
   const refused = routeInput(skb);
-  if (refused !== undefined) return void drop(skb, refused, "br_nf_pre_routing_finish");
+  if (refused !== undefined) {
+    drop(skb, refused, "br_nf_pre_routing_finish");
+    return undefined;
+  }
   if (routeDevice(skb) === bridge) {
     skb.dev = port;
     return void nfHookAfter(NF_BR_PRI_BRNF, skb, state, (frame) =>
@@ -186,8 +189,10 @@ function bridgeToNeighbour(skb: SkBuff, { port, bridge, okfn }: Passage): undefi
   const neighbour =
     nexthop === undefined ? undefined : neighbours(bridge.ns).obtain(bridge, nexthop);
   skb.dev = bridge;
-  if (neighbour === undefined)
-    return void drop(skb, "NEIGH_CREATEFAIL", "br_nf_pre_routing_finish_bridge");
+  if (neighbour === undefined) {
+    drop(skb, "NEIGH_CREATEFAIL", "br_nf_pre_routing_finish_bridge");
+    return undefined;
+  }
   if (neighbour.isConnected && neighbour.hasHeader && neighbour.mac !== undefined) {
     rewriteMacs(skb, withMacs(skb.frame, skb.frame.link.source, neighbour.mac));
     skb.dev = port;
