@@ -18,7 +18,7 @@ import { assignPodAddresses } from "./controllers/pod-addresses.js";
 import { Scheduler } from "./controllers/scheduler.js";
 import { allocateServices } from "./controllers/service-ips.js";
 import { expandWorkloads, type WorkloadPod } from "./controllers/workloads.js";
-import type { LoadResult, Note } from "./load.js";
+import { type LoadResult, type Note, noteAt } from "./load.js";
 import { type Kind, keyOf, type Loaded, nameOf, namespaceOf } from "./objects.js";
 
 export interface ClusterNode {
@@ -201,8 +201,7 @@ function schedule(
     const placement = scheduler.place(spec, group);
     const node = "node" in placement ? placement.node : undefined;
     const pending = "pending" in placement ? placement.pending : undefined;
-    if (pending !== undefined)
-      notes.push({ text: `Pod ${key} is Pending: ${pending}`, place: origin.placeOf([]) });
+    if (pending !== undefined) notes.push(noteAt(`Pod ${key} is Pending: ${pending}`, origin));
     return {
       namespace: namespaceOf(object),
       name: nameOf(object),

@@ -13,6 +13,16 @@ export interface Note {
   readonly place?: Place | undefined;
 }
 
+/** A note about an object. Its place is looked up when it is asked for: a big dump may have many notes. */
+export function noteAt(text: string, origin: Origin, path: FieldPath = []): Note {
+  return {
+    text,
+    get place() {
+      return origin.placeOf(path);
+    },
+  };
+}
+
 /** An object of a kind that has no part in the answer. */
 export interface UnusedObject {
   readonly apiVersion: string;

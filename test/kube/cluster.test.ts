@@ -226,3 +226,16 @@ test("any mix of nodes, workloads and Services gives a cluster without a shared 
     { numRuns: 100 },
   );
 });
+
+test("a whole cluster on another network is told in ten notes and a count", () => {
+  const pods = Array.from(
+    { length: 40 },
+    (_, index) =>
+      `apiVersion: v1\nkind: Pod\nmetadata: {name: p${index}}\nspec: {nodeName: a, containers: []}\nstatus: {podIP: 172.16.5.${index + 1}}\n`,
+  );
+  const { notes } = cluster([node("a", "10.244.1.0/24", "192.168.10.1"), ...pods].join("---\n"));
+  const misfits = notes.filter(({ text }) => text.includes("lies outside"));
+  expect(misfits).toHaveLength(10);
+  expect(misfits[0]?.place).toEqual({ file: "world.yaml", line: 11, column: 1 });
+  expect(notes.at(-1)?.text).toBe("30 more pods have addresses that do not fit their nodes");
+});

@@ -123,7 +123,7 @@ test("a template that its selector does not match is refused in the API server's
 
 test("millions of replicas end in an error and not in memory", () => {
   const text = workload("Deployment", `replicas: 2000000000, ${selector}, template: ${template}`);
-  expect(mistakesOf(() => cluster(text))[0]?.message).toBe("more than 200000 pods");
+  expect(mistakesOf(() => cluster(text))[0]?.message).toBe("more than 100000 pods");
 });
 
 test("a pod that no node takes is Pending with the scheduler's message, and has no address", () => {

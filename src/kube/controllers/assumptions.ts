@@ -2,7 +2,7 @@ import type { ConfigMap, Node, Service } from "kubernetes-types/core/v1.js";
 import type { Deployment } from "kubernetes-types/apps/v1.js";
 import type { EndpointSlice } from "kubernetes-types/discovery/v1.js";
 import { formatIpv4, type Ipv4, type Ipv4Prefix, parseIpv4 } from "../../wire/ip.js";
-import type { LoadResult, Note } from "../load.js";
+import { type LoadResult, type Note, noteAt } from "../load.js";
 import { assumedOrigin, keyOf, type Loaded, nameOf, namespaceOf } from "../objects.js";
 import { serviceAddress } from "./service-ips.js";
 
@@ -93,10 +93,7 @@ function withAddresses(nodes: readonly Loaded<Node>[], notes: Note[]): readonly 
     while (used.has(formatIpv4(next))) next = (next + 1) as Ipv4;
     const address = formatIpv4(next);
     used.add(address);
-    notes.push({
-      text: `Node ${nameOf(object)}: InternalIP assumed: ${address}`,
-      place: origin.placeOf([]),
-    });
+    notes.push(noteAt(`Node ${nameOf(object)}: InternalIP assumed: ${address}`, origin));
     const addresses = [...(object.status?.addresses ?? []), { type: "InternalIP", address }];
     return { object: { ...object, status: { ...object.status, addresses } }, origin };
   });

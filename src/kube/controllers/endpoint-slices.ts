@@ -1,7 +1,7 @@
 import type { Endpoints, Node, Pod, Service, ServicePort } from "kubernetes-types/core/v1.js";
 import type { Endpoint, EndpointPort, EndpointSlice } from "kubernetes-types/discovery/v1.js";
 import { type HasMetadata, keyOf, type Loaded, nameOf, namespaceOf } from "../objects.js";
-import { matchesMap } from "../selectors.js";
+import { type Labels, matchesMap } from "../selectors.js";
 import { generateName } from "./names.js";
 
 /** `--max-endpoints-per-slice`. */
@@ -31,12 +31,7 @@ export function makeEndpointSlices(sources: EndpointSources): readonly Loaded<En
       ({ object }) => `${namespaceOf(object)}/${object.metadata?.labels?.[SERVICE_NAME] ?? ""}`,
     ),
   );
-  const podsByNamespace = new Map<string, Pod[]>();
-  for (const { object } of sources.pods) {
-    const pods = podsByNamespace.get(namespaceOf(object)) ?? [];
-    podsByNamespace.set(namespaceOf(object), pods);
-    pods.push(object);
-  }
+  const byLabel = indexByLabel(sources.pods);
   const zones = new Map(
     sources.nodes.map(({ object }) => [
       nameOf(object),
@@ -51,8 +46,7 @@ export function makeEndpointSlices(sources: EndpointSources): readonly Loaded<En
     const selector = object.spec?.selector;
     const maker = new SliceMaker(object, taken);
     if (selector !== undefined && Object.keys(selector).length > 0) {
-      const pods = podsByNamespace.get(namespaceOf(object)) ?? [];
-      const chosen = pods.filter((pod) => matchesMap(selector, pod.metadata?.labels));
+      const chosen = podsSelected(byLabel, namespaceOf(object), selector);
       return maker.fromPods(chosen, zones).map((slice) => ({ object: slice, origin }));
     }
     const mirrored = endpoints.get(keyOf(object));
@@ -61,6 +55,31 @@ export function makeEndpointSlices(sources: EndpointSources): readonly Loaded<En
       : maker.mirror(mirrored.object).map((slice) => ({ object: slice, origin: mirrored.origin }));
   });
   return [...sources.slices, ...made];
+}
+
+/** Pods by `namespace key=value`, each list in the order of the pods. */
+type LabelIndex = ReadonlyMap<string, readonly Pod[]>;
+
+function indexByLabel(pods: readonly Loaded<Pod>[]): LabelIndex {
+  const index = new Map<string, Pod[]>();
+  for (const { object } of pods) {
+    for (const [key, value] of Object.entries(object.metadata?.labels ?? {})) {
+      const label = `${namespaceOf(object)} ${key}=${value}`;
+      const list = index.get(label);
+      if (list === undefined) index.set(label, [object]);
+      else list.push(object);
+    }
+  }
+  return index;
+}
+
+/** The pods that a selector of at least one pair matches: looked up by its rarest pair, then compared. */
+function podsSelected(index: LabelIndex, namespace: string, selector: Labels): readonly Pod[] {
+  const lists = Object.entries(selector).map(
+    ([key, value]) => index.get(`${namespace} ${key}=${value}`) ?? [],
+  );
+  const [rarest = []] = lists.toSorted((a, b) => a.length - b.length);
+  return rarest.filter((pod) => matchesMap(selector, pod.metadata?.labels));
 }
 
 class SliceMaker {
@@ -81,11 +100,13 @@ class SliceMaker {
       string,
       { readonly ports: readonly EndpointPort[]; readonly endpoints: Endpoint[] }
     >();
+    const wanted = this.#service.spec?.ports ?? [];
+    const named = wanted.some(({ targetPort }) => typeof targetPort === "string");
     for (const pod of pods) {
       const endpoint = endpointOf(pod, this.#service, zones);
       if (endpoint === undefined) continue;
-      const ports = (this.#service.spec?.ports ?? []).flatMap((port) => resolvePort(port, pod));
-      const key = JSON.stringify(ports);
+      const ports = wanted.flatMap((port) => resolvePort(port, pod));
+      const key = named ? JSON.stringify(ports) : "the same for all pods";
       const group = groups.get(key) ?? { ports, endpoints: [] };
       groups.set(key, group);
       group.endpoints.push(endpoint);

@@ -9,11 +9,12 @@ const ALPHABET = "bcdfghjklmnpqrstvwxz2456789";
 /** The longest base of a generated name: what leaves room for five characters in a DNS label. */
 const BASE_LENGTH = 58;
 
+const utf8 = new TextEncoder();
+
 /** 32-bit FNV-1a over the UTF-8 bytes of a text. */
 export function fnv1a(text: string): number {
   let hash = 0x811c_9dc5;
-  for (const byte of new TextEncoder().encode(text))
-    hash = Math.imul(hash ^ byte, 0x0100_0193) >>> 0;
+  for (const byte of utf8.encode(text)) hash = Math.imul(hash ^ byte, 0x0100_0193) >>> 0;
   return hash >>> 0;
 }
 

@@ -4,8 +4,11 @@ import { CniFailure } from "../cni/failure.js";
 import { CniHost } from "../cni/host.js";
 import { allocateAddress } from "../cni/network.js";
 import type { ClusterNode, ClusterPod } from "../cluster.js";
-import type { Note } from "../load.js";
+import { type Note, noteAt } from "../load.js";
 import { podIpv4 } from "./endpoint-slices.js";
+
+/** So many pods whose address does not fit are told one by one; whole clusters are built on another network. */
+const SHOWN_MISFITS = 10;
 
 /**
  * Gives every pod on a node its address: the one in its status, the node's own for the host network, else the next that
@@ -22,25 +25,28 @@ export function assignPodAddresses(
     nodes.map((node) => [node.name, new NodeAddresses(node)]),
   );
   const holders = new Map<string, string>();
+  const misfits: Note[] = [];
   const given = pods.map((pod) => {
     const text = podIpv4(pod.loaded.object);
     const addresses = byNode.get(pod.node ?? "");
     if (text === undefined || pod.hostNetwork || isOver(pod)) return pod;
     const holder = holders.get(text);
-    if (holder !== undefined)
-      notes.push({
-        text: `pods ${holder} and ${pod.key} have the same address ${text}`,
-        place: pod.loaded.origin.placeOf(["status"]),
-      });
+    if (holder !== undefined) {
+      const shared = `pods ${holder} and ${pod.key} have the same address ${text}`;
+      notes.push(noteAt(shared, pod.loaded.origin, ["status"]));
+    }
     holders.set(text, pod.key);
-    const outside = addresses?.keep(pod, text);
-    if (outside !== undefined)
-      notes.push({
-        text: `Pod ${pod.key}: ${outside}`,
-        place: pod.loaded.origin.placeOf(["status"]),
-      });
-    return withAddress(pod, text, outside);
+    const misfit = addresses?.keep(pod, text);
+    if (misfit !== undefined)
+      misfits.push(noteAt(`Pod ${pod.key}: ${misfit}`, pod.loaded.origin, ["status"]));
+    return withAddress(pod, text, misfit);
   });
+  notes.push(...misfits.slice(0, SHOWN_MISFITS));
+  if (misfits.length > SHOWN_MISFITS) {
+    notes.push({
+      text: `${misfits.length - SHOWN_MISFITS} more pods have addresses that do not fit their nodes`,
+    });
+  }
   const full = new Set<string>();
   return given.map((pod) => {
     const addresses = byNode.get(pod.node ?? "");

@@ -24,7 +24,7 @@ export interface WorkloadPod {
 }
 
 /** The most pods that one world may have. */
-export const MAX_PODS = 200_000;
+export const MAX_PODS = 100_000;
 
 /**
  * All pods of a world: those given, then those that the workloads would make, in the order Deployments, ReplicaSets,

@@ -69,12 +69,10 @@ export class SourceText {
 
   detailsOf({ start, length }: Span): UserErrorDetails {
     const place = this.placeAt(start);
-    const line = this.line(place.line);
-    return {
-      place,
-      ...(line.length > LONGEST_LINE ? {} : { sourceLine: line }),
-      length: Math.max(1, length),
-    };
+    const starts = this.#starts();
+    const width = (starts[place.line] ?? this.text.length) - (starts[place.line - 1] ?? 0);
+    const shown = width > LONGEST_LINE ? {} : { sourceLine: this.line(place.line) };
+    return { place, ...shown, length: Math.max(1, length) };
   }
 
   #starts(): readonly number[] {
@@ -157,9 +155,9 @@ export class SourceText {
             ? 1
             : 0;
         const start = event.valueStart - quoted;
-        const line = this.text.indexOf("\n", start);
-        const end = Math.min(event.valueEnd + quoted, line < 0 ? this.text.length : line);
-        return { start, length: end - start };
+        const end = event.valueEnd + quoted;
+        const line = this.text.slice(start, end).indexOf("\n");
+        return { start, length: line < 0 ? end - start : line };
       }
       default:
         return { start: 0, length: 1 };
