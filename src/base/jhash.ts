@@ -53,7 +53,10 @@ function rotate(value: number, bits: number): number {
 
 /** A hash scaled into 0..range-1. Mirrors include/linux/kernel.h:reciprocal_scale(). */
 export function reciprocalScale(hash: number, range: number): number {
-  return Number((BigInt(hash >>> 0) * BigInt(range)) >> 32n);
+  // The product has up to 64 bits, so it is made in two halves that are exact.
+  const low = (hash >>> 0) * (range % 0x1_0000);
+  const high = (hash >>> 0) * Math.floor(range / 0x1_0000);
+  return Math.floor((high + Math.floor(low / 0x1_0000)) / 0x1_0000);
 }
 
 /** A 32-bit number with its bytes in the other order, as a little-endian machine reads network byte order. */

@@ -10,6 +10,7 @@ import {
   type HookState,
   NF_IP_PRI_CONNTRACK,
   NF_IP_PRI_CONNTRACK_CONFIRM,
+  NF_IP_PRI_CONNTRACK_DEFRAG,
   type Verdict,
 } from "../../core/hooks.js";
 import {
@@ -18,7 +19,7 @@ import {
   perNamespace,
 } from "../../core/namespace.js";
 import type { SkBuff } from "../../core/skbuff.js";
-import { stamp } from "../../core/trace.js";
+import { ipDefrag } from "../../inet/ip-defrag.js";
 import { isFragment } from "../../wire/ipv4.js";
 import {
   type Connection,
@@ -65,6 +66,8 @@ export function isTracking(ns: NetworkNamespace): boolean {
 const usersOf: (ns: NetworkNamespace) => { count: number } = perNamespace(() => ({ count: 0 }));
 
 const CONNTRACK_HOOKS: readonly HookEntry[] = [
+  { name: "defrag", hook: "PREROUTING", priority: NF_IP_PRI_CONNTRACK_DEFRAG, run: defragment },
+  { name: "defrag", hook: "OUTPUT", priority: NF_IP_PRI_CONNTRACK_DEFRAG, run: defragment },
   { name: "conntrack", hook: "PREROUTING", priority: NF_IP_PRI_CONNTRACK, run: conntrackIn },
   { name: "conntrack", hook: "OUTPUT", priority: NF_IP_PRI_CONNTRACK, run: conntrackIn },
   {
@@ -81,6 +84,15 @@ const CONNTRACK_HOOKS: readonly HookEntry[] = [
   },
 ];
 
+/** Everything behind it sees whole packets. Mirrors net/ipv4/netfilter/nf_defrag_ipv4.c:ipv4_conntrack_defrag(). */
+function defragment(skb: SkBuff, state: HookState): Verdict {
+  const { network } = skb.frame;
+  if (network?.kind !== "ipv4" || !isFragment(network)) return ACCEPT;
+  if (skb.ct !== undefined && templateOf(skb) === undefined) return ACCEPT;
+  const whole = ipDefrag(skb, state.hook === "OUTPUT" ? "conntrack-out" : "conntrack-in");
+  return whole === undefined ? { kind: "stolen", by: "defrag" } : ACCEPT;
+}
+
 /** Finds or makes the packet's connection. Mirrors net/netfilter/nf_conntrack_core.c:nf_conntrack_in(). */
 export function conntrackIn(skb: SkBuff, state: HookState): Verdict {
   const template = templateOf(skb);
@@ -94,7 +106,10 @@ export function conntrackIn(skb: SkBuff, state: HookState): Verdict {
   if (network?.kind !== "ipv4") return ACCEPT;
   const table = conntrack(state.ns);
   const zone = template?.zones ?? DEFAULT_ZONE;
-  if (isFragment(network)) return fragment(skb, table);
+  if (network.fragmentOffset !== 0) {
+    table.statistics.invalid++;
+    return refuse(skb, "a later fragment");
+  }
   if (transport?.kind === "icmp") {
     const verdict = judgeIcmp(skb, transport, state.hook, table, zone);
     if (verdict.kind === "invalid") {
@@ -113,21 +128,6 @@ export function conntrackIn(skb: SkBuff, state: HookState): Verdict {
     }
   }
   return track(skb, state, table, zone);
-}
-
-/**
- * A fragment reaches us only when nothing reassembled it at priority -400.
- * Differs: the kernel always has defragmentation next to conntrack, so this is not known to happen there.
- */
-function fragment(skb: SkBuff, table: ConntrackTable): Verdict {
-  table.statistics.invalid++;
-  skb.ns.sim.trace?.({
-    ...stamp(skb),
-    kind: "unknown",
-    what: "fragments are not reassembled before connection tracking",
-    place: undefined,
-  });
-  return ACCEPT;
 }
 
 function refuse(skb: SkBuff, why: string): Verdict {

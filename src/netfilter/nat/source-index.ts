@@ -59,7 +59,7 @@ export class SourceIndex {
   }
 }
 
-/** Different sources may share a key. */
+/** Different sources may share a key. It is a signed 32-bit number because maps are fastest with those. */
 function sourceKey(tuple: Tuple): number {
-  return foldAddress(tuple.source) * 0x1_0000 + tuple.sourcePort;
+  return Math.imul(foldAddress(tuple.source), 0x9e37_79b1) ^ tuple.sourcePort;
 }

@@ -4,7 +4,7 @@ import { NF_IP_PRI_RAW } from "../../../src/core/hooks.js";
 import { newSkb } from "../../../src/core/simulation.js";
 import { conntrackTemplate } from "../../../src/netfilter/conntrack/connection.js";
 import { releaseConntrack, requireConntrack } from "../../../src/netfilter/conntrack/hooks.js";
-import { withSource } from "../../../src/wire/frame.js";
+import { type Frame, encodeTransport, withSource } from "../../../src/wire/frame.js";
 import type { SkBuff } from "../../../src/core/skbuff.js";
 import { type Rig, icmp, icmpError, infoOf, ip, packet, passes, rig, tcp, udp } from "../rig.js";
 
@@ -252,15 +252,32 @@ describe("the table", () => {
     expect(tcpWorld.table.statistics).toMatchObject({ insert_failed: 1, drop: 1 });
   });
 
-  test("lets a fragment pass untracked and says that this is not modelled", () => {
+  test("sees the pieces of a packet as one, and again as pieces when nothing is tracked", () => {
     const world = rig();
-    const frame = packet("10.1.0.2", "10.2.0.2", 17, undefined, new Uint8Array(16));
-    const fragment = {
-      ...frame,
-      network: { ...frame.network, moreFragments: true },
-    } as typeof frame;
-    expect(infoOf(world.forward(fragment))).toBe("INVALID");
-    expect(world.events.filter((event) => event.kind === "unknown")).toHaveLength(1);
+    const whole = udp("10.1.0.2:5555", "10.2.0.2:53", new Uint8Array(40).fill(7));
+    const bytes = encodeTransport(whole);
+    const piece = (from: number, to: number): Frame => {
+      const frame = packet("10.1.0.2", "10.2.0.2", 17, undefined, bytes.slice(from, to));
+      if (frame.network?.kind !== "ipv4") throw new Error("not IPv4");
+      const network = {
+        ...frame.network,
+        dontFragment: false,
+        fragmentOffset: from,
+        moreFragments: to < bytes.length,
+      };
+      return { ...frame, network };
+    };
+    expect(infoOf(world.forward(piece(24, 48)))).toBe("dropped");
+    const skb = world.forward(piece(0, 24));
+    expect(infoOf(skb)).toBe("NEW");
+    expect(skb?.frame.transport).toMatchObject({
+      kind: "udp",
+      sourcePort: 5555,
+      destinationPort: 53,
+    });
+    expect(skb?.frame.payload).toEqual(whole.payload);
+    releaseConntrack(world.ns);
+    expect(infoOf(world.forward(piece(24, 48)))).toBe("INVALID");
   });
 
   test("tells what happened to a connection once, in order", () => {

@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import { ACCEPT, type HookState } from "../../../src/core/hooks.js";
+import { ACCEPT, type HookState, type Verdict } from "../../../src/core/hooks.js";
 import type { SkBuff } from "../../../src/core/skbuff.js";
 import { type NatHook, registerNatLookup } from "../../../src/netfilter/nat/hooks.js";
 import type { NatRange } from "../../../src/netfilter/nat/range.js";
@@ -29,11 +29,7 @@ function snat(world: Rig, to: NatRange): void {
   at(world, "POSTROUTING", (skb, state) => setupSnat(skb, state, to));
 }
 
-function at(
-  world: Rig,
-  hook: NatHook,
-  lookup: (skb: SkBuff, state: HookState) => typeof ACCEPT | ReturnType<typeof setupSnat>,
-): void {
+function at(world: Rig, hook: NatHook, lookup: (skb: SkBuff, state: HookState) => Verdict): void {
   registerNatLookup(world.ns, "ipv4", hook, lookup);
 }
 
