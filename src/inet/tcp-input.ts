@@ -16,7 +16,7 @@ import { deliverTo, type Received } from "./tcp-received.js";
 import { resetSegment } from "./tcp-reset.js";
 import { advance, distance, isAfter, isBefore } from "./tcp-sequence.js";
 import { tcpTable } from "./tcp-table.js";
-import { enterFinWait2, enterTimeWait, fail, forget } from "./tcp-timer.js";
+import { enterFinWait2, enterTimeWait, fail, forget, watch } from "./tcp-timer.js";
 
 /** Mirrors net/ipv4/tcp_ipv4.c:tcp_protocol. */
 export const tcpProtocol: IpProtocol = { receive: tcpRcv, error: tcpErr };
@@ -112,6 +112,7 @@ function receive(connection: TcpConnection, received: Received, finishes: boolea
   if (taken.refused !== undefined) drop(skb, taken.refused, "tcp_data_queue");
   else deliverTo(connection, skb);
   pump(connection);
+  watch(connection);
   acknowledge(connection);
   tellProgram(connection, taken, finishes);
 }

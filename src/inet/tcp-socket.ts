@@ -12,7 +12,7 @@ import { prepare, prepareRoute } from "./tcp-open.js";
 import { pump, sendReset, sendSyn } from "./tcp-output.js";
 import { advance } from "./tcp-sequence.js";
 import { tcpTable } from "./tcp-table.js";
-import { armTimer, enterFinWait2, forget } from "./tcp-timer.js";
+import { armTimer, enterFinWait2, forget, watch } from "./tcp-timer.js";
 
 export { TcpConnection, type TcpState } from "./tcp-connection.js";
 
@@ -163,9 +163,8 @@ function send(
 /** Sends what may be sent and watches for the answer. */
 function push(connection: TcpConnection): void {
   if (connection.state === "SYN_SENT" || connection.state === "SYN_RECV") return;
-  const idle = connection.out.timer === undefined;
   pump(connection);
-  if (idle) armTimer(connection);
+  watch(connection);
 }
 
 /** Mirrors tcp_shutdown(). */

@@ -19,6 +19,11 @@ export function armTimer(connection: TcpConnection, delay: Micros = connection.o
   out.timer = ns.sim.queue.after(delay, "tcp retransmission", () => onTimeout(connection));
 }
 
+/** Starts the timer when something was just sent and it did not run. */
+export function watch(connection: TcpConnection): void {
+  if (connection.out.timer === undefined) armTimer(connection);
+}
+
 /** Mirrors net/ipv4/tcp_timer.c:tcp_retransmit_timer() and, for SYN-ACKs, reqsk_timer_handler(). */
 function onTimeout(connection: TcpConnection): void {
   const { out, state } = connection;
