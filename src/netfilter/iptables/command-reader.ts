@@ -172,7 +172,8 @@ class CommandReader {
 
   #extensionOption({ owner, spec, attached }: Extract<Found, { kind: "extension" }>): void {
     const name = this.word?.text ?? "";
-    const text = spec.read === undefined ? undefined : (attached ?? this.#take(name));
+    const missing = spec.read === undefined || (spec.maybe && !this.#hasArgument());
+    const text = missing ? attached : (attached ?? this.#take(name));
     let second = "";
     if (spec.second !== undefined) {
       if (!this.#hasArgument()) throw refuse(spec.second);

@@ -32,6 +32,10 @@ export interface OptionSpec<T> {
   readonly onlyOnce: string | undefined;
   /** The option it counts as when it is told from one given twice. */
   readonly sameAs: string | undefined;
+  /** Called when it is met, before its value is read: what must stand before it. */
+  readonly guard: ((use: OptionUse) => void) | undefined;
+  /** Its word may be left out. */
+  readonly maybe: boolean;
   /** The refusal when the second of its two words is missing; undefined for an option with one word. */
   readonly second: string | undefined;
 }
@@ -48,6 +52,8 @@ export interface OptionTraits {
   readonly onlyOnce?: string;
   readonly sameAs?: string;
   readonly second?: string;
+  readonly guard?: (use: OptionUse) => void;
+  readonly maybe?: boolean;
 }
 
 /** An option with a value. */
@@ -83,6 +89,8 @@ function spec<T>(
     onlyOnce: traits.onlyOnce,
     sameAs: traits.sameAs,
     second: traits.second,
+    guard: traits.guard,
+    maybe: traits.maybe ?? false,
   };
 }
 
@@ -149,6 +157,7 @@ export function readOption(
   }
   if (use.invert && !spec.invertible)
     throw refuse(`${use.owner}: option "--${name}" cannot be inverted.\n`);
+  spec.guard?.(use);
   const value = spec.read === undefined ? spec.value : spec.read(text ?? "", use);
   use.args.add({ spec, value, invert: use.invert });
 }

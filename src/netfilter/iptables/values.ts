@@ -224,3 +224,41 @@ export function text(value: string): string {
 export function not(invert: boolean): string {
   return invert ? "! " : "";
 }
+
+/** XTTYPE_PORTRC: `P[:P]` in any order, names allowed, open ends filled. */
+export function loosePortRange(given: string, { owner, option }: OptionUse): Range {
+  const parts = given.split(":");
+  if (parts.length > 2)
+    throw refuse(`${owner}: Too many components for option "--${option}" (max: 2)\n`);
+  const bound = (part: string, otherwise: number): number => {
+    if (part === "" && parts.length === 2) return otherwise;
+    const port = parseNumber(part, 0, 65_535) ?? servicePort(part, undefined);
+    if (port === undefined) throw refuse(`Port "${part}" does not resolve to anything.\n`);
+    return port;
+  };
+  const low = bound(parts[0] ?? "", 0);
+  return { low, high: parts.length === 1 ? low : bound(parts[1] ?? "", 65_535) };
+}
+
+/** A test that may be negated. */
+export interface Negatable<T> {
+  readonly value: T;
+  readonly invert: boolean;
+}
+
+/** `[! ]--name value`, or nothing for a test that is not there. */
+export function formatTest<T>(
+  name: string,
+  test: Negatable<T> | undefined,
+  format: (value: T) => string,
+): readonly string[] {
+  return test === undefined ? [] : [`${not(test.invert)}--${name} ${format(test.value)}`];
+}
+
+/** `[! ]--name`, or nothing. */
+export function formatFlag(
+  name: string,
+  test: { readonly invert: boolean } | undefined,
+): readonly string[] {
+  return test === undefined ? [] : [`${not(test.invert)}--${name}`];
+}

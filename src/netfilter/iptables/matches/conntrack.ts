@@ -22,13 +22,12 @@ import {
 } from "../options.js";
 import { ctStateOf } from "../packet.js";
 import { refuse } from "../refusal.js";
-import { parseNumber } from "../numbers.js";
-import { servicePort } from "../services.js";
 import {
   formatHostMask,
   formatRange,
   hostMask,
   inRange,
+  loosePortRange,
   not,
   protocol,
   type Range,
@@ -63,10 +62,13 @@ const ADDRESSES: readonly (readonly [OptionSpec<MaskedAddress>, Side])[] = [
   [option("ctrepldst", hostMask, { not: true }), { tuple: "reply", end: "destination" }],
 ];
 const PORTS: readonly (readonly [OptionSpec<Range>, Side])[] = [
-  [option("ctorigsrcport", readPorts, { not: true }), { tuple: "original", end: "source" }],
-  [option("ctorigdstport", readPorts, { not: true }), { tuple: "original", end: "destination" }],
-  [option("ctreplsrcport", readPorts, { not: true }), { tuple: "reply", end: "source" }],
-  [option("ctrepldstport", readPorts, { not: true }), { tuple: "reply", end: "destination" }],
+  [option("ctorigsrcport", loosePortRange, { not: true }), { tuple: "original", end: "source" }],
+  [
+    option("ctorigdstport", loosePortRange, { not: true }),
+    { tuple: "original", end: "destination" },
+  ],
+  [option("ctreplsrcport", loosePortRange, { not: true }), { tuple: "reply", end: "source" }],
+  [option("ctrepldstport", loosePortRange, { not: true }), { tuple: "reply", end: "destination" }],
 ];
 
 /** One test of the connection, apart from the state. */
@@ -200,19 +202,4 @@ function readDirection(text: string, { owner, option: name }: OptionUse): "ORIGI
   if (upper !== "ORIGINAL" && upper !== "REPLY")
     throw refuse(`${owner}: Bad value for "--${name}" option: "${text}"`);
   return upper;
-}
-
-/** XTTYPE_PORTRC: bounds in any order. */
-function readPorts(text: string, { owner, option: name }: OptionUse): Range {
-  const parts = text.split(":");
-  if (parts.length > 2)
-    throw refuse(`${owner}: Too many components for option "--${name}" (max: 2)\n`);
-  const bound = (part: string, otherwise: number): number => {
-    if (part === "" && parts.length === 2) return otherwise;
-    const port = parseNumber(part, 0, 65_535) ?? servicePort(part, undefined);
-    if (port === undefined) throw refuse(`Port "${part}" does not resolve to anything.\n`);
-    return port;
-  };
-  const low = bound(parts[0] ?? "", 0);
-  return { low, high: parts.length === 1 ? low : bound(parts[1] ?? "", 65_535) };
 }

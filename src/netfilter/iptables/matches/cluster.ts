@@ -1,0 +1,50 @@
+import { type MatchExtension, defineMatch } from "../extension.js";
+import { hex } from "../numbers.js";
+import { option } from "../options.js";
+import { refuse } from "../refusal.js";
+import { not, u32, unsigned } from "../values.js";
+
+interface Cluster {
+  readonly total: number;
+  readonly mask: number;
+  readonly invert: boolean;
+  readonly seed: number;
+}
+
+const TOTAL = option("cluster-total-nodes", unsigned(1, 32), { must: true });
+const NODE = option("cluster-local-node", unsigned(1, 32), {
+  not: true,
+  excludes: ["cluster-local-nodemask"],
+});
+const MASK = option("cluster-local-nodemask", u32, { not: true, excludes: ["cluster-local-node"] });
+const SEED = option("cluster-hash-seed", u32, { must: true });
+
+/** `-m cluster`: the connections that are this node's share. */
+export const cluster: MatchExtension = defineMatch<Cluster>({
+  name: "cluster",
+  mirrors: "net/netfilter/xt_cluster.c:xt_cluster_mt()",
+  fidelity: "unmodelled",
+  examples: [
+    "--cluster-local-nodemask 0x00000002 --cluster-total-nodes 4 --cluster-hash-seed 0xdeadbeef",
+  ],
+  options: [TOTAL, NODE, MASK, SEED],
+  tracks: true,
+  check(args) {
+    const [total, node] = [args.value(TOTAL), args.value(NODE)];
+    if (total !== undefined && node !== undefined && node > total)
+      throw refuse("cluster match: `--cluster-local-node' must be <= `--cluster-total-nodes'");
+  },
+  parse(args) {
+    const node = args.get(NODE);
+    const mask = args.get(MASK);
+    const value = node === undefined ? (mask?.value ?? 0) : 2 ** (node.value - 1);
+    return {
+      total: args.need(TOTAL).value,
+      mask: value,
+      invert: (node ?? mask)?.invert ?? false,
+      seed: args.need(SEED).value,
+    };
+  },
+  format: ({ total, mask, invert, seed }) =>
+    `${not(invert)}--cluster-local-nodemask ${hex(mask, 8)} --cluster-total-nodes ${total} --cluster-hash-seed ${hex(seed, 8)}`,
+});

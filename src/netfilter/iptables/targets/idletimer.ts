@@ -1,0 +1,31 @@
+import { CONTINUE, type TargetExtension, defineTarget } from "../extension.js";
+import { flag, option } from "../options.js";
+import { string, u32 } from "../values.js";
+
+interface IdleTimer {
+  readonly timeout: number;
+  readonly label: string;
+  readonly alarm: boolean;
+}
+
+const TIMEOUT = option("timeout", u32, { must: true });
+const LABEL = option("label", string(1, 27), { must: true });
+const ALARM = flag("alarm");
+
+/** `-j IDLETIMER`: restarts a timer in sysfs, which is not kept; the packet goes on. */
+export const idletimer: TargetExtension = defineTarget<IdleTimer>({
+  name: "IDLETIMER",
+  mirrors: "net/netfilter/xt_IDLETIMER.c:idletimer_tg_target_v1()",
+  fidelity: "simplified",
+  examples: ["--timeout 30 --label lan", "--timeout 30 --label wan --alarm"],
+  options: [TIMEOUT, LABEL, ALARM],
+  parse: (args) => ({
+    timeout: args.need(TIMEOUT).value,
+    label: args.need(LABEL).value,
+    alarm: args.has(ALARM),
+  }),
+  format: ({ timeout, label, alarm }) =>
+    `--timeout ${timeout} --label ${label}${alarm ? " --alarm" : ""}`,
+  refuses: ({ timeout }) => (timeout === 0 ? "Invalid argument" : undefined),
+  apply: () => CONTINUE,
+});
