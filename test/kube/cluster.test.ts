@@ -239,3 +239,8 @@ test("a whole cluster on another network is told in ten notes and a count", () =
   expect(misfits[0]?.place).toEqual({ file: "world.yaml", line: 11, column: 1 });
   expect(notes.at(-1)?.text).toBe("30 more pods have addresses that do not fit their nodes");
 });
+
+test("demo:shop-firewall is demo:shop, with the rules of worker-2 beside it", () => {
+  expect(topology("shop-firewall")).toEqual(topology("shop"));
+  expect(repositoryText("topologies/shop-firewall/worker-2.rules")).toContain("--dport 5432 -j DROP");
+});

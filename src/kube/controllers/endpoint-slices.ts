@@ -1,6 +1,6 @@
 import type { Endpoints, Node, Pod, Service, ServicePort } from "kubernetes-types/core/v1.js";
 import type { Endpoint, EndpointPort, EndpointSlice } from "kubernetes-types/discovery/v1.js";
-import { type HasMetadata, keyOf, type Loaded, nameOf, namespaceOf } from "../objects.js";
+import { keyOf, type Loaded, nameOf, namespaceOf } from "../objects.js";
 import { type Labels, matchesMap } from "../selectors.js";
 import { generateName } from "./names.js";
 
@@ -249,14 +249,6 @@ export function isReady(pod: Pod): boolean {
   const condition = conditions.find(({ type }) => type === "Ready");
   if (condition !== undefined) return condition.status === "True";
   return phase === undefined || phase === "Running";
-}
-
-/** The pod that an endpoint stands for: `namespace/name`. */
-export function targetPod(endpoint: Endpoint, slice: HasMetadata): string | undefined {
-  const { targetRef } = endpoint;
-  return targetRef?.kind === "Pod" && targetRef.name !== undefined
-    ? `${targetRef.namespace ?? namespaceOf(slice)}/${targetRef.name}`
-    : undefined;
 }
 
 function optional<K extends string, T>(key: K, value: T | undefined): { readonly [P in K]?: T } {
