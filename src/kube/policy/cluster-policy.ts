@@ -27,7 +27,12 @@ export type PortRange =
       readonly first: number;
       readonly last: number;
     }
-  | { readonly kind: "named"; readonly name: string };
+  | {
+      readonly kind: "named";
+      readonly name: string;
+      /** Any protocol when it is not given. */
+      readonly protocol?: string;
+    };
 
 /** The policies of a tier in the order they are asked: by priority, then by name. */
 export function clusterTier(objects: PolicyObjects, tier: Tier): readonly ClusterPolicy[] {
