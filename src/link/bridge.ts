@@ -1,5 +1,6 @@
+import { bridgeHooks } from "../core/bridge-hooks.js";
 import { NetDevice } from "../core/device.js";
-import { type DeviceNotice, type NetworkNamespace, perNamespace } from "../core/namespace.js";
+import { type DeviceNotice, type NetworkNamespace } from "../core/namespace.js";
 import type { SkBuff } from "../core/skbuff.js";
 import { seconds } from "../sim/time.js";
 import { type Mac, MAC_ZERO } from "../wire/ip.js";
@@ -20,8 +21,6 @@ export interface BridgeOptions {
 export class BridgeDevice extends NetDevice {
   override readonly kind = "bridge";
   readonly fdb: Fdb;
-  /** nf_call_iptables of this bridge; OR-ed with the sysctl. */
-  nfCallIptables = false;
   /** Bits of 01:80:c2:00:00:0X that are forwarded though they are link-local. */
   groupForwardMask = 0;
   #ports: readonly BridgePort[] = [];
@@ -38,7 +37,6 @@ export class BridgeDevice extends NetDevice {
     if (this.#macIsSet) this.#selectStates();
     this.fdb = new Fdb(options.ns.sim.queue, seconds(300));
     this.fdb.addOwn(mac, undefined);
-    bridgesOf(options.ns).add(this);
   }
 
   /** The newest port first: the order of the kernel's list, and so of flooding. */
@@ -100,9 +98,16 @@ export class BridgeDevice extends NetDevice {
     for (const port of this.#ports) this.#followDevice(port);
   }
 
+  /** `nf_call_iptables` of this bridge alone; OR-ed with the sysctl. */
+  setCallIptables(on: boolean): void {
+    const { callIptables } = bridgeHooks(this.ns);
+    if (on) callIptables.add(this);
+    else callIptables.delete(this);
+  }
+
   override destroy(): void {
+    this.setCallIptables(false);
     for (const port of this.#ports) this.removePort(port.dev);
-    bridgesOf(this.ns).delete(this);
     super.destroy();
   }
 
@@ -185,21 +190,6 @@ export class BridgeDevice extends NetDevice {
 export function addPort(bridge: BridgeDevice, dev: NetDevice): BridgePort {
   return bridge.addPort(dev);
 }
-
-/** The bridges of a namespace. br_netfilter works while there is one. */
-export const bridgesOf: (ns: NetworkNamespace) => Set<BridgeDevice> = perNamespace(
-  () => new Set<BridgeDevice>(),
-);
-
-/** Where br_netfilter reaches into the bridge. Mirrors struct nf_br_ops. */
-export interface BridgeHooks {
-  /** Takes a frame that waited for a neighbour and goes on bridged; true when it did. */
-  transmit: ((skb: SkBuff) => boolean) | undefined;
-}
-
-export const bridgeHooks: (ns: NetworkNamespace) => BridgeHooks = perNamespace(() => ({
-  transmit: undefined,
-}));
 
 function lowestMac(ports: readonly BridgePort[]): Mac {
   return (

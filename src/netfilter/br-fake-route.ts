@@ -1,17 +1,17 @@
 import { assert } from "../base/errors.js";
+import type { NetDevice } from "../core/device.js";
 import type { Route } from "../core/route.js";
-import type { BridgeDevice } from "../link/bridge.js";
 
 /** A route that is none: it only lets IP hooks ask for a device and an MTU. Mirrors bridge_parent_rtable(). */
 class FakeRoute implements Route {
   readonly type = "unicast";
-  readonly dev: BridgeDevice;
+  readonly dev: NetDevice;
   readonly gateway = undefined;
   readonly source = undefined;
   readonly error = undefined;
   readonly redirect = false;
 
-  constructor(bridge: BridgeDevice) {
+  constructor(bridge: NetDevice) {
     this.dev = bridge;
   }
 
@@ -36,7 +36,7 @@ function notRouted(): never {
   assert(false, "a bridged frame was routed by its placeholder");
 }
 
-export function bridgeFakeRoute(bridge: BridgeDevice): Route {
+export function bridgeFakeRoute(bridge: NetDevice): Route {
   return new FakeRoute(bridge);
 }
 

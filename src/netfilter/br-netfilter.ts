@@ -1,3 +1,4 @@
+import { bridgeHooks, isBridge } from "../core/bridge-hooks.js";
 import { devQueueXmit, type NetDevice } from "../core/device.js";
 import { drop } from "../core/drop.js";
 import {
@@ -18,7 +19,6 @@ import type { SendResult } from "../core/errno.js";
 import { fragment } from "../inet/ip-fragment.js";
 import { neighbours } from "../inet/neighbour.js";
 import { routeInput } from "../inet/route.js";
-import { BridgeDevice, bridgeHooks } from "../link/bridge.js";
 import { ETH_P_ARP, ETH_P_IP } from "../wire/ethernet.js";
 import { type Frame, ipLength, withMacs } from "../wire/frame.js";
 import { bridgeFakeRoute, isFakeRoute } from "./br-fake-route.js";
@@ -71,7 +71,7 @@ export function brNetfilter(
       state.callIptables = profile.callIptables ? 1 : 0;
       defineSysctls(ns, state);
       ns.onDeviceNotice((notice, dev) => {
-        if (notice !== "register" || !(dev instanceof BridgeDevice) || state.registered) return;
+        if (notice !== "register" || !isBridge(dev) || state.registered) return;
         state.registered = true;
         for (const entry of [preRouting, forward, localIn, postRouting])
           ns.hooks.register("bridge", entry);
@@ -110,8 +110,9 @@ const preRouting: HookEntry = {
   run(skb, state, okfn): Verdict {
     const port = state.in;
     const bridge = port?.master;
-    if (port === undefined || !(bridge instanceof BridgeDevice)) return ACCEPT;
-    if (stateOf(state.ns).callIptables === 0 && !bridge.nfCallIptables) return ACCEPT;
+    if (port === undefined || !isBridge(bridge)) return ACCEPT;
+    if (stateOf(state.ns).callIptables === 0 && !bridgeHooks(state.ns).callIptables.has(bridge))
+      return ACCEPT;
     const { link, network } = skb.frame;
     if (link.etherType !== ETH_P_IP) return ACCEPT;
     if (network?.kind !== "ipv4" || network.checksumError !== undefined)
@@ -136,7 +137,7 @@ const preRouting: HookEntry = {
 /** A frame between IP PREROUTING and the rest of the bridge's. */
 interface Passage {
   readonly port: NetDevice;
-  readonly bridge: BridgeDevice;
+  readonly bridge: NetDevice;
   readonly state: HookState;
   readonly okfn: Okfn;
 }

@@ -93,7 +93,7 @@ function addBridge(args: LinkArgs, ns: NetworkNamespace, words: Words): string {
   const bridge = new BridgeDevice({ ...identity(args, ns, "bridge"), mac: args.mac });
   const ageing = settings.get("ageing_time");
   if (ageing !== undefined) bridge.fdb.ageing = seconds(ageing / 100);
-  bridge.nfCallIptables = (settings.get("nf_call_iptables") ?? 0) !== 0;
+  bridge.setCallIptables((settings.get("nf_call_iptables") ?? 0) !== 0);
   bridge.groupForwardMask = settings.get("group_fwd_mask") ?? 0;
   return finish(bridge, args);
 }

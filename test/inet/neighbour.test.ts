@@ -277,3 +277,13 @@ describe("a neighbour", () => {
     expect(transitions(lab, "two")).toEqual(["10.0.0.1 NONE STALE", "10.0.0.1 STALE DELAY"]);
   });
 });
+
+test("the queue runs dry within half a minute after traffic has ended", () => {
+  const lab = pairLab();
+  send(lab, "10.0.0.2");
+  send(lab, "10.0.0.50");
+  lab.sim.runUntilIdle();
+  expect(lab.sim.queue.now).toBeLessThan(30_000_000);
+  const { born, delivered, dropped } = lab.sim.packets;
+  expect(delivered + dropped).toBe(born);
+});

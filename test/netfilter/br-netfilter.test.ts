@@ -1,4 +1,5 @@
 import { describe, expect, test } from "vitest";
+import { bridgeHooks } from "../../src/core/bridge-hooks.js";
 import type { HookEntry } from "../../src/core/hooks.js";
 import type { NetworkNamespace } from "../../src/core/namespace.js";
 import type { Simulation } from "../../src/core/simulation.js";
@@ -52,11 +53,16 @@ function nodeLab(): NodeLab {
     host: ip link set eth0 up
     host: ip route add default via 10.2.0.1`,
   );
-  const node = sim.namespaces.get("node");
-  if (node === undefined) throw new Error("no node");
+  const node = namespaceOf(sim, "node");
   const events: TraceEvent[] = [];
   sim.trace = (event) => events.push(event);
   return { sim, node, events };
+}
+
+function namespaceOf(sim: Simulation, name: string): NetworkNamespace {
+  const ns = sim.namespaces.get(name);
+  if (ns === undefined) throw new Error(`no namespace ${name}`);
+  return ns;
 }
 
 /** Notes every hook of bridge and ipv4 that a UDP packet passes in the node, with its devices. */
@@ -81,9 +87,7 @@ function spy(lab: NodeLab): string[] {
 }
 
 function sendUdp(lab: NodeLab, from: string, destination: string, length = 4): void {
-  const ns = lab.sim.namespaces.get(from);
-  if (ns === undefined) throw new Error(`no ${from}`);
-  const socket = new UdpSocket(ns);
+  const socket = new UdpSocket(namespaceOf(lab.sim, from));
   expect(socket.bind(address("0.0.0.0"), 4000)).toBeUndefined();
   expect(socket.sendTo(new Uint8Array(length), address(destination), 9)).toBeUndefined();
   lab.sim.runUntilIdle(later(lab.sim.queue.now, seconds(1)));
@@ -160,6 +164,17 @@ describe("a frame bridged from port to port", () => {
       "bridge FORWARD pa pb",
       "bridge POSTROUTING - pb",
     ]);
+  });
+
+  test("passes IP's hooks in spite of the sysctl when its own bridge asks for them", () => {
+    const lab = nodeLab();
+    run(lab.sim, "node", "sysctl -qw net.bridge.bridge-nf-call-iptables=0");
+    bridgeHooks(lab.node).callIptables.add(lab.node.device("br0"));
+    const walked = spy(lab);
+    sendUdp(lab, "a", "10.1.0.3");
+    expect(walked).toContain("ipv4 FORWARD br0 br0");
+    build(lab.sim, "node: ip link add br1 type bridge nf_call_iptables 1");
+    expect([...bridgeHooks(lab.node).callIptables].map(({ name }) => name)).toEqual(["br0", "br1"]);
   });
 
   test("shows its ports to the rules of FORWARD", () => {

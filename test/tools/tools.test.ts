@@ -146,6 +146,6 @@ test.each(
         sim.runUntilIdle(undefined, 10_000);
       },
     ),
-    { numRuns: 400 },
+    { numRuns: 150 },
   );
 });
