@@ -49,6 +49,7 @@ export class Veth extends NetDevice {
       return drop(skb, "NOT_SPECIFIED", "__dev_forward_skb2");
     }
     scrub(skb, peer.ns !== this.ns);
+    skb.priority = 0;
     this.ns.sim.queue.after(this.delay, `${peer.name} rx`, () => {
       skb.packetType = packetTypeFor(skb.frame.link.destination, peer);
       peer.counters.rxBytes += frameLength(skb.frame);

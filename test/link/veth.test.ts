@@ -91,12 +91,18 @@ describe("a veth pair", () => {
     lab.b.setUp(true);
     const skb = newSkb(lab.ns, testFrame(A, B), "test");
     skb.mark = 7;
+    skb.priority = 5;
     skb.nfTrace = true;
     skb.ct = { entry: undefined, info: "UNTRACKED" };
     devQueueXmit(skb, lab.a);
     lab.sim.runUntilIdle();
     expect(lab.seen[0]?.skb.mark).toBe(mark);
-    expect([skb.ct, skb.nfTrace, skb.route]).toEqual([undefined, false, undefined]);
+    expect([skb.ct, skb.nfTrace, skb.route, skb.priority]).toEqual([
+      undefined,
+      false,
+      undefined,
+      0,
+    ]);
   });
 
   test("delivers through the queue, in order", () => {
