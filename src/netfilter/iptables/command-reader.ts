@@ -4,7 +4,8 @@ import type { Command, CommandContext } from "./command.js";
 import { ExtensionLoader, type LoadedExtension } from "./extension-loader.js";
 import {
   COMMAND_LETTERS,
-  GLOBAL_OPTIONS,
+  GLOBAL_BY_LETTER,
+  GLOBAL_BY_NAME,
   type GlobalOption,
   ILLEGAL_OPTIONS,
 } from "./options-global.js";
@@ -51,6 +52,7 @@ type Found =
       readonly kind: "extension";
       readonly owner: LoadedExtension;
       readonly spec: OptionSpec<unknown>;
+      readonly typed: string;
       readonly attached: string | undefined;
     };
 
@@ -119,7 +121,7 @@ class CommandReader {
   }
 
   #findShort(text: string): Found | undefined {
-    const option = GLOBAL_OPTIONS.find(({ letter }) => letter === text[1] && letter !== "0");
+    const option = GLOBAL_BY_LETTER.get(text[1] ?? "");
     if (option === undefined) return undefined;
     if (text.length === 2) return { kind: "global", option, attached: undefined };
     // The real reader takes the whole word for the value, except after a command letter.
@@ -132,45 +134,46 @@ class CommandReader {
 
   #findLong(body: string): Found | undefined {
     const equals = body.indexOf("=");
-    const name = equals < 0 ? body : body.slice(0, equals);
+    const typed = equals < 0 ? body : body.slice(0, equals);
     const attached = equals < 0 ? undefined : body.slice(equals + 1);
-    const globals = GLOBAL_OPTIONS.flatMap((option) =>
-      option.names.map((known) => ({ known, option })),
+    const option = GLOBAL_BY_NAME.get(typed);
+    if (option !== undefined) return { kind: "global", option, attached };
+    const loaded = this.#loader.loaded();
+    for (let index = loaded.length - 1; index >= 0; index--) {
+      const owner = loaded[index];
+      const spec = owner?.extension.byName.get(typed);
+      if (owner !== undefined && spec !== undefined)
+        return { kind: "extension", owner, spec, typed, attached };
+    }
+    return this.#findPrefix(typed, attached);
+  }
+
+  /** The one option whose name begins so. Mirrors getopt_long(). */
+  #findPrefix(typed: string, attached: string | undefined): Found | undefined {
+    const globals = new Set(
+      [...GLOBAL_BY_NAME].filter(([name]) => name.startsWith(typed)).map(([, option]) => option),
     );
-    const exact = globals.find(({ known }) => known === name);
-    if (exact !== undefined) return { kind: "global", option: exact.option, attached };
-    const loaded = this.#loader
-      .newestFirst()
-      .flatMap((owner) =>
-        owner.extension.options.flatMap((spec) =>
-          spec.names.map((known) => ({ known, owner, spec })),
-        ),
+    const own = this.#loader.loaded().flatMap((owner) => {
+      const specs = new Set(
+        [...owner.extension.byName]
+          .filter(([name]) => name.startsWith(typed))
+          .map(([, spec]) => spec),
       );
-    const own = loaded.find(({ known }) => known === name);
-    if (own !== undefined) return { kind: "extension", owner: own.owner, spec: own.spec, attached };
-    const byGlobal = new Set(
-      globals.filter(({ known }) => known.startsWith(name)).map(({ option }) => option),
-    );
-    const byExtension = loaded.filter(({ known }) => known.startsWith(name));
-    const [global] = byGlobal;
-    const [first] = byExtension;
-    if (global !== undefined && byGlobal.size === 1 && first === undefined)
-      return { kind: "global", option: global, attached };
-    if (first === undefined || byGlobal.size > 0) return undefined;
-    const same = byExtension.every(
-      ({ owner, spec }) => owner === first.owner && spec === first.spec,
-    );
-    return same ? { kind: "extension", owner: first.owner, spec: first.spec, attached } : undefined;
+      return [...specs].map((spec) => ({ owner, spec }));
+    });
+    if (globals.size + own.length !== 1) return undefined;
+    const [option] = globals;
+    if (option !== undefined) return { kind: "global", option, attached };
+    const [first] = own;
+    return first === undefined ? undefined : { kind: "extension", ...first, typed, attached };
   }
 
   #knownNames(): string[] {
-    const own = this.#loader
-      .newestFirst()
-      .flatMap(({ extension }) => extension.options.flatMap(({ names }) => names));
-    return [...own, ...GLOBAL_OPTIONS.flatMap(({ names }) => names)];
+    const own = this.#loader.loaded().flatMap(({ extension }) => [...extension.byName.keys()]);
+    return [...own, ...GLOBAL_BY_NAME.keys()];
   }
 
-  #extensionOption({ owner, spec, attached }: Extract<Found, { kind: "extension" }>): void {
+  #extensionOption({ owner, spec, typed, attached }: Extract<Found, { kind: "extension" }>): void {
     const name = this.word?.text ?? "";
     const missing = spec.read === undefined || (spec.maybe && !this.#hasArgument());
     const text = missing ? attached : (attached ?? this.#take(name));
@@ -179,7 +182,7 @@ class CommandReader {
       if (!this.#hasArgument()) throw refuse(spec.second);
       second = this.#take(name);
     }
-    owner.give(spec, text, second, this.#invert, this.#rule.protocol);
+    owner.give(spec, { text, typed, second, invert: this.#invert, protocol: this.#rule.protocol });
   }
 
   /** The next word, whatever it is. */
@@ -267,8 +270,7 @@ class CommandReader {
   #opaqueWords(): readonly Word[] {
     const start = this.#next;
     const own = (text: string): boolean =>
-      /^-[sdpiojgmf]$/.test(text) ||
-      GLOBAL_OPTIONS.some(({ names }) => names.some((name) => `--${name}` === text));
+      /^-[sdpiojgmf]$/.test(text) || GLOBAL_BY_NAME.has(text.replace(/^--/, ""));
     while (this.#next < this.#words.length) {
       const text = this.#words[this.#next]?.text ?? "";
       const after = this.#words[this.#next + 1]?.text ?? "";

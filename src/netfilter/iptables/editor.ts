@@ -5,7 +5,7 @@ import { checkTable } from "./kernel-check.js";
 import { listRules, listTable } from "./list.js";
 import { Refusal, refuse } from "./refusal.js";
 import { formatRule, type Rule, type RuleSpec } from "./rule.js";
-import { type Chain, newChain, newRule, type Ruleset, type Table } from "./ruleset.js";
+import { allRules, type Chain, newChain, newRule, type Ruleset, type Table } from "./ruleset.js";
 import { BASE_CHAINS, baseHook, type TableName } from "./tables.js";
 
 /** What an editor may take for granted. */
@@ -46,7 +46,10 @@ export class TableEditor {
   constructor(ruleset: Ruleset, name: TableName, options: EditorOptions) {
     this.ruleset = ruleset;
     this.#name = name;
-    this.#options = options;
+    const before = [...allRules(ruleset)].flatMap(({ rule }) => estimatorOf(rule) ?? []);
+    const estimator = (wanted: string): boolean =>
+      before.includes(wanted) || options.environment.estimator?.(wanted) === true;
+    this.#options = { ...options, environment: { ...options.environment, estimator } };
     if (ruleset.variant === "legacy") {
       const table = this.#table();
       for (const hook of BASE_CHAINS[name])
@@ -326,9 +329,9 @@ export class TableEditor {
       throw refuse("Bad policy name.", { shape: "line" });
     const chain = this.#chain(name);
     chain.policy = policy;
-    if (counters === undefined) return;
-    [chain.packets, chain.bytes] = counters;
-    this.#counted.add(name);
+    chain.counted = true;
+    [chain.packets, chain.bytes] = counters ?? [0, 0];
+    if (counters !== undefined) this.#counted.add(name);
   }
 
   /** A `:CHAIN POLICY [p:b]` line. */
@@ -340,6 +343,7 @@ export class TableEditor {
   ): void {
     if (baseHook(this.#name, name) !== undefined) {
       const chain = this.#chain(name);
+      chain.counted = true;
       if (policy !== "-") this.#policy(name, policy, counters ?? [0, 0]);
       chain.place = at.place;
       return;
@@ -408,6 +412,12 @@ export class TableEditor {
     }
     return late.filter(({ text }) => !text.includes("Too many links"));
   }
+}
+
+/** The rate estimator that a rule keeps. */
+function estimatorOf({ spec: { action } }: Rule): string | undefined {
+  if (action.kind !== "target" || action.target.extension.name !== "RATEEST") return undefined;
+  return /--rateest-name (\S+)/.exec(action.target.text)?.[1];
 }
 
 function renewed(rule: Rule): Rule {

@@ -16,6 +16,16 @@ import { opaqueMatch } from "./opaque.js";
 import { findMatch, findTarget, matchNames } from "./registry.js";
 import type { Word } from "./words.js";
 
+/** How an option stands on the line. */
+export interface GivenOption {
+  readonly text: string | undefined;
+  /** The name it was called by. */
+  readonly typed: string;
+  readonly second: string;
+  readonly invert: boolean;
+  readonly protocol: ProtocolTest | undefined;
+}
+
 /** One `-m` or `-j` of a line and the options it has been given so far. */
 export class LoadedExtension {
   readonly extension: ExtensionInfo;
@@ -27,19 +37,15 @@ export class LoadedExtension {
     this.#context = context;
   }
 
-  give(
-    spec: OptionSpec<unknown>,
-    text: string | undefined,
-    second: string,
-    invert: boolean,
-    protocol: ProtocolTest | undefined,
-  ): void {
+  give(spec: OptionSpec<unknown>, given: GivenOption): void {
+    const { text, typed, second, invert, protocol } = given;
     const context: ParseContext = { ...this.#context, protocol };
     const option = spec.names[0] ?? "";
     readOption(spec, text, {
       context,
       owner: this.extension.name,
       option,
+      typed,
       invert,
       second,
       args: this.args,
@@ -79,6 +85,7 @@ export class ExtensionLoader {
   }
 
   #addMatch(extension: MatchExtension): void {
+    this.#warnMissing(extension);
     const loaded = new LoadedExtension(extension, this.#context);
     this.#loaded.push(loaded);
     this.#slots.push({ loaded, build: (context) => extension.build(loaded.args, context) });
@@ -91,9 +98,17 @@ export class ExtensionLoader {
   loadTarget(name: string): void {
     const extension: TargetExtension | undefined = findTarget(name, this.#context.family);
     if (extension === undefined) return;
+    this.#warnMissing(extension);
     const loaded = new LoadedExtension(extension, this.#context);
     this.#loaded.push(loaded);
     this.#buildTarget = (context) => extension.build(loaded.args, context);
+  }
+
+  #warnMissing({ name, missingInKernel }: ExtensionInfo): void {
+    if (!missingInKernel || this.#context.keepUnknown) return;
+    this.#context.warn(
+      `Warning: Extension ${name} revision 0 not supported, missing kernel module?`,
+    );
   }
 
   /** Loads the match of `-p` when an option is met that nobody knows, once. Mirrors iptables/xshared.c:load_proto(). */
@@ -104,8 +119,8 @@ export class ExtensionLoader {
     return this.loadMatch(number === undefined ? word : formatProtocol(number));
   }
 
-  newestFirst(): readonly LoadedExtension[] {
-    return this.#loaded.toReversed();
+  loaded(): readonly LoadedExtension[] {
+    return this.#loaded;
   }
 
   matchNames(): Iterable<string> {

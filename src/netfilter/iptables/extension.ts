@@ -129,6 +129,8 @@ export interface ExtensionInfo {
   readonly fidelity: Fidelity;
   readonly examples: readonly string[];
   readonly options: readonly OptionSpec<unknown>[];
+  /** The options by each of their names. */
+  readonly byName: ReadonlyMap<string, OptionSpec<unknown>>;
   readonly missingInKernel: boolean;
 }
 
@@ -224,14 +226,18 @@ export function defineTarget<P, M = undefined>(
 }
 
 function infoOf<P>(definition: Definition<P>): ExtensionInfo {
-  const { name, mirrors, fidelity, examples, options } = definition;
+  const { name, mirrors, fidelity, examples, options, family } = definition;
+  const byName = new Map(
+    options.flatMap((spec) => spec.names.map((known) => [known, spec] as const)),
+  );
   return {
     name,
-    family: definition.family,
+    family,
     mirrors,
     fidelity,
     examples,
     options,
+    byName,
     missingInKernel: definition.missingInKernel ?? false,
   };
 }

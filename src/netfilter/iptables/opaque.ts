@@ -10,6 +10,7 @@ export function opaqueMatch(name: string, words: readonly Word[]): Match {
     fidelity: "unmodelled",
     examples: [],
     options: [],
+    byName: new Map(),
     missingInKernel: false,
   };
   const match: Match = {

@@ -44,6 +44,14 @@ export const GLOBAL_OPTIONS: readonly GlobalOption[] = [
   { letter: "6", names: ["ipv6"], argument: "none" },
 ];
 
+/** The same by each of their long names, and by letter. */
+export const GLOBAL_BY_NAME: ReadonlyMap<string, GlobalOption> = new Map(
+  GLOBAL_OPTIONS.flatMap((option) => option.names.map((name) => [name, option] as const)),
+);
+export const GLOBAL_BY_LETTER: ReadonlyMap<string, GlobalOption> = new Map(
+  GLOBAL_OPTIONS.filter(({ letter }) => letter !== "0").map((option) => [option.letter, option]),
+);
+
 export const COMMAND_LETTERS = "ADCIRLSFZNXEP";
 
 /** The options that may not stand beside a command, by its letter. Mirrors commands_v_options of iptables/xshared.c. */

@@ -8,6 +8,8 @@ export interface OptionUse {
   readonly owner: string;
   /** The option's canonical name, without dashes. */
   readonly option: string;
+  /** The name it was called by: the canonical one or an alias. */
+  readonly typed: string;
   readonly invert: boolean;
   /** The second word of an option that takes two. */
   readonly second: string;

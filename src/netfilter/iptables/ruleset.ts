@@ -16,6 +16,8 @@ export interface Chain {
   /** The policy's counters. */
   packets: number;
   bytes: number;
+  /** The nft variant counts policies only of chains that a restore's `:CHAIN` line or `-P` named. */
+  counted: boolean;
 }
 
 /** One table: the base chains that exist, then user chains, by name. */
@@ -41,7 +43,7 @@ export function newChain(
   policy: Policy | undefined,
   place: Place | undefined,
 ): Chain {
-  return { name, policy, place, rules: [], packets: 0, bytes: 0 };
+  return { name, policy, place, rules: [], packets: 0, bytes: 0, counted: false };
 }
 
 export function newRule(spec: RuleSpec, packets = 0, bytes = 0): Rule {

@@ -8,7 +8,7 @@ export interface SetUse {
 }
 
 /** `NAME src,dst,…`. Mirrors extensions/libxt_set.h:parse_dirs() and get_set_byname(). */
-export function readSetUse(name: string, { second, context }: OptionUse): SetUse {
+export function readSetUse(name: string, { second, context, typed }: OptionUse): SetUse {
   const family = context.environment.set?.(name);
   if (family === undefined) throw refuse(`Set ${name} doesn't exist.\n`);
   const own = context.family === "ipv4" ? "IPv4" : "IPv6";
@@ -20,6 +20,7 @@ export function readSetUse(name: string, { second, context }: OptionUse): SetUse
     return word;
   });
   if (directions.length > 6) throw refuse("Can't be more src/dst options than 6.");
+  if (typed === "set") context.warn("--set option deprecated, please use --match-set");
   return { name, directions };
 }
 

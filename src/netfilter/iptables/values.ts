@@ -1,4 +1,4 @@
-import { formatMac, type IpAddress, type Mac } from "../../wire/ip.js";
+import { formatMac, type IpAddress, ipv4, type Mac } from "../../wire/ip.js";
 import {
   addressBits,
   formatAddress,
@@ -157,9 +157,25 @@ export function isFullPortRange({ low, high }: Range): boolean {
 
 /** XTTYPE_HOST. */
 export function host(text: string, { context }: OptionUse): IpAddress {
-  const address = parseHost(text, context.family);
-  if (address === undefined) throw refuse(`${hostError(text)}\n`);
-  return address;
+  const address = context.family === "ipv4" ? atonIpv4(text) : undefined;
+  const found = address ?? parseHost(text, context.family);
+  if (found === undefined) throw refuse(`${hostError(text)}\n`);
+  return found;
+}
+
+/** As inet_aton: the last of fewer than four numbers fills all bytes that are left, so `24` is 0.0.0.24. */
+function atonIpv4(given: string): IpAddress | undefined {
+  const parts = given.split(".");
+  const last = parts.length - 1;
+  if (last > 3) return undefined;
+  let value = 0;
+  for (const [index, part] of parts.entries()) {
+    const room = index === last ? 256 ** (4 - last) : 256;
+    const number = parseNumber(part, 0, room - 1);
+    if (number === undefined) return undefined;
+    value = value * room + number;
+  }
+  return ipv4(value);
 }
 
 /** What getaddrinfo says of a name that it cannot use. */

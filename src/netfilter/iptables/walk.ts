@@ -188,18 +188,20 @@ class Walk {
     return undefined;
   }
 
-  /** nf_tables has no counter for policies; ip_tables counts them. */
+  /** ip_tables counts every policy, nf_tables those of chains that were given counters. */
   #policy(): Verdict {
     const base = this.#base;
     const policy = base.policy ?? "ACCEPT";
     const before = base.packets;
-    if (this.#ruleset.variant === "legacy") {
+    if (base.counted || this.#ruleset.variant === "legacy") {
       base.packets++;
       base.bytes += ipLength(this.#skb.frame);
     }
     this.#state.ns.sim.trace?.({
       ...stamp(this.#skb),
       kind: "policy",
+      in: this.#state.in?.name,
+      out: this.#state.out?.name,
       engine: this.#engine,
       hook: this.#state.hook,
       table: this.#table.name,
@@ -238,6 +240,8 @@ class Walk {
     this.#state.ns.sim.trace?.({
       ...stamp(this.#skb),
       kind: "rule",
+      in: this.#state.in?.name,
+      out: this.#state.out?.name,
       engine: this.#engine,
       hook: this.#state.hook,
       table: this.#table.name,

@@ -85,26 +85,29 @@ function formatPattern(pattern: readonly number[]): string {
 /** `text|0d 0a|text`; a backslash keeps the next byte as it is. Mirrors extensions/libxt_string.c:parse_hex_string(). */
 function readHex(given: string): readonly number[] {
   const source = textBytes(given);
+  const char = (at: number): string => String.fromCharCode(source[at] ?? 0);
   const bytes: number[] = [];
   let inHex = false;
-  for (let at = 0; at < source.length; at++) {
-    const char = String.fromCharCode(source[at] ?? 0);
-    if (char === "\\" && !inHex) {
-      at++;
-      bytes.push(source[at] ?? 0);
-    } else if (char === "|") inHex = !inHex;
-    else if (!inHex) bytes.push(source[at] ?? 0);
-    else if (char !== " ") {
-      const pair = latin(source.slice(at, at + 2));
-      if (!source.slice(at).includes(0x7c)) throw refuse("Invalid hex block");
-      if (pair[1] === "|" || pair[1] === undefined) throw refuse("Odd number of hex digits");
-      const bad = [...pair].find((digit) => !/[0-9a-f]/i.test(digit));
-      if (bad !== undefined) throw refuse(`Invalid hex char '${bad}'`);
-      bytes.push(Number.parseInt(pair, 16));
-      at++;
+  for (let at = 0; at < source.length;) {
+    if (char(at) === "|") {
+      inHex = !inHex;
+      while (inHex && char(at + 1) === " ") at++;
+      if (++at >= source.length) break;
     }
-    if (bytes.length > 128) throw refuse(`STRING too long \`${given}'`);
+    if (char(at) === "\\" && inHex) throw refuse("Cannot include literals in hex data");
+    if (char(at) === "\\") {
+      if (at + 1 >= source.length) throw refuse("Bad literal placement at end of string");
+      bytes.push(source[at + 1] ?? 0);
+      at += 2;
+    } else if (inHex) {
+      if (at + 1 >= source.length) throw refuse("Odd number of hex digits");
+      if (at + 2 >= source.length) throw refuse("Invalid hex block");
+      const bad = [char(at), char(at + 1)].find((digit) => !/[0-9a-f]/i.test(digit));
+      if (bad !== undefined) throw refuse(`Invalid hex char '${bad}'`);
+      bytes.push(Number.parseInt(char(at) + char(at + 1), 16));
+      at += char(at + 2) === " " ? 3 : 2;
+    } else bytes.push(source[at++] ?? 0);
+    if (bytes.length > 128) throw refuse(`STRING too long "${given}"`);
   }
-  if (inHex) throw refuse("Invalid hex block");
   return bytes;
 }
