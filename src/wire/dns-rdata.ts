@@ -314,7 +314,7 @@ function parseField(
       return /^\d{14}$/.test(text)
         ? text
         : /^\d{1,10}$/.test(text)
-          ? formatDate(Number(text))
+          ? formatDnsDate(Number(text))
           : undefined;
     case "base64": {
       const joined = words.map((word) => word.text).join("");
@@ -443,7 +443,7 @@ function decodeField(field: Field, source: RdataSource, at: number): Part {
     case "types":
       return { text: decodeTypes(rest).map(rrTypeName).join(" "), next: end };
     case "date":
-      return { text: formatDate(get32(bytes, at)), next: at + 4 };
+      return { text: formatDnsDate(get32(bytes, at)), next: at + 4 };
     case "base64":
       return { text: encodeBase64(rest), next: end };
     case "hex":
@@ -558,7 +558,8 @@ function parseDate(text: string): number {
   return (days * 86_400 + part(8, 10) * 3600 + part(10, 12) * 60 + part(12, 14)) % 0x1_0000_0000;
 }
 
-function formatDate(seconds: number): string {
+/** Seconds since 1970 as RRSIG records write times: `20160426031301`. */
+export function formatDnsDate(seconds: number): string {
   const days = Math.floor(seconds / 86_400);
   let year = 1970 + Math.floor(days / 366);
   while (daysOf(year + 1, 1, 1) <= days) year++;

@@ -12,9 +12,20 @@ export type CacheClass =
   | "UPDATE"
   | "OTHERERROR";
 
-export function classify(reply: DnsMessage, type: string): CacheClass {
+/**
+ * `date` is the wall clock as `20261125183000`: replies with a signature that is not valid then are errors to a client
+ * that wants signatures.
+ */
+export function classify(reply: DnsMessage, type: string, date?: string): CacheClass {
   if (reply.opcode === 5) return "UPDATE";
   if (reply.opcode === 4 || type === "AXFR" || type === "IXFR") return "META";
+  if (
+    date !== undefined &&
+    reply.edns?.do === true &&
+    sections(reply).some((record) => isExpired(record, date))
+  ) {
+    return "OTHERERROR";
+  }
   const hasSoa = reply.authorities.some((record) => record.type === "SOA");
   if (reply.answers.length > 0 && reply.rcode === "NXDOMAIN") return "OTHERERROR";
   if (reply.answers.length > 0 && reply.rcode === "NOERROR") {
@@ -27,19 +38,30 @@ export function classify(reply: DnsMessage, type: string): CacheClass {
   return reply.authorities.some((record) => record.type === "NS") ? "DELEGATION" : "NOERROR";
 }
 
+/** True for a signature outside its time. */
+function isExpired(record: DnsRecord, date: string): boolean {
+  const [, , , , until = "", from = ""] = record.type === "RRSIG" ? record.data.split(" ") : [];
+  return record.type === "RRSIG" && (date > until || date < from);
+}
+
 /** True when the answers, CNAMEs followed, hold what was asked for. */
 export function resolves(reply: DnsMessage, type: string): boolean {
   const owned = (name: string): DnsRecord[] =>
     reply.answers.filter((record) => record.name.toLowerCase() === name.toLowerCase());
   let name = reply.questions[0]?.name ?? ".";
   if (type === "ANY") return owned(name).length > 0;
-  if (type === "CNAME") return owned(name).filter((record) => record.type === "CNAME").length === 1;
+  const cnamesAt = (owner: string): ReadonlySet<string> =>
+    new Set(
+      owned(owner).flatMap((record) =>
+        record.type === "CNAME" ? [record.data.toLowerCase()] : [],
+      ),
+    );
+  if (type === "CNAME") return cnamesAt(name).size === 1;
   for (let steps = 0; steps <= reply.answers.length; steps++) {
-    const here = owned(name);
-    if (here.some((record) => record.type === type)) return true;
-    const cnames = here.filter((record) => record.type === "CNAME");
-    if (cnames.length !== 1 || cnames[0] === undefined) return false;
-    name = cnames[0].data;
+    const [target, other] = cnamesAt(name);
+    if (target === undefined) return owned(name).some((record) => record.type === type);
+    if (other !== undefined) return false;
+    name = target;
   }
   return false;
 }

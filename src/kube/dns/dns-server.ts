@@ -34,6 +34,8 @@ export interface DnsServerOptions {
   readonly kubernetes?: KubernetesView | undefined;
   readonly localAddresses?: readonly string[] | undefined;
   readonly hostname?: string | undefined;
+  /** The wall clock at the start of the run, in seconds since 1970; 2026-11-25 when left out. */
+  readonly startTime?: number | undefined;
   log?(line: string): void;
   /** The process ends: `loop` found one. */
   fatal?(line: string): void;
@@ -44,6 +46,8 @@ export interface DnsAnswer {
   readonly replies: readonly { readonly message: DnsMessage; readonly compress: boolean }[];
   readonly unknown: string | undefined;
 }
+
+const defaultStart = 1_795_564_800;
 
 /** Lookups of the server itself may nest this deep before they are answered SERVFAIL. */
 const maxDepth = 24;
@@ -199,6 +203,8 @@ export class DnsServer {
     const { sim, upstream, kubernetes, files, localAddresses, hostname } = this.#options;
     return {
       now: () => sim.queue.now,
+      unixTime: () =>
+        (this.#options.startTime ?? defaultStart) + Math.floor(sim.queue.now / 1_000_000),
       random: () => sim.random(),
       after: (delay, label, action) => void sim.queue.after(delay, label, action),
       upstream: upstream ?? noUpstream,

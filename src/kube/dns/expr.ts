@@ -60,7 +60,16 @@ interface Token {
   readonly at: number;
 }
 
-const words: ReadonlySet<string> = new Set(["in", "not", "and", "or", "matches", "contains", "startsWith", "endsWith"]);
+const words: ReadonlySet<string> = new Set([
+  "in",
+  "not",
+  "and",
+  "or",
+  "matches",
+  "contains",
+  "startsWith",
+  "endsWith",
+]);
 
 const precedence: Readonly<Record<string, number>> = {
   "||": 10,
@@ -109,11 +118,13 @@ class Parser {
   }
 
   #lex(): void {
-    const pattern = /\s+|(\d+(?:\.\d+)?)|('(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*"|`[^`]*`)|([A-Za-z_$][\w$]*)|(\|\||&&|[=!<>]=|\.\.|[-+*/%<>!?:.,|])|([()[\]{}])/sy;
+    const pattern =
+      /\s+|(\d+(?:\.\d+)?)|('(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*"|`[^`]*`)|([A-Za-z_$][\w$]*)|(\|\||&&|[=!<>]=|\.\.|[-+*/%<>!?:.,|])|([()[\]{}])/sy;
     while (pattern.lastIndex < this.#source.length) {
       const at = pattern.lastIndex;
       const match = pattern.exec(this.#source);
-      if (match === null) throw this.#fail(`unrecognized character: ${JSON.stringify(this.#source[at])}`, at);
+      if (match === null)
+        throw this.#fail(`unrecognized character: ${JSON.stringify(this.#source[at])}`, at);
       const [text, number, string, name, operator] = match;
       if (/^\s/.test(text)) continue;
       const kind =
@@ -153,7 +164,9 @@ class Parser {
     const line = before.split("\n").length;
     const column = at - before.lastIndexOf("\n") - 1;
     const text = this.#source.split("\n")[line - 1] ?? "";
-    return new ExprFailure(`${message} (${line}:${column + 1})\n | ${text}\n | ${".".repeat(column)}^`);
+    return new ExprFailure(
+      `${message} (${line}:${column + 1})\n | ${text}\n | ${".".repeat(column)}^`,
+    );
   }
 
   #unexpected(token: Token): ExprFailure {
@@ -162,11 +175,13 @@ class Parser {
   }
 
   #binary(minimum: number): Expr {
-    if (++this.#depth > maxDepth) throw this.#fail("expression is nested too deeply", this.#peek().at);
+    if (++this.#depth > maxDepth)
+      throw this.#fail("expression is nested too deeply", this.#peek().at);
     let left = this.#unary();
     for (;;) {
       const token = this.#peek();
-      const negated = token.text === "not" && precedence[this.#tokens[this.#at + 1]?.text ?? ""] === 20;
+      const negated =
+        token.text === "not" && precedence[this.#tokens[this.#at + 1]?.text ?? ""] === 20;
       const operator = negated ? (this.#tokens[this.#at + 1]?.text ?? "") : token.text;
       const level = token.kind === "Operator" ? precedence[operator] : undefined;
       if (level === undefined || level < minimum) break;
@@ -185,7 +200,10 @@ class Parser {
       this.#at++;
       const inner = this.#binary(50);
       if (inner.type !== "bool" && inner.type !== "any") {
-        throw this.#fail(`invalid operation: ${token.text} (mismatched type ${inner.type})`, token.at);
+        throw this.#fail(
+          `invalid operation: ${token.text} (mismatched type ${inner.type})`,
+          token.at,
+        );
       }
       return { type: "bool", run: (values) => truth(inner.run(values)) !== true };
     }
@@ -209,12 +227,14 @@ class Parser {
     if (token.kind === "Number") return constant("int", Number(token.text));
     if (token.kind === "String") return constant("string", unquote(token.text));
     if (token.kind !== "Identifier") throw this.#unexpected(token);
-    if (token.text === "true" || token.text === "false") return constant("bool", token.text === "true");
+    if (token.text === "true" || token.text === "false")
+      return constant("bool", token.text === "true");
     if (token.text === "nil") return constant("any", undefined);
     if (this.#peek().text === "(") return this.#call(token);
     const type = this.#scope.variables.get(token.text);
     if (type === undefined) {
-      if (this.#peek().kind !== "EOF" && this.#peek().kind !== "Operator") throw this.#unexpected(this.#peek());
+      if (this.#peek().kind !== "EOF" && this.#peek().kind !== "Operator")
+        throw this.#unexpected(this.#peek());
       throw this.#fail(`unknown name ${token.text}`, token.at);
     }
     return { type, run: (values) => values.variables.get(token.text) };
@@ -264,7 +284,10 @@ class Parser {
 
   #operation(operator: string, left: Expr, right: Expr, at: number): Expr {
     const mismatch = (): ExprFailure =>
-      this.#fail(`invalid operation: ${operator} (mismatched types ${left.type} and ${right.type})`, at);
+      this.#fail(
+        `invalid operation: ${operator} (mismatched types ${left.type} and ${right.type})`,
+        at,
+      );
     const both = (...types: readonly ExprType[]): boolean =>
       [left, right].every((side) => side.type === "any" || types.includes(side.type)) &&
       (left.type === right.type || left.type === "any" || right.type === "any");
@@ -276,11 +299,17 @@ class Parser {
       case "and":
       case "&&":
         if (!both("bool")) throw mismatch();
-        return { type: "bool", run: (values) => truth(left.run(values)) && truth(right.run(values)) };
+        return {
+          type: "bool",
+          run: (values) => truth(left.run(values)) && truth(right.run(values)),
+        };
       case "or":
       case "||":
         if (!both("bool")) throw mismatch();
-        return { type: "bool", run: (values) => truth(left.run(values)) || truth(right.run(values)) };
+        return {
+          type: "bool",
+          run: (values) => truth(left.run(values)) || truth(right.run(values)),
+        };
       case "==":
         if (!both("int", "string", "bool", "list")) throw mismatch();
         return make("bool", (a, b) => JSON.stringify(a) === JSON.stringify(b));
@@ -318,8 +347,14 @@ class Parser {
   }
 
   #matches(left: Expr, right: Expr, at: number): Expr {
-    if ((left.type !== "string" && left.type !== "any") || (right.type !== "string" && right.type !== "any")) {
-      throw this.#fail(`invalid operation: matches (mismatched types ${left.type} and ${right.type})`, at);
+    if (
+      (left.type !== "string" && left.type !== "any") ||
+      (right.type !== "string" && right.type !== "any")
+    ) {
+      throw this.#fail(
+        `invalid operation: matches (mismatched types ${left.type} and ${right.type})`,
+        at,
+      );
     }
     return {
       type: "bool",

@@ -52,7 +52,7 @@ function parseAddress(text: string, scheme: string): UpstreamAddress | undefined
   const port = ports[scheme] ?? "53";
   const bracket = /^\[([^\]%]+)(?:%([^\]]*))?\](?::(\d+))?$/.exec(text);
   const plain = /^([^%]*?)(?:%([^:]*))?(?::(\d+))?$/.exec(text);
-  const bare = /^([^%]*)(?:%(.*))?$/.exec(text);
+  const bare = /^([^%]*)(?:%([^:]*))?$/.exec(text);
   for (const parts of [bracket, bare, plain]) {
     const ip = parts?.[1] === undefined ? undefined : parseIp(parts[1]);
     if (ip === undefined || parts?.[1] === undefined) continue;

@@ -1,6 +1,13 @@
 /** The part of Go's text/template that record templates use: fields, calls, pipes, `if`. */
 
-export type TemplateValue = string | number | boolean | undefined | readonly TemplateValue[] | TemplateMap | TemplateFunction;
+export type TemplateValue =
+  | string
+  | number
+  | boolean
+  | undefined
+  | readonly TemplateValue[]
+  | TemplateMap
+  | TemplateFunction;
 export interface TemplateMap {
   readonly [key: string]: TemplateValue;
 }
@@ -17,8 +24,13 @@ export class TemplateFailure extends Error {
 
 type Node =
   | { readonly kind: "text"; readonly text: string }
-  | { readonly kind: "action"; readonly pipe: Pipe }
-  | { readonly kind: "if"; readonly pipe: Pipe; readonly then: readonly Node[]; readonly otherwise: readonly Node[] };
+  | { readonly kind: "action"; readonly pipe: Pipe; readonly text: string; readonly at: number }
+  | {
+      readonly kind: "if";
+      readonly pipe: Pipe;
+      readonly then: readonly Node[];
+      readonly otherwise: readonly Node[];
+    };
 
 type Pipe = readonly Command[];
 type Command = readonly Operand[];
@@ -50,7 +62,7 @@ export function parseTemplate(name: string, source: string): Template | { readon
   try {
     if (source.length > 65_536) return { error: `template: ${name}:1: more than 65536 characters` };
     const nodes = new TemplateParser(source).parse();
-    return { run: (data) => render(nodes, data) };
+    return { run: (data) => render(name, nodes, data) };
   } catch (error) {
     if (error instanceof TemplateFailure) return { error: `template: ${name}:1: ${error.message}` };
     throw error;
@@ -58,7 +70,7 @@ export function parseTemplate(name: string, source: string): Template | { readon
 }
 
 class TemplateParser {
-  readonly #parts: { readonly action: boolean; readonly text: string }[] = [];
+  readonly #parts: { readonly action: boolean; readonly text: string; readonly at: number }[] = [];
   #at = 0;
   #depth = 0;
 
@@ -70,7 +82,7 @@ class TemplateParser {
       let text = open < 0 ? rest : rest.slice(0, open);
       if (trim) text = text.trimStart();
       if (open < 0) {
-        this.#parts.push({ action: false, text });
+        this.#parts.push({ action: false, text, at: 0 });
         return;
       }
       const close = rest.indexOf("}}", open);
@@ -82,7 +94,13 @@ class TemplateParser {
       }
       trim = /\s-$/.test(inner);
       if (trim) inner = inner.slice(0, -1);
-      this.#parts.push({ action: false, text }, { action: true, text: inner.trim() });
+      const at =
+        source.length -
+        rest.length +
+        open +
+        2 +
+        (/^-?\s*/.exec(rest.slice(open + 2))?.[0].length ?? 0);
+      this.#parts.push({ action: false, text, at: 0 }, { action: true, text: inner.trim(), at });
       rest = rest.slice(close + 2);
     }
   }
@@ -102,12 +120,13 @@ class TemplateParser {
         if (text !== "") nodes.push({ kind: "text", text });
         continue;
       }
-      if (text === "end" || text === "else" || text.startsWith("else if ")) return { nodes, end: text };
+      if (text === "end" || text === "else" || text.startsWith("else if "))
+        return { nodes, end: text };
       if (text.startsWith("/*")) continue;
       if (text.startsWith("if ")) nodes.push(this.#conditional(text.slice(3)));
       else if (/^(range|with|define|template|block|break|continue)\b|^\$/.test(text)) {
         throw new TemplateFailure(`{{${text.split(" ")[0]}}} is not modelled`);
-      } else nodes.push({ kind: "action", pipe: new PipeParser(text).parse() });
+      } else nodes.push({ kind: "action", pipe: new PipeParser(text).parse(), text, at: part.at });
     }
     return { nodes, end: undefined };
   }
@@ -118,7 +137,8 @@ class TemplateParser {
     const then = this.#list();
     let otherwise: Node[] = [];
     if (then.end === undefined) throw new TemplateFailure("unexpected EOF");
-    if (then.end.startsWith("else if ")) otherwise = [this.#conditional(then.end.slice("else if ".length))];
+    if (then.end.startsWith("else if "))
+      otherwise = [this.#conditional(then.end.slice("else if ".length))];
     else if (then.end === "else") {
       const rest = this.#list();
       if (rest.end !== "end") throw new TemplateFailure("unexpected EOF");
@@ -135,7 +155,9 @@ class PipeParser {
   #depth = 0;
 
   constructor(source: string) {
-    this.#tokens = [...source.matchAll(/"(?:[^"\\]|\\.)*"|`[^`]*`|[()|]|[^\s()|"`]+|["`]/gs)].map((match) => match[0]);
+    this.#tokens = [...source.matchAll(/"(?:[^"\\]|\\.)*"|`[^`]*`|[()|]|[^\s()|"`]+|["`]/gs)].map(
+      (match) => match[0],
+    );
     if (this.#tokens.length === 0) throw new TemplateFailure("missing value for command");
   }
 
@@ -149,13 +171,18 @@ class PipeParser {
   #pipe(): Pipe {
     if (++this.#depth > 50) throw new TemplateFailure("exceeded max nesting");
     const commands: Operand[][] = [[]];
-    for (let token = this.#tokens[this.#at]; token !== undefined && token !== ")"; token = this.#tokens[this.#at]) {
+    for (
+      let token = this.#tokens[this.#at];
+      token !== undefined && token !== ")";
+      token = this.#tokens[this.#at]
+    ) {
       this.#at++;
       if (token === "|") commands.push([]);
       else commands.at(-1)?.push(this.#operand(token));
     }
     this.#depth--;
-    if (commands.some((command) => command.length === 0)) throw new TemplateFailure("missing value for command");
+    if (commands.some((command) => command.length === 0))
+      throw new TemplateFailure("missing value for command");
     return commands;
   }
 
@@ -163,7 +190,8 @@ class PipeParser {
     if (token === "(") {
       const pipe = this.#pipe();
       if (this.#tokens[this.#at++] !== ")") throw new TemplateFailure("unclosed left paren");
-      const field = this.#tokens[this.#at]?.startsWith(".") === true ? this.#tokens[this.#at++] : undefined;
+      const field =
+        this.#tokens[this.#at]?.startsWith(".") === true ? this.#tokens[this.#at++] : undefined;
       return { kind: "pipe", pipe, path: field === undefined ? [] : field.slice(1).split(".") };
     }
     if (token.startsWith('"')) return { kind: "value", value: unquote(token) };
@@ -172,9 +200,12 @@ class PipeParser {
     if (token === "true" || token === "false") return { kind: "value", value: token === "true" };
     if (token === "nil") return { kind: "value", value: undefined };
     if (token === ".") return { kind: "field", path: [] };
-    if (/^\.[A-Za-z_]\w*(\.[A-Za-z_]\w*)*$/.test(token)) return { kind: "field", path: token.slice(1).split(".") };
-    if (!/^[A-Za-z_]\w*$/.test(token)) throw new TemplateFailure(`unexpected ${JSON.stringify(token)} in operand`);
-    if (!Object.hasOwn(functions, token)) throw new TemplateFailure(`function "${token}" not defined`);
+    if (/^\.[A-Za-z_]\w*(\.[A-Za-z_]\w*)*$/.test(token))
+      return { kind: "field", path: token.slice(1).split(".") };
+    if (!/^[A-Za-z_]\w*$/.test(token))
+      throw new TemplateFailure(`unexpected ${JSON.stringify(token)} in operand`);
+    if (!Object.hasOwn(functions, token))
+      throw new TemplateFailure(`function "${token}" not defined`);
     return { kind: "function", name: token };
   }
 }
@@ -185,19 +216,35 @@ function unquote(token: string): string {
   return token.slice(1, -1).replaceAll(/\\(.)/gs, (_, char: string) => escapes[char] ?? char);
 }
 
-function render(nodes: readonly Node[], data: TemplateMap): string {
+function render(name: string, nodes: readonly Node[], data: TemplateMap): string {
   return nodes
     .map((node) => {
       switch (node.kind) {
         case "text":
           return node.text;
         case "action":
-          return shown(evaluate(node.pipe, data));
+          return shown(evaluateAction(name, node, data));
         case "if":
-          return render(isTrue(evaluate(node.pipe, data)) ? node.then : node.otherwise, data);
+          return render(name, isTrue(evaluate(node.pipe, data)) ? node.then : node.otherwise, data);
       }
     })
     .join("");
+}
+
+/** A failure tells where the action stands, as Go does. */
+function evaluateAction(
+  name: string,
+  node: Extract<Node, { kind: "action" }>,
+  data: TemplateMap,
+): TemplateValue {
+  try {
+    return evaluate(node.pipe, data);
+  } catch (error) {
+    if (!(error instanceof TemplateFailure)) throw error;
+    throw new TemplateFailure(
+      `template: ${name}:1:${node.at}: executing "${name}" at <${node.text}>: ${error.message}`,
+    );
+  }
 }
 
 function evaluate(pipe: Pipe, data: TemplateMap): TemplateValue {
@@ -228,7 +275,10 @@ function operandValue(operand: Operand, data: TemplateMap): TemplateValue {
     case "function":
       return functions[operand.name]?.();
     case "pipe":
-      return operand.path.reduce<TemplateValue>((value, key) => fieldOf(value, key), evaluate(operand.pipe, data));
+      return operand.path.reduce<TemplateValue>(
+        (value, key) => fieldOf(value, key),
+        evaluate(operand.pipe, data),
+      );
   }
 }
 
@@ -243,7 +293,8 @@ function isMap(value: TemplateValue): value is TemplateMap {
 function fieldOf(value: TemplateValue, key: string): TemplateValue {
   if (!isMap(value)) throw new TemplateFailure(`can't evaluate field ${key}`);
   if (Object.hasOwn(value, key)) return value[key];
-  if (Object.hasOwn(value, "\u0000struct")) throw new TemplateFailure(`can't evaluate field ${key}`);
+  if (Object.hasOwn(value, "\u0000struct"))
+    throw new TemplateFailure(`can't evaluate field ${key}`);
   return "";
 }
 
@@ -258,7 +309,9 @@ function elementOf(value: TemplateValue, key: TemplateValue): TemplateValue {
 }
 
 function isTrue(value: TemplateValue): boolean {
-  return Array.isArray(value) ? value.length > 0 : value !== undefined && value !== "" && value !== 0 && value !== false;
+  return Array.isArray(value)
+    ? value.length > 0
+    : value !== undefined && value !== "" && value !== 0 && value !== false;
 }
 
 function shown(value: TemplateValue): string {
@@ -269,13 +322,15 @@ function shown(value: TemplateValue): string {
 
 function printf(format: string, args: readonly TemplateValue[]): string {
   let at = 0;
-  return format.slice(0, 4096).replaceAll(/%(0?)(\d{0,3})([sdxXvqc%])/g, (_, zero: string, width: string, verb: string) => {
-    if (verb === "%") return "%";
-    const value = args[at++];
-    const hex = verb === "x" || verb === "X" ? Number(value).toString(16) : shown(value);
-    const text = verb === "q" ? JSON.stringify(hex) : verb === "X" ? hex.toUpperCase() : hex;
-    return text.padStart(Number(width), zero === "0" ? "0" : " ");
-  });
+  return format
+    .slice(0, 4096)
+    .replaceAll(/%(0?)(\d{0,3})([sdxXvqc%])/g, (_, zero: string, width: string, verb: string) => {
+      if (verb === "%") return "%";
+      const value = args[at++];
+      const hex = verb === "x" || verb === "X" ? Number(value).toString(16) : shown(value);
+      const text = verb === "q" ? JSON.stringify(hex) : verb === "X" ? hex.toUpperCase() : hex;
+      return text.padStart(Number(width), zero === "0" ? "0" : " ");
+    });
 }
 
 function parseIntGo(text: TemplateValue, base: TemplateValue, bits: TemplateValue): number {
@@ -284,7 +339,9 @@ function parseIntGo(text: TemplateValue, base: TemplateValue, bits: TemplateValu
   }
   const value = /^[+-]?[0-9a-z]+$/i.test(text) ? Number.parseInt(text, base) : Number.NaN;
   const digits = text.replace(/^[+-]/, "").toLowerCase();
-  const valid = !Number.isNaN(value) && [...digits].every((digit) => Number.parseInt(digit, 36) < base);
-  if (!valid || value < 0 || value >= 2 ** bits) throw new TemplateFailure(`error calling parseInt: parsing "${text}"`);
+  const valid =
+    !Number.isNaN(value) && [...digits].every((digit) => Number.parseInt(digit, 36) < base);
+  if (!valid || value < 0 || value >= 2 ** bits)
+    throw new TemplateFailure(`error calling parseInt: parsing "${text}"`);
   return value;
 }

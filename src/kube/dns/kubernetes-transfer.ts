@@ -1,6 +1,6 @@
 import type { DnsRecord } from "../../wire/dns-message.js";
 import type { DnsService, KubernetesIndex } from "./kubernetes-index.js";
-import { endpointName, isExposed, nsAddresses } from "./kubernetes-lookup.js";
+import { endpointName, isExposed, isMulticluster, nsAddresses } from "./kubernetes-lookup.js";
 import type { KubernetesOptions } from "./kubernetes-options.js";
 import type { KubernetesView } from "./kubernetes-view.js";
 import { parseIp } from "./address.js";
@@ -31,7 +31,8 @@ export function transferKubernetes(
     record(zone, "NS", options.ttl, name),
   );
   const glue = own.map((entry) => address(entry.name, entry.ip, 0));
-  const services = index.services
+  const listed = isMulticluster(zone, options) ? index.imports : index.services;
+  const services = listed
     .filter((service) => isExposed(service.namespace, index, options))
     .toSorted((a, b) => compare(a.name, b.name));
   const records = services.flatMap((service) => serviceRecords(service, zone, index, options));

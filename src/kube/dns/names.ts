@@ -13,6 +13,20 @@ export function fqdn(name: string): string {
   return isFqdn(name) ? name : `${name}.`;
 }
 
+/** A name with its escapes in the one form that messages have: `\\046` becomes `\\.`, `\\a` becomes `a`. */
+export function plainEscapes(name: string): string {
+  if (!name.includes("\\")) return name;
+  return name.replaceAll(
+    /\\(?:(\d{3})|(.))/gs,
+    (_, digits: string | undefined, char: string | undefined) => {
+      const code = digits === undefined ? (char?.codePointAt(0) ?? 0) : Number(digits);
+      if (code <= 0x20 || code > 0x7e) return `\\${String(code).padStart(3, "0")}`;
+      const text = String.fromCodePoint(code);
+      return /[.();@$"\\]/.test(text) ? `\\${text}` : text;
+    },
+  );
+}
+
 /** True when the last dot ends the name and is not escaped. */
 export function isFqdn(name: string): boolean {
   if (!name.endsWith(".")) return false;

@@ -60,6 +60,8 @@ export interface Walk {
 /** What plugins may use of the world. */
 export interface DnsContext {
   now(): Micros;
+  /** Seconds since 1970. */
+  unixTime(): number;
   /** 0 ≤ value < 1. */
   random(): number;
   after(delay: Micros, label: string, action: () => void): void;

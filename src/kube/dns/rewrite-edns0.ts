@@ -14,8 +14,13 @@ const NSID = 3;
 const CLIENT_SUBNET = 8;
 
 /** `edns0 local|nsid|subnet …`: changes the options of the query's OPT record. Mirrors plugin/rewrite/edns0.go. */
-export function edns0Rule(c: Controller, args: readonly string[]): (query: Query) => Rewritten | undefined {
-  const [kind = "", actionText = "", ...rest] = args.map((arg, at) => (at < 2 ? arg.toLowerCase() : arg));
+export function edns0Rule(
+  c: Controller,
+  args: readonly string[],
+): (query: Query) => Rewritten | undefined {
+  const [kind = "", actionText = "", ...rest] = args.map((arg, at) =>
+    at < 2 ? arg.toLowerCase() : arg,
+  );
   const revert = rest.at(-1)?.toLowerCase() === "revert";
   const words = revert ? rest.slice(0, -1) : rest;
   if (args.length < 2) throw c.plain("too few arguments for an EDNS0 rule");
@@ -37,13 +42,23 @@ function isAction(text: string): text is Action {
   return text === "set" || text === "append" || text === "replace" || text === "unset";
 }
 
-function localRule(c: Controller, action: Action, words: readonly string[], revert: boolean): (query: Query) => Rewritten | undefined {
+function localRule(
+  c: Controller,
+  action: Action,
+  words: readonly string[],
+  revert: boolean,
+): (query: Query) => Rewritten | undefined {
   const [codeText, data, more] = words;
-  if (codeText === undefined || more !== undefined || (action !== "unset") !== (data !== undefined)) {
+  if (
+    codeText === undefined ||
+    more !== undefined ||
+    (action !== "unset") !== (data !== undefined)
+  ) {
     throw c.plain(`EDNS0 local rules require ${action === "unset" ? "one arg" : "two args"}`);
   }
   const code = /^0x[0-9a-f]+$/i.test(codeText) ? Number(codeText) : parseInteger(codeText);
-  if (code === undefined || code < 0 || code > 65_535) throw c.plain(`strconv.ParseUint: parsing "${codeText}": invalid syntax`);
+  if (code === undefined || code < 0 || code > 65_535)
+    throw c.plain(`strconv.ParseUint: parsing "${codeText}": invalid syntax`);
   c.config.ednsCodes.add(code);
   return optionRule(action, code, makeData(c, data ?? ""), revert);
 }
@@ -57,7 +72,8 @@ function makeData(c: Controller, text: string): MakeData {
   const encoder = new TextEncoder();
   if (!/^\{.+\}$/.test(text)) return () => encoder.encode(text);
   const variable = text.slice(1, -1);
-  if (!variable.startsWith("/") && !variables.has(variable)) throw c.plain(`unable to extract data for variable ${text}`);
+  if (!variable.startsWith("/") && !variables.has(variable))
+    throw c.plain(`unable to extract data for variable ${text}`);
   return (query) => variableData(variable, query);
 }
 
@@ -99,13 +115,21 @@ function addressBytes(text: string): Uint8Array | undefined {
   const ip = parseIp(text);
   if (ip === undefined) return undefined;
   const length = ip.family === 4 ? 4 : 16;
-  return Uint8Array.from({ length }, (_, at) => Number((ip.value >> BigInt(8 * (length - 1 - at))) & 255n));
+  return Uint8Array.from({ length }, (_, at) =>
+    Number((ip.value >> BigInt(8 * (length - 1 - at))) & 255n),
+  );
 }
 
-function subnetRule(c: Controller, action: Action, words: readonly string[], revert: boolean): (query: Query) => Rewritten | undefined {
+function subnetRule(
+  c: Controller,
+  action: Action,
+  words: readonly string[],
+  revert: boolean,
+): (query: Query) => Rewritten | undefined {
   const [v4, v6, more] = words.map((word) => parseInteger(word));
   if (action === "unset") return optionRule(action, CLIENT_SUBNET, () => new Uint8Array(), revert);
-  if (v4 === undefined || v6 === undefined || more !== undefined) throw c.plain("EDNS0 subnet rules require two args");
+  if (v4 === undefined || v6 === undefined || more !== undefined)
+    throw c.plain("EDNS0 subnet rules require two args");
   if (v4 < 0 || v4 > 32) throw c.plain(`invalid IPv4 bit mask length ${v4}`);
   if (v6 < 0 || v6 > 128) throw c.plain(`invalid IPv6 bit mask length ${v6}`);
   return optionRule(action, CLIENT_SUBNET, (query) => subnetData(query, v4, v6), revert);
@@ -120,10 +144,21 @@ function subnetData(query: Query, v4: number, v6: number): Uint8Array | undefine
     const bits = Math.min(Math.max(length - 8 * at, 0), 8);
     return byte & ((0xff << (8 - bits)) & 0xff);
   });
-  return Uint8Array.of(0, bytes.length === 4 ? 1 : 2, length, 0, ...kept.subarray(0, Math.ceil(length / 8)));
+  return Uint8Array.of(
+    0,
+    bytes.length === 4 ? 1 : 2,
+    length,
+    0,
+    ...kept.subarray(0, Math.ceil(length / 8)),
+  );
 }
 
-function optionRule(action: Action, code: number, make: MakeData, revert: boolean): (query: Query) => Rewritten | undefined {
+function optionRule(
+  action: Action,
+  code: number,
+  make: MakeData,
+  revert: boolean,
+): (query: Query) => Rewritten | undefined {
   return (query) => {
     const created: Edns = { udpSize: 4096, version: 0, do: false, options: [] };
     const edns = query.message.edns ?? created;
@@ -131,23 +166,40 @@ function optionRule(action: Action, code: number, make: MakeData, revert: boolea
     if (data === undefined) return undefined;
     const old = edns.options.find((option) => option.code === code);
     const options = changed(edns.options, action, { code, data });
-    if (options === undefined) return undefined;
+    if (options === undefined) {
+      if (action === "unset" || query.message.edns !== undefined) return undefined;
+      return {
+        query: { ...query, message: { ...query.message, edns: created } },
+        responses: [],
+        ignored: true,
+      };
+    }
     const message = { ...query.message, edns: { ...edns, options } };
-    const responses: ResponseRule[] = revert ? [{ kind: "message", apply: (reply) => undo(reply, code, old) }] : [];
+    const responses: ResponseRule[] = revert
+      ? [{ kind: "message", apply: (reply) => undo(reply, code, old) }]
+      : [];
     return { query: { ...query, message }, responses };
   };
 }
 
-function changed(options: readonly EdnsOption[], action: Action, option: EdnsOption): readonly EdnsOption[] | undefined {
+function changed(
+  options: readonly EdnsOption[],
+  action: Action,
+  option: EdnsOption,
+): readonly EdnsOption[] | undefined {
   const has = options.some((candidate) => candidate.code === option.code);
   const others = options.filter((candidate) => candidate.code !== option.code);
   if (action === "unset") return has ? others : undefined;
-  if (has && action !== "append") return options.map((candidate) => (candidate.code === option.code ? option : candidate));
+  if (has && action !== "append")
+    return options.map((candidate) => (candidate.code === option.code ? option : candidate));
   return action === "replace" ? undefined : [...options, option];
 }
 
 function undo(reply: DnsMessage, code: number, old: EdnsOption | undefined): DnsMessage {
   if (reply.edns === undefined) return reply;
   const others = reply.edns.options.filter((option) => option.code !== code);
-  return { ...reply, edns: { ...reply.edns, options: old === undefined ? others : [...others, old] } };
+  return {
+    ...reply,
+    edns: { ...reply.edns, options: old === undefined ? others : [...others, old] },
+  };
 }

@@ -18,16 +18,25 @@ export function normalName(text: string): string {
   return fqdn(text).toLowerCase();
 }
 
-export function rewriterOf(kind: MatchKind, from: string, to: string, pattern: RegExp | undefined): Rewriter {
+export function rewriterOf(
+  kind: MatchKind,
+  from: string,
+  to: string,
+  pattern: RegExp | undefined,
+): Rewriter {
   switch (kind) {
     case "exact":
       return (text) => (text === from ? to : undefined);
     case "prefix":
       return (text) => (text.startsWith(from) ? to + text.slice(from.length) : undefined);
     case "suffix":
-      return (text) => (text.endsWith(from) ? text.slice(0, text.length - from.length) + to : undefined);
+      return (text) =>
+        text.endsWith(from) ? text.slice(0, text.length - from.length) + to : undefined;
     case "substring":
-      return (text) => (from !== "" && text.includes(from) ? text.replaceAll(from, () => to).slice(0, 1024) : undefined);
+      return (text) =>
+        from !== "" && text.includes(from)
+          ? text.replaceAll(from, () => to).slice(0, 1024)
+          : undefined;
     case "regex":
       return (text) => (pattern === undefined ? undefined : replaceGroups(pattern, text, to));
   }
@@ -50,7 +59,9 @@ export function regexFor(c: Controller, from: string, to: string): RegExp {
   while (to.includes(`{${used}}`) && used < 100) used++;
   const groups = (new RegExp(`${pattern.source}|`, pattern.flags).exec("")?.length ?? 1) - 1;
   if (used - 1 > groups) {
-    throw c.plain(`the rewrite regex pattern (${to}) uses more subexpressions than its corresponding matching regex pattern (${from})`);
+    throw c.plain(
+      `the rewrite regex pattern (${to}) uses more subexpressions than its corresponding matching regex pattern (${from})`,
+    );
   }
   return pattern;
 }
@@ -59,11 +70,22 @@ export function regexFor(c: Controller, from: string, to: string): RegExp {
 export function remap(orig: string, replacement: string): (text: string) => string {
   return (text) => {
     if (text === orig) return replacement;
-    return text.endsWith(`.${orig}`) ? text.slice(0, text.length - orig.length) + replacement : text;
+    return text.endsWith(`.${orig}`)
+      ? text.slice(0, text.length - orig.length) + replacement
+      : text;
   };
 }
 
-const valueTypes: ReadonlySet<string> = new Set(["CNAME", "SRV", "MX", "NS", "DNAME", "NAPTR", "PTR", "SOA"]);
+const valueTypes: ReadonlySet<string> = new Set([
+  "CNAME",
+  "SRV",
+  "MX",
+  "NS",
+  "DNAME",
+  "NAPTR",
+  "PTR",
+  "SOA",
+]);
 
 export function rewriteOwner(record: DnsRecord, change: (text: string) => string): DnsRecord {
   return { ...record, name: change(record.name) };

@@ -26,6 +26,8 @@ export type ResponseRule =
 
 export interface Rewritten {
   readonly query: Query;
+  /** The rule left the query alone but for an OPT record without options. */
+  readonly ignored?: boolean;
   readonly responses: readonly ResponseRule[];
 }
 
@@ -44,10 +46,19 @@ export function parseRule(c: Controller, args: readonly string[]): RewriteRule {
   const hasMode = mode === "continue" || mode === "stop";
   const [type, ...rest] = hasMode ? others : args;
   if (type === undefined) throw c.plain(`${mode} rule must begin with a rule type`);
-  return { stop: mode !== "continue", text: args.join(" "), apply: parseKind(c, type.toLowerCase(), rest, first) };
+  return {
+    stop: mode !== "continue",
+    text: args.join(" "),
+    apply: parseKind(c, type.toLowerCase(), rest, first),
+  };
 }
 
-function parseKind(c: Controller, type: string, args: readonly string[], first: string): RewriteRule["apply"] {
+function parseKind(
+  c: Controller,
+  type: string,
+  args: readonly string[],
+  first: string,
+): RewriteRule["apply"] {
   switch (type) {
     case "answer":
       throw c.plain("response rewrites must begin with a name rule");
@@ -65,7 +76,15 @@ function parseKind(c: Controller, type: string, args: readonly string[], first: 
     case "edns0":
       return edns0Rule(c, args);
     default:
-      throw c.plain(`invalid rule type "${first}"`, ["name", "class", "type", "ttl", "rcode", "cname", "edns0"]);
+      throw c.plain(`invalid rule type "${first}"`, [
+        "name",
+        "class",
+        "type",
+        "ttl",
+        "rcode",
+        "cname",
+        "edns0",
+      ]);
   }
 }
 
@@ -74,7 +93,9 @@ function nameRule(c: Controller, args: readonly string[]): RewriteRule["apply"] 
   const kind = args.length === 2 ? "exact" : (args[0] ?? "").toLowerCase();
   const [from = "", to = "", ...answer] = args.length === 2 ? args : args.slice(1);
   if (!isMatchKind(kind)) {
-    throw c.plain(`name rule supports only exact, prefix, suffix, substring, and regex name matching, received: ${kind}`);
+    throw c.plain(
+      `name rule supports only exact, prefix, suffix, substring, and regex name matching, received: ${kind}`,
+    );
   }
   const { auto, rules } = answerRules(c, kind, answer);
   const pattern = kind === "regex" ? regexFor(c, from, to) : undefined;
@@ -91,8 +112,15 @@ function nameRule(c: Controller, args: readonly string[]): RewriteRule["apply"] 
 }
 
 /** Turns names of the reply back, in owners and in values. */
-function autoRules(kind: MatchKind, old: string, changed: string, from: string, to: string): ResponseRule[] {
-  const suffix = (text: string): string => (text.endsWith(to) ? text.slice(0, text.length - to.length) + from : text);
+function autoRules(
+  kind: MatchKind,
+  old: string,
+  changed: string,
+  from: string,
+  to: string,
+): ResponseRule[] {
+  const suffix = (text: string): string =>
+    text.endsWith(to) ? text.slice(0, text.length - to.length) + from : text;
   const change = kind === "suffix" ? suffix : remap(changed, old);
   return [
     { kind: "record", apply: (record) => rewriteOwner(record, change) },
@@ -100,14 +128,20 @@ function autoRules(kind: MatchKind, old: string, changed: string, from: string, 
   ];
 }
 
-function answerRules(c: Controller, kind: string, args: readonly string[]): { readonly auto: boolean; readonly rules: readonly ResponseRule[] } {
+function answerRules(
+  c: Controller,
+  kind: string,
+  args: readonly string[],
+): { readonly auto: boolean; readonly rules: readonly ResponseRule[] } {
   const words = [...args];
   const rules: ResponseRule[] = [];
   let auto = false;
   let last = "";
   while (words.length > 0) {
     if (last === "" && words[0] !== "answer") {
-      throw c.plain(`exceeded the number of arguments for a non-answer rule argument for ${kind} rule`);
+      throw c.plain(
+        `exceeded the number of arguments for a non-answer rule argument for ${kind} rule`,
+      );
     }
     if (words[0] === "answer") words.shift();
     const type = words.shift();
@@ -117,9 +151,11 @@ function answerRules(c: Controller, kind: string, args: readonly string[]): { re
       auto = true;
       continue;
     }
-    if (type !== "name" && type !== "value") throw c.plain(`invalid type "${type}" for answer rule for ${kind} rule`);
+    if (type !== "name" && type !== "value")
+      throw c.plain(`invalid type "${type}" for answer rule for ${kind} rule`);
     const [from, to] = words.splice(0, 2);
-    if (from === undefined || to === undefined) throw c.plain(`${type} answer rule for ${kind} rule: 2 arguments required`);
+    if (from === undefined || to === undefined)
+      throw c.plain(`${type} answer rule for ${kind} rule: 2 arguments required`);
     rules.push(answerRule(c, type, from, to));
   }
   return { auto, rules };
@@ -130,11 +166,16 @@ function answerRule(c: Controller, type: "name" | "value", from: string, to: str
   const change = (text: string): string => rewrite(text) ?? text;
   return {
     kind: "record",
-    apply: (record) => (type === "name" ? rewriteOwner(record, change) : rewriteValue(record, change)),
+    apply: (record) =>
+      type === "name" ? rewriteOwner(record, change) : rewriteValue(record, change),
   };
 }
 
-function wordRule(c: Controller, kind: "class" | "type", args: readonly string[]): RewriteRule["apply"] {
+function wordRule(
+  c: Controller,
+  kind: "class" | "type",
+  args: readonly string[],
+): RewriteRule["apply"] {
   const [from, to, more] = args.map((arg) => arg.toUpperCase());
   if (from === undefined || to === undefined || more !== undefined) {
     throw c.plain(`${kind} rules must have exactly two arguments`);
@@ -142,15 +183,29 @@ function wordRule(c: Controller, kind: "class" | "type", args: readonly string[]
   const known = kind === "class" ? RR_CLASSES : RR_TYPES;
   for (const word of [from, to]) if (!known.has(word)) throw c.plain(`invalid ${kind} "${word}"`);
   return (query) =>
-    questionOf(query)[kind] === from ? { query: withQuestion(query, { [kind]: to }), responses: [] } : undefined;
+    questionOf(query)[kind] === from
+      ? { query: withQuestion(query, { [kind]: to }), responses: [] }
+      : undefined;
 }
 
 /** `[KIND] NAME`: which queries a ttl or rcode rule is for. */
-function queryMatcher(c: Controller, rule: string, kind: string, name: string): (query: Query) => boolean {
+function queryMatcher(
+  c: Controller,
+  rule: string,
+  kind: string,
+  name: string,
+): (query: Query) => boolean {
   if (!isMatchKind(kind)) {
-    throw c.plain(`${rule} rule supports only exact, prefix, suffix, substring, and regex name matching`);
+    throw c.plain(
+      `${rule} rule supports only exact, prefix, suffix, substring, and regex name matching`,
+    );
   }
-  const text = kind === "exact" || kind === "suffix" ? normalName(name) : kind === "regex" ? name : name.toLowerCase();
+  const text =
+    kind === "exact" || kind === "suffix"
+      ? normalName(name)
+      : kind === "regex"
+        ? name
+        : name.toLowerCase();
   const rewrite = rewriterOf(kind, text, "", kind === "regex" ? regexFor(c, name, "") : undefined);
   return (query) => rewrite(questionOf(query).name.toLowerCase()) !== undefined;
 }
@@ -167,21 +222,28 @@ function ttlRule(c: Controller, args: readonly string[]): RewriteRule["apply"] {
   if (range === null || text === "" || text === "-" || low > high || high > 2_147_483_647) {
     throw c.plain(`invalid TTL '${text}' for a ttl rule`);
   }
-  const apply = (record: DnsRecord): DnsRecord => ({ ...record, ttl: Math.min(Math.max(record.ttl, low), high) });
-  return (query) => (matches(query) ? { query, responses: [{ kind: "record", apply }] } : undefined);
+  const apply = (record: DnsRecord): DnsRecord => ({
+    ...record,
+    ttl: Math.min(Math.max(record.ttl, low), high),
+  });
+  return (query) =>
+    matches(query) ? { query, responses: [{ kind: "record", apply }] } : undefined;
 }
 
 function rcodeRule(c: Controller, args: readonly string[]): RewriteRule["apply"] {
   if (args.length < 3) throw c.plain("too few arguments for a rcode rule");
   if (args.length > 4) throw c.plain("too many arguments for a rcode rule");
-  const [kind = "", name = "", fromText = "", toText = ""] = args.length === 3 ? ["exact", ...args] : args;
+  const [kind = "", name = "", fromText = "", toText = ""] =
+    args.length === 3 ? ["exact", ...args] : args;
   const matches = queryMatcher(c, "rcode", kind.toLowerCase(), name);
   const from = rcode(fromText);
   const to = rcode(toText);
   if (from === undefined) throw c.plain(`invalid matching RCODE '${fromText}' for a rcode rule`);
   if (to === undefined) throw c.plain(`invalid replacement RCODE '${toText}' for a rcode rule`);
-  const apply = (message: DnsMessage): DnsMessage => (message.rcode === from ? { ...message, rcode: to } : message);
-  return (query) => (matches(query) ? { query, responses: [{ kind: "message", apply }] } : undefined);
+  const apply = (message: DnsMessage): DnsMessage =>
+    message.rcode === from ? { ...message, rcode: to } : message;
+  return (query) =>
+    matches(query) ? { query, responses: [{ kind: "message", apply }] } : undefined;
 }
 
 function rcode(text: string): string | undefined {
@@ -197,6 +259,11 @@ function cnameRule(c: Controller, args: readonly string[]): RewriteRule["apply"]
   const [from = "", to = ""] = args.slice(-2);
   if (!isMatchKind(kind)) throw c.plain(`unknown cname rewrite type: ${kind}`);
   const pattern = kind === "regex" ? regexFor(c, from, to) : undefined;
-  const target = rewriterOf(kind, kind === "regex" ? from : normalName(from), normalName(to), pattern);
+  const target = rewriterOf(
+    kind,
+    kind === "regex" ? from : normalName(from),
+    normalName(to),
+    pattern,
+  );
   return (query) => ({ query, responses: [{ kind: "cname", target }] });
 }

@@ -31,7 +31,7 @@ function replyEdns(
 ): Edns | undefined {
   if (request === undefined) return reply;
   if (reply !== undefined)
-    return { ...reply, version: 0, udpSize: request.udpSize, do: request.do };
+    return { ...reply, version: 0, udpSize: request.udpSize, do: reply.do || request.do };
   const options = request.options.filter(
     (option) => echoedOptions.has(option.code) || codes.has(option.code),
   );

@@ -7,7 +7,7 @@ import {
   type RdataWord,
 } from "../../wire/dns-rdata.js";
 import { resolvePath, type Files } from "./files.js";
-import { fqdn, isDomainName, isFqdn } from "./names.js";
+import { fqdn, isDomainName, isFqdn, plainEscapes } from "./names.js";
 
 /** What reading a zone file gives: its records, or the first mistake and its line. */
 export type ZoneText =
@@ -192,7 +192,7 @@ function generated(text: string, value: number): string {
 function absoluteName(text: string, origin: string): string | undefined {
   const name =
     text === "@" ? origin : isFqdn(text) ? text : origin === "." ? `${text}.` : `${text}.${origin}`;
-  return isDomainName(name) ? name : undefined;
+  return isDomainName(name) ? plainEscapes(name) : undefined;
 }
 
 /** Lines with comments taken off and parentheses joined. */

@@ -28,7 +28,12 @@ export class ZoneHandler implements Handler {
   readonly #zones: Zones;
   readonly #fallthrough: readonly string[] | undefined;
 
-  constructor(name: string, place: Handler["place"], zones: Zones, fallthrough: readonly string[] | undefined) {
+  constructor(
+    name: string,
+    place: Handler["place"],
+    zones: Zones,
+    fallthrough: readonly string[] | undefined,
+  ) {
     this.name = name;
     this.place = place;
     this.#zones = zones;
@@ -45,17 +50,25 @@ export class ZoneHandler implements Handler {
       return walk.next(query, { action: "passed", why });
     }
     if (type === "AXFR" || type === "IXFR") {
-      return walk.respond(unwritten("REFUSED"), { action: "refused", why: "transfers are for the transfer plugin" });
+      return walk.respond(unwritten("REFUSED"), {
+        action: "refused",
+        why: "transfers are for the transfer plugin",
+      });
     }
     const zone = this.#zones.get(origin);
     if (zone === undefined || query.depth > maxNested) {
-      const why = zone === undefined ? `the zone ${origin} has no records` : "too many lookups within lookups";
+      const why =
+        zone === undefined
+          ? `the zone ${origin} has no records`
+          : "too many lookups within lookups";
       return walk.respond(unwritten("SERVFAIL"), { action: "failed", why });
     }
     const answer = lookupZone(zone, lower, type, query.message.edns?.do === true);
-    const empty = answer.answers.length === 0 && (answer.result === "nxdomain" || answer.emptyNonTerminal);
+    const empty =
+      answer.answers.length === 0 && (answer.result === "nxdomain" || answer.emptyNonTerminal);
     const falls = empty ? longestZone(this.#fallthrough ?? [], lower) : undefined;
-    if (falls !== undefined) return walk.next(query, { action: "passed", why: `${answer.why}; fallthrough ${falls}` });
+    if (falls !== undefined)
+      return walk.next(query, { action: "passed", why: `${answer.why}; fallthrough ${falls}` });
     if (answer.chase === undefined) return this.#write(query, walk, answer);
     this.#chase(query, walk, context, zone, answer, answer.chase);
   }
@@ -69,10 +82,20 @@ export class ZoneHandler implements Handler {
   }
 
   /** The CNAME leads out of the zone's records: the whole server answers for its target. RFC 6604 §3. */
-  #chase(query: Query, walk: Walk, context: DnsContext, zone: Zone, answer: ZoneAnswer, target: string): void {
+  #chase(
+    query: Query,
+    walk: Walk,
+    context: DnsContext,
+    zone: Zone,
+    answer: ZoneAnswer,
+    target: string,
+  ): void {
     context.lookup(query, target, questionOf(query).type, (result) => {
       if (result.unknown !== undefined) {
-        return walk.respond(unknownResult(result.unknown), { action: "unknown", why: result.unknown });
+        return walk.respond(unknownResult(result.unknown), {
+          action: "unknown",
+          why: result.unknown,
+        });
       }
       const found = outcomeOf(result);
       const signed = query.message.edns?.do === true;
@@ -91,8 +114,15 @@ export class ZoneHandler implements Handler {
     if (result === "servfail" && answers.length === 0) {
       return walk.respond(unwritten("SERVFAIL"), { action: "failed", why });
     }
-    const rcode = result === "nxdomain" ? "NXDOMAIN" : result === "servfail" ? "SERVFAIL" : "NOERROR";
-    const fields: Partial<DnsMessage> = { rcode, aa: result !== "delegation", answers, authorities, additionals };
+    const rcode =
+      result === "nxdomain" ? "NXDOMAIN" : result === "servfail" ? "SERVFAIL" : "NOERROR";
+    const fields: Partial<DnsMessage> = {
+      rcode,
+      aa: result !== "delegation",
+      answers,
+      authorities,
+      additionals,
+    };
     walk.respond(written(replyTo(query.message, fields)), { action: "answered", why });
   }
 }

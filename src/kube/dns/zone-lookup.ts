@@ -33,7 +33,12 @@ export function lookupZone(zone: Zone, name: string, type: string, signed: boole
     return success(zone.apexSoa(signed), zone.apexNs(signed), [], "the zone's own record");
   }
   if (name === zone.origin && type === "NS") {
-    return success(zone.apexNs(signed), [], glue(question, zone.ns, zone.origin), "the zone's own name servers");
+    return success(
+      zone.apexNs(signed),
+      [],
+      glue(question, zone.ns, zone.origin),
+      "the zone's own name servers",
+    );
   }
   return walkDown(question) ?? atName(question);
 }
@@ -75,13 +80,18 @@ function substitute(question: Question, dname: DnsRecord, node: ZoneNode | undef
   const prefix = name.slice(0, name.length - dname.name.length);
   const target = dname.data === "." ? prefix : `${prefix}${dname.data.toLowerCase()}`;
   const dnames = nodeRecords(node, "DNAME", signed);
-  if (target === name || !isDomainName(target)) return { ...success([], [], [], "a DNAME that leads nowhere"), result: "servfail" };
+  if (target === name || !isDomainName(target))
+    return { ...success([], [], [], "a DNAME that leads nowhere"), result: "servfail" };
   const cname = record(name, "CNAME", dname.ttl, target);
   const followed =
     type === "CNAME"
       ? success([cname], zone.apexNs(signed), [], `DNAME at ${dname.name}`)
       : chaseCname(question, [cname]);
-  return { ...followed, answers: [...dnames, ...followed.answers], why: `DNAME at ${dname.name}; ${followed.why}` };
+  return {
+    ...followed,
+    answers: [...dnames, ...followed.answers],
+    why: `DNAME at ${dname.name}; ${followed.why}`,
+  };
 }
 
 function atName(question: Question): ZoneAnswer {
@@ -102,7 +112,12 @@ function wildcardFor({ zone, name }: Question): string | undefined {
     if (!isInZone(parent, zone.origin)) return undefined;
     const wildcard = `*.${parent}`;
     if (zone.node(wildcard) !== undefined || zone.isEmptyNonTerminal(wildcard)) return wildcard;
-    if (parent === zone.origin || zone.node(parent) !== undefined || zone.isEmptyNonTerminal(parent)) return undefined;
+    if (
+      parent === zone.origin ||
+      zone.node(parent) !== undefined ||
+      zone.isEmptyNonTerminal(parent)
+    )
+      return undefined;
   }
   return undefined;
 }
@@ -143,7 +158,9 @@ function denials(question: Question, exists: boolean): readonly DnsRecord[] {
   const first = zone.records(before, "NSEC", true);
   const encloser = exists ? undefined : zone.closestEncloser(name);
   const wild = encloser === undefined ? undefined : zone.previous(`*.${encloser}`);
-  return wild === undefined || wild === before ? first : [...first, ...zone.records(wild, "NSEC", true)];
+  return wild === undefined || wild === before
+    ? first
+    : [...first, ...zone.records(wild, "NSEC", true)];
 }
 
 function denialBefore({ zone }: Question, name: string): readonly DnsRecord[] {
@@ -161,22 +178,43 @@ function chaseCname(question: Question, start: readonly DnsRecord[]): ZoneAnswer
     const cut = delegationAbove(zone, target);
     if (cut !== undefined) {
       const ns = zone.node(cut)?.get("NS") ?? [];
-      return success(answers, ns, glue(question, ns, cut), `CNAME to ${names.join(" to ")}, which is delegated`);
+      return success(
+        answers,
+        ns,
+        glue(question, ns, cut),
+        `CNAME to ${names.join(" to ")}, which is delegated`,
+      );
     }
     const node = zone.node(target);
     if (node === undefined) {
-      return { ...success(answers, zone.apexNs(signed), [], `CNAME to ${names.join(" to ")}`), chase: target };
+      return {
+        ...success(answers, zone.apexNs(signed), [], `CNAME to ${names.join(" to ")}`),
+        chase: target,
+      };
     }
     const cname = nodeRecords(node, "CNAME", signed);
     if (cname.length === 0) {
-      answers.push(...nodeRecords(node, type, signed));
-      return success(answers, zone.apexNs(signed), [], `CNAME to ${names.join(" to ")}`);
+      const found =
+        target === zone.origin && (type === "SOA" || type === "NS")
+          ? apexRecords(question)
+          : nodeRecords(node, type, signed);
+      answers.push(...found);
+      return success(
+        answers,
+        zone.apexNs(signed),
+        additionals(question, found),
+        `CNAME to ${names.join(" to ")}`,
+      );
     }
     answers.push(...cname);
     target = targetOf(cname);
     names.push(target);
   }
   return success(answers, zone.apexNs(signed), [], `a chain of more than ${maxChase} CNAMEs`);
+}
+
+function apexRecords({ zone, type, signed }: Question): readonly DnsRecord[] {
+  return type === "SOA" ? zone.apexSoa(signed) : zone.apexNs(signed);
 }
 
 function targetOf(records: readonly DnsRecord[]): string {
@@ -192,22 +230,37 @@ function delegationAbove(zone: Zone, name: string): string | undefined {
 }
 
 /** The addresses of name servers that are at or below the cut. */
-function glue({ zone, signed }: Question, ns: readonly DnsRecord[], cut: string): readonly DnsRecord[] {
+function glue(
+  { zone, signed }: Question,
+  ns: readonly DnsRecord[],
+  cut: string,
+): readonly DnsRecord[] {
   return ns
     .map((item) => item.data)
     .filter((target) => isInZone(target, cut))
-    .flatMap((target) => [...zone.records(target, "A", signed), ...zone.records(target, "AAAA", signed)]);
+    .flatMap((target) => [
+      ...zone.records(target, "A", signed),
+      ...zone.records(target, "AAAA", signed),
+    ]);
 }
 
 const withTargets: ReadonlySet<string> = new Set(["SRV", "MX", "SVCB", "HTTPS"]);
 
 /** The addresses of the targets of a record set that are in the zone. */
-function additionals({ zone, signed, name }: Question, records: readonly DnsRecord[]): readonly DnsRecord[] {
+function additionals(
+  { zone, signed, name }: Question,
+  records: readonly DnsRecord[],
+): readonly DnsRecord[] {
   const targets = records
     .filter((item) => withTargets.has(item.type))
-    .map((item) => rdataWords(item.data)[namePositions(item.type)[0] ?? 0]?.text.toLowerCase() ?? ".")
+    .map(
+      (item) => rdataWords(item.data)[namePositions(item.type)[0] ?? 0]?.text.toLowerCase() ?? ".",
+    )
     .map((target) => (target === "." ? name : target));
   return [...new Set(targets)]
     .filter((target) => isInZone(target, zone.origin))
-    .flatMap((target) => [...zone.records(target, "A", signed), ...zone.records(target, "AAAA", signed)]);
+    .flatMap((target) => [
+      ...zone.records(target, "A", signed),
+      ...zone.records(target, "AAAA", signed),
+    ]);
 }

@@ -81,7 +81,9 @@ export class Zone {
 
   /** Everything but the SOA, in canonical order, the NS records first. */
   all(): readonly DnsRecord[] {
-    const nodes = this.#sorted.flatMap((name) => [...(this.#nodes.get(name)?.values() ?? [])].flat());
+    const nodes = this.#sorted.flatMap((name) =>
+      [...(this.#nodes.get(name)?.values() ?? [])].flat(),
+    );
     return [...this.apexNs(true), ...nodes];
   }
 
@@ -102,7 +104,11 @@ export class Zone {
   }
 }
 
-export function nodeRecords(node: ZoneNode | undefined, type: string, signed: boolean): readonly DnsRecord[] {
+export function nodeRecords(
+  node: ZoneNode | undefined,
+  type: string,
+  signed: boolean,
+): readonly DnsRecord[] {
   const own = node?.get(type) ?? [];
   if (!signed || own.length === 0) return own;
   return [...own, ...(node?.get("RRSIG") ?? []).filter((item) => item.data.startsWith(`${type} `))];

@@ -93,7 +93,7 @@ export interface QueryCase {
     readonly ordered?: boolean;
     readonly log?: readonly string[];
     readonly upstreamQueries?: readonly string[];
-    readonly extraReplies?: readonly Partial<Expected>[];
+    readonly extraReplies?: number;
   };
 }
 

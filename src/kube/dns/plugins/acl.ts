@@ -2,7 +2,16 @@ import { netContains, parseCidr, parseIp, type IpNet } from "../address.js";
 import type { Controller } from "../controller.js";
 import { questionOf, replyTo } from "../messages.js";
 import { longestZone } from "../names.js";
-import { definePlugin, dropped, unwritten, written, type Handler, type Plugin, type Query, type Result } from "../plugin.js";
+import {
+  definePlugin,
+  dropped,
+  unwritten,
+  written,
+  type Handler,
+  type Plugin,
+  type Query,
+  type Result,
+} from "../plugin.js";
 import { RR_TYPES } from "../../../wire/dns-rdata.js";
 
 type Action = "allow" | "block" | "filter" | "drop";
@@ -42,7 +51,10 @@ const actions: readonly string[] = ["allow", "block", "filter", "drop"];
 function policy(c: Controller): Policy {
   const action = c.val().toLowerCase();
   if (!isAction(action)) {
-    throw c.err(`unexpected token "${c.val()}"; expect 'allow', 'block', 'filter' or 'drop'`, actions);
+    throw c.err(
+      `unexpected token "${c.val()}"; expect 'allow', 'block', 'filter' or 'drop'`,
+      actions,
+    );
   }
   const words = c.remainingArgs();
   const text = [action, ...words].join(" ");
@@ -50,12 +62,16 @@ function policy(c: Controller): Policy {
   let sources: IpNet[] | undefined;
   while (words.length > 0) {
     const section = words.shift()?.toLowerCase() ?? "";
-    if (!isSection(section)) throw c.err(`unexpected token "${section === "" ? "" : text.split(" ")[1]}"; expect 'type | net'`);
+    if (!isSection(section))
+      throw c.err(
+        `unexpected token "${section === "" ? "" : text.split(" ")[1]}"; expect 'type | net'`,
+      );
     const end = words.findIndex((word) => isSection(word.toLowerCase()));
     const tokens = words.splice(0, end < 0 ? words.length : end);
     if (tokens.length === 0) throw c.err(`no token specified in "${section}" section`);
     const all = tokens.indexOf("*");
-    if (section === "type") types = all < 0 ? new Set(tokens.map((token) => queryType(c, token))) : undefined;
+    if (section === "type")
+      types = all < 0 ? new Set(tokens.map((token) => queryType(c, token))) : undefined;
     else sources = all < 0 ? tokens.map((token) => source(c, token)) : undefined;
   }
   return { action, types, sources, text };
@@ -91,9 +107,17 @@ function handler(place: Handler["place"], rules: readonly Rule[]): Handler {
         const why = decided === undefined ? "no policy decides" : `allowed by "${decided.text}"`;
         if (!walk.last) return walk.next(query, { action: "passed", why });
         // The real one names the query instead of the plugin in this error.
-        return walk.respond(unwritten("SERVFAIL", `plugin/${questionOf(query).name.toLowerCase()}: no next plugin found`));
+        return walk.respond(
+          unwritten(
+            "SERVFAIL",
+            `plugin/${questionOf(query).name.toLowerCase()}: no next plugin found`,
+          ),
+        );
       }
-      walk.respond(refusal(query, decided.action), { action: `${decided.action}ed`.replace("dropped", "dropped"), why: decided.text });
+      walk.respond(refusal(query, decided.action), {
+        action: `${decided.action}ed`.replace("dropped", "dropped"),
+        why: decided.text,
+      });
     },
   };
 }
@@ -103,7 +127,13 @@ function decide(rules: readonly Rule[], query: Query): Policy | undefined {
   const ip = parseIp(query.client.address.split("%")[0] ?? "");
   for (const rule of rules) {
     if (longestZone(rule.zones, name) === undefined) continue;
-    if (ip === undefined) return { action: "block", types: undefined, sources: undefined, text: "a client without an address" };
+    if (ip === undefined)
+      return {
+        action: "block",
+        types: undefined,
+        sources: undefined,
+        text: "a client without an address",
+      };
     const found = rule.policies.find((candidate) => {
       const { types, sources } = candidate;
       return (types?.has(type) ?? true) && (sources?.some((net) => netContains(net, ip)) ?? true);
@@ -118,5 +148,7 @@ function refusal(query: Query, action: Exclude<Action, "allow">): Result {
   if (action === "drop") return dropped;
   const data = Uint8Array.of(0, action === "block" ? 15 : 17);
   const edns = { udpSize: 4096, version: 0, do: true, options: [{ code: 15, data }] };
-  return written(replyTo(query.message, { rcode: action === "block" ? "REFUSED" : "NOERROR", edns }));
+  return written(
+    replyTo(query.message, { rcode: action === "block" ? "REFUSED" : "NOERROR", edns }),
+  );
 }

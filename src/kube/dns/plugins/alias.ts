@@ -14,7 +14,12 @@ export const alias: Plugin = definePlugin({
         walk.next(query, { action: "passed", why: "looks for CNAMEs at the apex" }, (result) => {
           const changed = mapReply(result, flatten);
           const same = changed.replies[0]?.answers === result.replies[0]?.answers;
-          walk.respond(changed, same ? undefined : { action: "changed", why: "the apex CNAME became its target's records" });
+          walk.respond(
+            changed,
+            same
+              ? undefined
+              : { action: "changed", why: "the apex CNAME became its target's records" },
+          );
         });
       },
     };

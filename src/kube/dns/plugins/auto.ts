@@ -30,7 +30,12 @@ export const auto: Plugin = definePlugin({
   },
 });
 
-function directory(c: Controller, args: readonly string[], origins: readonly string[], zones: Map<string, Zone | undefined>): void {
+function directory(
+  c: Controller,
+  args: readonly string[],
+  origins: readonly string[],
+  zones: Map<string, Zone | undefined>,
+): void {
   const [folder, source = "db\\.(.*)", template = "{1}"] = args;
   if (folder === undefined) throw c.argErr();
   const regex = compileRegexp(source);
@@ -40,7 +45,10 @@ function directory(c: Controller, args: readonly string[], origins: readonly str
     if (!path.startsWith(prefix)) continue;
     const match = regex.exec(path.slice(path.lastIndexOf("/") + 1));
     if (match === null) continue;
-    const origin = fqdn(template.replaceAll(/\{(\d+)\}/g, (_, group: string) => match[Number(group)] ?? "")).toLowerCase();
-    if (longestZone(origins, origin) !== undefined) zones.set(origin, readZoneFile(c, path, origin, false));
+    const origin = fqdn(
+      template.replaceAll(/\{(\d+)\}/g, (_, group: string) => match[Number(group)] ?? ""),
+    ).toLowerCase();
+    if (longestZone(origins, origin) !== undefined)
+      zones.set(origin, readZoneFile(c, path, origin, false));
   }
 }

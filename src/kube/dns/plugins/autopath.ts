@@ -1,7 +1,16 @@
 import type { Controller } from "../controller.js";
 import { questionOf, record, withQuestion } from "../messages.js";
 import { fqdn, isInZone, longestZone } from "../names.js";
-import { definePlugin, isUnwritten, type DnsContext, type Handler, type Plugin, type Query, type Result, type Walk } from "../plugin.js";
+import {
+  definePlugin,
+  isUnwritten,
+  type DnsContext,
+  type Handler,
+  type Plugin,
+  type Query,
+  type Result,
+  type Walk,
+} from "../plugin.js";
 import { searchList } from "../resolv-conf.js";
 
 /** The search path of a client. */
@@ -58,9 +67,13 @@ function handler(place: Handler["place"], zones: readonly string[], path: Search
       }
       const list = path(query, context);
       const [first] = list;
-      if (first === undefined) return walk.next(query, { action: "passed", why: "no search path for this client" });
+      if (first === undefined)
+        return walk.next(query, { action: "passed", why: "no search path for this client" });
       if (!isInZone(name, first)) {
-        return walk.next(query, { action: "passed", why: `the name is not below ${first}, the first of the search path` });
+        return walk.next(query, {
+          action: "passed",
+          why: `the name is not below ${first}, the first of the search path`,
+        });
       }
       tryNames(query, walk, list, name.slice(0, name.length - first.length));
     },
@@ -78,7 +91,8 @@ function tryNames(query: Query, walk: Walk, list: readonly string[], base: strin
     const element = left.shift();
     if (element === undefined) {
       const [reply] = first?.replies ?? [];
-      if (first === undefined || reply === undefined) return walk.respond(first ?? { rcode: "SERVFAIL", replies: [] });
+      if (first === undefined || reply === undefined)
+        return walk.respond(first ?? { rcode: "SERVFAIL", replies: [] });
       const questions = [questionOf(query)];
       const answer = { ...first, replies: [{ ...reply, questions }] };
       return walk.respond(answer, { action: "answered", why: "no name of the search path exists" });
@@ -92,10 +106,18 @@ function tryNames(query: Query, walk: Walk, list: readonly string[], base: strin
     if (result.unknown !== undefined || result.error !== undefined) return walk.respond(result);
     first ??= result;
     const [reply] = result.replies;
-    if (isUnwritten(result.rcode) || reply === undefined || reply.rcode === "NXDOMAIN") return next();
+    if (isUnwritten(result.rcode) || reply === undefined || reply.rcode === "NXDOMAIN")
+      return next();
     const other = reply.answers.find((answer) => answer.name !== original);
     const cname = other === undefined ? [] : [record(original, "CNAME", other.ttl, other.name)];
-    const message = { ...reply, questions: [questionOf(query)], answers: [...cname, ...reply.answers] };
-    walk.respond({ ...result, replies: [message] }, { action: "answered", why: `${reply.questions[0]?.name} exists` });
+    const message = {
+      ...reply,
+      questions: [questionOf(query)],
+      answers: [...cname, ...reply.answers],
+    };
+    walk.respond(
+      { ...result, replies: [message] },
+      { action: "answered", why: `${reply.questions[0]?.name} exists` },
+    );
   }
 }

@@ -13,7 +13,8 @@ export const bufsize: Plugin = definePlugin({
       const [text, more] = c.remainingArgs();
       const value = text === undefined ? 1232 : parseInteger(text);
       // The real one puts the plugin's name before the error twice.
-      if (more !== undefined || value === undefined || value < 512 || value > 4096) throw pluginError("bufsize", c.argErr());
+      if (more !== undefined || value === undefined || value < 512 || value > 4096)
+        throw pluginError("bufsize", c.argErr());
       size = value;
     }
     return {
@@ -24,10 +25,17 @@ export const bufsize: Plugin = definePlugin({
         if (edns === undefined || edns.udpSize <= size) {
           return walk.next(query, { action: "passed", why: "the client's size is small enough" });
         }
-        const changed: Query = { ...query, message: { ...query.message, edns: { ...edns, udpSize: size } } };
-        walk.next(changed, { action: "changed", why: `size ${edns.udpSize} lowered to ${size}` }, (result) => {
-          walk.respond({ ...result, request: result.request ?? changed.message });
-        });
+        const changed: Query = {
+          ...query,
+          message: { ...query.message, edns: { ...edns, udpSize: size } },
+        };
+        walk.next(
+          changed,
+          { action: "changed", why: `size ${edns.udpSize} lowered to ${size}` },
+          (result) => {
+            walk.respond({ ...result, request: result.request ?? changed.message });
+          },
+        );
       },
     };
   },

@@ -1,5 +1,6 @@
 import type { Micros } from "../../../sim/time.js";
 import { seconds } from "../../../sim/time.js";
+import { formatDnsDate } from "../../../wire/dns-rdata.js";
 import type { DnsMessage } from "../../../wire/dns-message.js";
 import {
   cacheDuration,
@@ -222,7 +223,8 @@ class CacheHandler implements Handler {
     if (left > 0) {
       this.#prefetch(item, query, walk, context, left);
       const why = `${item.kind} item of ${item.ttl} s, ${left} s left`;
-      return walk.respond(this.#serveItem(item, query, left), { action: "hit", why });
+      const ttl = this.#settings.keepTtl ? item.ttl : left;
+      return walk.respond(this.#serveItem(item, query, ttl), { action: "hit", why });
     }
     this.#serveStale(item, query, walk, context);
   }
@@ -273,7 +275,7 @@ class CacheHandler implements Handler {
       asked?.name.toLowerCase() !== name.toLowerCase() ||
       asked.type !== type ||
       asked.class !== klass;
-    const kind = classify(reply, type);
+    const kind = classify(reply, type, formatDnsDate(context.unixTime()));
     const refusal = mismatch ? "the reply's question is another" : storeRefusal(reply, kind);
     const clamp = this.#clamp();
     const ttl = cacheDuration(reply, kind, clamp);
@@ -335,8 +337,7 @@ class CacheHandler implements Handler {
     }
   }
 
-  #serveItem(item: CacheItem, query: Query, left: number): Result {
-    const ttl = this.#settings.keepTtl ? item.ttl : left;
+  #serveItem(item: CacheItem, query: Query, ttl: number): Result {
     const wantsAd = query.message.ad || query.message.edns?.do === true;
     const { rcode, ra, answers, authorities, additionals } = item;
     const sections = { answers, authorities, additionals };

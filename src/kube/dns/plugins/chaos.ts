@@ -26,9 +26,15 @@ export const chaos: Plugin = definePlugin({
           return walk.next(query, { action: "passed", why: "not a TXT query of class CH" });
         }
         const texts = textsFor(name.toLowerCase(), version, authors, context.hostname);
-        if (texts === undefined) return walk.next(query, { action: "passed", why: "not a name it answers" });
-        const answers = texts.map((text) => record(name, "TXT", 0, `"${text.replaceAll(/["\\]/g, "\\$&")}"`, "CH"));
-        walk.respond(written(replyTo(query.message, { answers })), { action: "answered", why: "a name about the server" });
+        if (texts === undefined)
+          return walk.next(query, { action: "passed", why: "not a name it answers" });
+        const answers = texts.map((text) =>
+          record(name, "TXT", 0, `"${text.replaceAll(/["\\]/g, "\\$&")}"`, "CH"),
+        );
+        walk.respond(written(replyTo(query.message, { answers })), {
+          action: "answered",
+          why: "a name about the server",
+        });
       },
     };
   },

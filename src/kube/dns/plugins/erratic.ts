@@ -17,7 +17,13 @@ interface Settings {
 export const erratic: Plugin = definePlugin({
   name: "erratic",
   setup(c) {
-    const settings: Settings = { drop: 2, truncate: 0, delay: 0, wait: milliseconds(100), large: false };
+    const settings: Settings = {
+      drop: 2,
+      truncate: 0,
+      delay: 0,
+      wait: milliseconds(100),
+      large: false,
+    };
     let explicit = false;
     let place = c.place();
     while (c.next()) {
@@ -78,9 +84,16 @@ function handler(place: Handler["place"], settings: Settings): Handler {
       const tc = truncate > 0 && (count & truncate) === 0;
       const reply = makeReply(query.message, type, settings, tc);
       const finish = (): void => {
-        if (drops) return walk.respond(dropped, { action: "dropped", why: `query ${count}, one of ${drop} is dropped` });
+        if (drops)
+          return walk.respond(dropped, {
+            action: "dropped",
+            why: `query ${count}, one of ${drop} is dropped`,
+          });
         const result = reply === undefined ? unwritten("SERVFAIL") : written(reply);
-        walk.respond(result, { action: "answered", why: `query ${count}${tc ? ", truncated" : ""}${late ? ", delayed" : ""}` });
+        walk.respond(result, {
+          action: "answered",
+          why: `query ${count}${tc ? ", truncated" : ""}${late ? ", delayed" : ""}`,
+        });
       };
       if (late && !drops) context.after(wait, "erratic delay", finish);
       else finish();
@@ -88,16 +101,32 @@ function handler(place: Handler["place"], settings: Settings): Handler {
   };
 }
 
-function makeReply(request: DnsMessage, type: string, settings: Settings, tc: boolean): DnsMessage | undefined {
+function makeReply(
+  request: DnsMessage,
+  type: string,
+  settings: Settings,
+  tc: boolean,
+): DnsMessage | undefined {
   const name = request.questions[0]?.name ?? ".";
   const answers = recordsFor(name, type, settings.large);
   return answers === undefined ? undefined : replyTo(request, { aa: true, tc, answers });
 }
 
 function recordsFor(name: string, type: string, large: boolean): DnsRecord[] | undefined {
-  if (type === "A") return Array.from({ length: large ? 30 : 1 }, () => record(name, "A", 0, "192.0.2.53"));
+  if (type === "A")
+    return Array.from({ length: large ? 30 : 1 }, () => record(name, "A", 0, "192.0.2.53"));
   if (type === "AAAA") return [record(name, "AAAA", 0, "2001:db8::53")];
   if (type !== "AXFR") return undefined;
-  const soa = record(name, "SOA", 86_400, `ns.${name} hostmaster.${name} 20180101 7200 1800 1814400 60`);
-  return [soa, record(name, "NS", 86_400, `ns.${name}`), record(`ns.${name}`, "A", 86_400, "192.0.2.53"), soa];
+  const soa = record(
+    name,
+    "SOA",
+    86_400,
+    `ns.${name} hostmaster.${name} 20180101 7200 1800 1814400 60`,
+  );
+  return [
+    soa,
+    record(name, "NS", 86_400, `ns.${name}`),
+    record(`ns.${name}`, "A", 86_400, "192.0.2.53"),
+    soa,
+  ];
 }

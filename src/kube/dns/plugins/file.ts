@@ -23,7 +23,8 @@ export const file: Plugin = definePlugin({
         const args = c.remainingArgs();
         if (property === "fallthrough") fallthrough = c.fallthrough(args);
         else if (property === "reload") reloads = reload(c, args);
-        else if (property !== "reload_by_mtime") throw c.err(`unknown property '${property}'`, ["fallthrough", "reload"]);
+        else if (property !== "reload_by_mtime" && property !== "upstream")
+          throw c.err(`unknown property '${property}'`, ["fallthrough", "reload"]);
       }
       for (const origin of origins) zones.set(origin, readZoneFile(c, path, origin, reloads));
     }
@@ -38,7 +39,12 @@ function reload(c: Controller, args: readonly string[]): boolean {
 }
 
 /** The zone of a file; undefined when the file is missing and would be looked for again. */
-export function readZoneFile(c: Controller, path: string, origin: string, reloads: boolean): Zone | undefined {
+export function readZoneFile(
+  c: Controller,
+  path: string,
+  origin: string,
+  reloads: boolean,
+): Zone | undefined {
   const text = c.readFile(path);
   if (text === undefined) {
     const message = `open ${c.path(path)}: no such file or directory`;
@@ -47,10 +53,17 @@ export function readZoneFile(c: Controller, path: string, origin: string, reload
     return undefined;
   }
   const parsed = parseZone(text, origin, c.path(path), c.config.files);
-  if ("error" in parsed) throw c.plain(`${c.path(path)}: dns: ${parsed.error} at line: ${parsed.line}`);
-  const unsupported = parsed.records.find((item) => item.type === "NSEC3" || item.type === "NSEC3PARAM");
-  if (unsupported !== undefined) throw c.plain(`NSEC3 zone is not supported, dropping RR: ${unsupported.name} for zone: ${origin}`);
+  if ("error" in parsed)
+    throw c.plain(`${c.path(path)}: dns: ${parsed.error} at line: ${parsed.line}`);
+  const unsupported = parsed.records.find(
+    (item) => item.type === "NSEC3" || item.type === "NSEC3PARAM",
+  );
+  if (unsupported !== undefined)
+    throw c.plain(
+      `NSEC3 zone is not supported, dropping RR: ${unsupported.name} for zone: ${origin}`,
+    );
   const soa = parsed.records.findLast((item) => item.type === "SOA");
-  if (soa === undefined) throw c.plain(`file "${c.path(path)}" has no SOA record for origin ${origin}`);
+  if (soa === undefined)
+    throw c.plain(`file "${c.path(path)}" has no SOA record for origin ${origin}`);
   return new Zone(origin, soa, parsed.records);
 }

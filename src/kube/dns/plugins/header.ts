@@ -31,11 +31,18 @@ export const header: Plugin = definePlugin({
       place,
       serve(query, walk) {
         const changed = { ...query, message: apply(query.message, queries) };
-        const note = queries.length === 0 ? { action: "passed", why: "changes what comes back" } : told(queries);
+        const note =
+          queries.length === 0
+            ? { action: "passed", why: "changes what comes back" }
+            : told(queries);
         walk.next(changed, note, (result) => {
           const answered = mapReply(result, (reply) => apply(reply, responses));
-          const request = queries.length === 0 ? result.request : (result.request ?? changed.message);
-          walk.respond({ ...answered, request }, responses.length === 0 ? undefined : told(responses));
+          const request =
+            queries.length === 0 ? result.request : (result.request ?? changed.message);
+          walk.respond(
+            { ...answered, request },
+            responses.length === 0 ? undefined : told(responses),
+          );
         });
       },
     };
@@ -52,10 +59,12 @@ function parseRules(c: Controller): Rule[] {
   }
   const [action = "", ...flags] = c.remainingArgs();
   if (flags.length === 0) fail("invalid length for flags, at least one should be provided");
-  if (action !== "set" && action !== "clear") fail(`unknown flag action=${action}, should be set or clear`);
+  if (action !== "set" && action !== "clear")
+    fail(`unknown flag action=${action}, should be set or clear`);
   return flags.map((flag) => {
     const name = flag.toLowerCase();
-    if (name !== "aa" && name !== "ra" && name !== "rd") return fail(`unknown/unsupported flag=${flag}`);
+    if (name !== "aa" && name !== "ra" && name !== "rd")
+      return fail(`unknown/unsupported flag=${flag}`);
     return { response: selector === "response", flag: name, value: action === "set" };
   });
 }
@@ -65,5 +74,8 @@ function apply(message: DnsMessage, rules: readonly Rule[]): DnsMessage {
 }
 
 function told(rules: readonly Rule[]): { readonly action: string; readonly why: string } {
-  return { action: "changed", why: rules.map((rule) => `${rule.value ? "set" : "clear"} ${rule.flag}`).join(", ") };
+  return {
+    action: "changed",
+    why: rules.map((rule) => `${rule.value ? "set" : "clear"} ${rule.flag}`).join(", "),
+  };
 }

@@ -38,20 +38,26 @@ export const hosts: Plugin = definePlugin({
       const [file, ...zones] = c.remainingArgs();
       if (file !== undefined) path = file;
       settings.zones = c.zones(zones);
-      if (c.readFile(path) === undefined) c.config.log(`[WARNING] plugin/hosts: File does not exist: ${c.path(path)}`);
+      if (c.readFile(path) === undefined)
+        c.config.log(`[WARNING] plugin/hosts: File does not exist: ${c.path(path)}`);
       while (c.nextBlock()) property(c, settings, inline);
       if (settings.fallthroughUnsupported && settings.fallthrough === undefined) {
         throw c.err("fallthrough_unsupported requires fallthrough");
       }
     }
     const table: HostTable = { addresses: new Map(), names: new Map() };
-    for (const line of [...(c.readFile(path) ?? "").split("\n"), ...inline]) readLine(line, table, settings);
+    for (const line of [...(c.readFile(path) ?? "").split("\n"), ...inline])
+      readLine(line, table, settings);
     return handler(place, settings, table);
   },
 });
 
+const properties = ["fallthrough", "fallthrough_unsupported", "no_reverse", "ttl", "reload"];
+
 function property(c: Controller, settings: Settings, inline: string[]): void {
   const name = c.val();
+  if (settings.fallthrough !== undefined && !properties.includes(name))
+    throw c.unknownProperty(properties);
   const args = c.remainingArgs();
   switch (name) {
     case "fallthrough":
@@ -75,16 +81,14 @@ function property(c: Controller, settings: Settings, inline: string[]): void {
     case "reload":
       return reload(c, args);
     default:
-      if (settings.fallthrough !== undefined) {
-        throw c.err(`unknown property '${args.at(-1) === undefined ? name : c.val()}'`);
-      }
       inline.push([name, ...args].join(" "));
   }
 }
 
 function reload(c: Controller, args: readonly string[]): void {
   const [text, more] = args;
-  if (text === undefined || more !== undefined) throw c.err("reload needs a duration (zero seconds to disable)");
+  if (text === undefined || more !== undefined)
+    throw c.err("reload needs a duration (zero seconds to disable)");
   const value = parseDuration(text);
   if (typeof value !== "number") throw c.err(`invalid duration for reload '${text}'`);
   if (value < 0) throw c.err(`invalid negative duration for reload '${text}'`);
@@ -129,26 +133,43 @@ function handler(place: Handler["place"], settings: Settings, table: HostTable):
       if (type === "PTR") {
         const ip = addressOfReverse(lower);
         const names = ip === undefined ? [] : (table.names.get(formatIp(ip)) ?? []);
-        if (names.length === 0) return walk.next(query, { action: "passed", why: "no entry has the address" });
+        if (names.length === 0)
+          return walk.next(query, { action: "passed", why: "no entry has the address" });
         const answers = names.map((target) => record(lower, "PTR", settings.ttl, target));
-        return walk.respond(written(replyTo(query.message, { aa: true, answers })), { action: "answered", why: "an entry has the address" });
+        return walk.respond(written(replyTo(query.message, { aa: true, answers })), {
+          action: "answered",
+          why: "an entry has the address",
+        });
       }
-      if (!inZone) return walk.next(query, { action: "passed", why: "the name is in none of its zones" });
+      if (!inZone)
+        return walk.next(query, { action: "passed", why: "the name is in none of its zones" });
       const known = addressesFor(table, lower);
       const falls = longestZone(settings.fallthrough ?? [], lower);
       const supported = type === "A" || type === "AAAA";
       if (!supported && settings.fallthroughUnsupported && falls !== undefined) {
-        return walk.next(query, { action: "passed", why: `it has no ${type} records; fallthrough ${falls}` });
+        return walk.next(query, {
+          action: "passed",
+          why: `it has no ${type} records; fallthrough ${falls}`,
+        });
       }
       if (known.length === 0) {
-        if (falls !== undefined) return walk.next(query, { action: "passed", why: `no entry; fallthrough ${falls}` });
-        return walk.respond(unwritten("SERVFAIL"), { action: "failed", why: "no entry, and no SOA record to say so with" });
+        if (falls !== undefined)
+          return walk.next(query, { action: "passed", why: `no entry; fallthrough ${falls}` });
+        return walk.respond(unwritten("SERVFAIL"), {
+          action: "failed",
+          why: "no entry, and no SOA record to say so with",
+        });
       }
       const family = type === "A" ? 4 : 6;
       const found = supported ? known.filter((address) => parseIp(address)?.family === family) : [];
-      const answers = found.map((address) => record(lower, type, settings.ttl, canonicalIp(address) ?? address));
+      const answers = found.map((address) =>
+        record(lower, type, settings.ttl, canonicalIp(address) ?? address),
+      );
       const why = found.length === 0 ? `an entry without ${type} records` : "an entry has the name";
-      walk.respond(written(replyTo(query.message, { aa: true, answers })), { action: "answered", why });
+      walk.respond(written(replyTo(query.message, { aa: true, answers })), {
+        action: "answered",
+        why,
+      });
     },
   };
 }

@@ -4,7 +4,14 @@ import { addressRecords, noRecords, srvRecords, type BackendRecords } from "../b
 import type { Controller } from "../controller.js";
 import { integer } from "../go-values.js";
 import type { DnsService, KubernetesIndex } from "../kubernetes-index.js";
-import { endpointName, isExposed, nsAddresses, spelledZone, type Found, type Item } from "../kubernetes-lookup.js";
+import {
+  endpointName,
+  isExposed,
+  nsAddresses,
+  spelledZone,
+  type Found,
+  type Item,
+} from "../kubernetes-lookup.js";
 import type { KubernetesView } from "../kubernetes-view.js";
 import { questionOf, record, replyTo } from "../messages.js";
 import { labelsOf, longestZone } from "../names.js";
@@ -33,7 +40,13 @@ interface Settings {
 export const k8sExternal: Plugin = definePlugin({
   name: "k8s_external",
   setup(c) {
-    const settings: Settings = { zones: [], apex: "dns", ttl: 5, headless: false, fallthrough: undefined };
+    const settings: Settings = {
+      zones: [],
+      apex: "dns",
+      ttl: 5,
+      headless: false,
+      fallthrough: undefined,
+    };
     let place = c.place();
     while (c.next()) {
       place = c.place();
@@ -41,7 +54,8 @@ export const k8sExternal: Plugin = definePlugin({
       while (c.nextBlock()) property(c, settings);
     }
     const { handlers, afterSetup } = c.config;
-    const find = (): KubernetesHandler | undefined => handlers.find((handler) => handler instanceof KubernetesHandler);
+    const find = (): KubernetesHandler | undefined =>
+      handlers.find((handler) => handler instanceof KubernetesHandler);
     afterSetup.push(() => {
       if (find() === undefined) throw c.plain("plugin/k8s_external: kubernetes plugin not loaded");
     });
@@ -61,7 +75,8 @@ function property(c: Controller, settings: Settings): void {
     case "ttl":
       if (first === undefined) throw c.argErr();
       settings.ttl = integer(c, first);
-      if (settings.ttl < 0 || settings.ttl > 3600) throw c.err(`ttl must be in range [0, 3600]: ${settings.ttl}`);
+      if (settings.ttl < 0 || settings.ttl > 3600)
+        throw c.err(`ttl must be in range [0, 3600]: ${settings.ttl}`);
       return;
     case "headless":
       settings.headless = true;
@@ -90,7 +105,11 @@ class ExternalHandler implements Handler {
   readonly #settings: Settings;
   readonly #find: () => KubernetesHandler | undefined;
 
-  constructor(place: Handler["place"], settings: Settings, find: () => KubernetesHandler | undefined) {
+  constructor(
+    place: Handler["place"],
+    settings: Settings,
+    find: () => KubernetesHandler | undefined,
+  ) {
     this.place = place;
     this.#settings = settings;
     this.#find = find;
@@ -99,7 +118,8 @@ class ExternalHandler implements Handler {
   serve(query: Query, walk: Walk, context: DnsContext): void {
     const { name } = questionOf(query);
     const zone = spelledZone(this.#settings.zones, name);
-    if (zone === undefined) return walk.next(query, { action: "passed", why: "the name is in none of its zones" });
+    if (zone === undefined)
+      return walk.next(query, { action: "passed", why: "the name is in none of its zones" });
     const view = context.kubernetes;
     const kubernetes = this.#find();
     if (view === undefined || kubernetes === undefined) {
@@ -108,7 +128,8 @@ class ExternalHandler implements Handler {
     }
     const scene: Scene = { query, context, kubernetes, view, index: kubernetes.index(view), zone };
     const apex = this.#apex(scene);
-    if (apex !== undefined) return walk.respond(written(apex), { action: "answered", why: "a name of the zone itself" });
+    if (apex !== undefined)
+      return walk.respond(written(apex), { action: "answered", why: "a name of the zone itself" });
     const found = this.#items(scene, name.toLowerCase());
     this.#records(scene, found, (records) => this.#finish(scene, walk, found, records));
   }
@@ -116,20 +137,28 @@ class ExternalHandler implements Handler {
   transfer(zone: string, _query: Query, context: DnsContext): TransferResult | undefined {
     const view = context.kubernetes;
     const kubernetes = this.#find();
-    if (view === undefined || kubernetes === undefined || !this.#settings.zones.includes(zone)) return undefined;
+    if (view === undefined || kubernetes === undefined || !this.#settings.zones.includes(zone))
+      return undefined;
     const index = kubernetes.index(view);
     const soa = this.#soa(zone, view.serial);
     const records = index.services
       .filter((service) => isExposed(service.namespace, index, kubernetes.options))
       .flatMap((service) =>
-        service.externalIps.map((ip) => addressRecord(`${service.name}.${service.namespace}.${zone}`, ip, this.#settings.ttl)),
+        service.externalIps.map((ip) =>
+          addressRecord(`${service.name}.${service.namespace}.${zone}`, ip, this.#settings.ttl),
+        ),
       );
     return { serial: view.serial, records: [soa, ...records, soa] };
   }
 
   #soa(zone: string, serial: number): DnsRecord {
     const { apex, ttl } = this.#settings;
-    return record(zone, "SOA", ttl, `ns1.${apex}.${zone} hostmaster.${apex}.${zone} ${serial} 7200 1800 86400 ${ttl}`);
+    return record(
+      zone,
+      "SOA",
+      ttl,
+      `ns1.${apex}.${zone} hostmaster.${apex}.${zone} ${serial} 7200 1800 86400 ${ttl}`,
+    );
   }
 
   /** The zone, `dns.<zone>` and what is below it. Undefined for other names. Mirrors plugin/k8s_external/apex.go. */
@@ -140,7 +169,8 @@ class ExternalHandler implements Handler {
     const origin = zone.toLowerCase();
     const base = `${this.#settings.apex}.${origin}`;
     const soa = this.#soa(zone, view.serial);
-    const reply = (fields: Partial<DnsMessage>): DnsMessage => replyTo(query.message, { aa: true, ...fields });
+    const reply = (fields: Partial<DnsMessage>): DnsMessage =>
+      replyTo(query.message, { aa: true, ...fields });
     if (lower === origin) {
       if (type === "SOA") return reply({ answers: [soa] });
       if (type !== "NS") return reply({ authorities: [soa] });
@@ -156,9 +186,15 @@ class ExternalHandler implements Handler {
   }
 
   /** The external addresses of CoreDNS's own services. */
-  #own({ context, kubernetes, index, zone }: Scene, owner: string, type: string | undefined): DnsRecord[] {
+  #own(
+    { context, kubernetes, index, zone }: Scene,
+    owner: string,
+    type: string | undefined,
+  ): DnsRecord[] {
     const { headless, ttl } = this.#settings;
-    const own = nsAddresses(zone, kubernetes.localIps(context), index, kubernetes.options, { headless });
+    const own = nsAddresses(zone, kubernetes.localIps(context), index, kubernetes.options, {
+      headless,
+    });
     const records = own.map((entry) => addressRecord(owner, entry.ip, ttl));
     return type === undefined ? records : records.filter((item) => item.type === type);
   }
@@ -173,7 +209,8 @@ class ExternalHandler implements Handler {
     const labels = labelsOf(lower).slice(0, labelsOf(lower).length - labelsOf(zone).length);
     const namespace = labels.pop() ?? "";
     const name = labels.pop();
-    if (!isExposed(namespace, index, kubernetes.options)) return { items: undefined, why: `no exposed namespace "${namespace}"` };
+    if (!isExposed(namespace, index, kubernetes.options))
+      return { items: undefined, why: `no exposed namespace "${namespace}"` };
     if (name === undefined) return { items: [], why: `the name of namespace "${namespace}"` };
     const [first = "", second = "", more] = labels;
     if (more !== undefined) return { items: undefined, why: "more labels than a service has" };
@@ -183,7 +220,10 @@ class ExternalHandler implements Handler {
     const services = index.servicesNamed(name, namespace);
     const wanted: Wanted = { endpoint, port, protocol };
     const items = services.flatMap((service) => this.#itemsOf(scene, service, wanted));
-    const why = services.length === 0 ? `no service "${name}" in namespace "${namespace}"` : `${items.length} external addresses`;
+    const why =
+      services.length === 0
+        ? `no service "${name}" in namespace "${namespace}"`
+        : `${items.length} external addresses`;
     return { items: items.length === 0 ? undefined : items, why };
   }
 
@@ -196,12 +236,19 @@ class ExternalHandler implements Handler {
           .map((endpoint) => ({ endpoint, label: endpointName(endpoint, kubernetes.options) }))
           .filter(({ label }) => wanted.endpoint === "" || label.toLowerCase() === wanted.endpoint)
           .flatMap(({ endpoint, label }) =>
-            portsOf(slice.ports, wanted).map((port) => ({ host: endpoint.ip, port, key: `${label}.${key}`, ttl })),
+            portsOf(slice.ports, wanted).map((port) => ({
+              host: endpoint.ip,
+              port,
+              key: `${label}.${key}`,
+              ttl,
+            })),
           ),
       );
     }
     if (wanted.endpoint !== "") return [];
-    return service.externalIps.flatMap((host) => portsOf(service.ports, wanted).map((port) => ({ host, port, key, ttl })));
+    return service.externalIps.flatMap((host) =>
+      portsOf(service.ports, wanted).map((port) => ({ host, port, key, ttl })),
+    );
   }
 
   #reverse({ index }: Scene, ip: string): Found {
@@ -214,16 +261,26 @@ class ExternalHandler implements Handler {
       ttl: this.#settings.ttl,
     }));
     if (items.length > 0) return { items, why: `${ip} is an external address` };
-    const endpoints = !this.#settings.headless ? [] : index.slicesWithIp(ip).flatMap((slice) =>
-      slice.endpoints
-        .filter((endpoint) => endpoint.ip === ip)
-        .map((endpoint) => {
-          const label = this.#find()?.options;
-          const own = label === undefined ? "" : endpointName(endpoint, label);
-          return { host: `${own}.${slice.service}.${slice.namespace}.${zone}`, port: 0, key: "", ttl: this.#settings.ttl };
-        }),
-    );
-    return { items: endpoints.length === 0 ? undefined : endpoints, why: `${ip} is no external address` };
+    const endpoints = !this.#settings.headless
+      ? []
+      : index.slicesWithIp(ip).flatMap((slice) =>
+          slice.endpoints
+            .filter((endpoint) => endpoint.ip === ip)
+            .map((endpoint) => {
+              const label = this.#find()?.options;
+              const own = label === undefined ? "" : endpointName(endpoint, label);
+              return {
+                host: `${own}.${slice.service}.${slice.namespace}.${zone}`,
+                port: 0,
+                key: "",
+                ttl: this.#settings.ttl,
+              };
+            }),
+        );
+    return {
+      items: endpoints.length === 0 ? undefined : endpoints,
+      why: `${ip} is no external address`,
+    };
   }
 
   #records(scene: Scene, found: Found, then: (records: BackendRecords | undefined) => void): void {
@@ -236,14 +293,21 @@ class ExternalHandler implements Handler {
       case "AAAA": {
         const own = (): Found => ({
           ...found,
-          items: found.items?.map((item) => (parseIp(item.host) === undefined ? item : { ...item, ttl })),
+          items: found.items?.map((item) =>
+            parseIp(item.host) === undefined ? item : { ...item, ttl },
+          ),
         });
         return addressRecords({ query, zone, context, find: own }, name, type, [], then);
       }
       case "SRV":
-        return srvRecords(query, name, found.items, context, (records) => then(withTtl(records, ttl)));
+        return srvRecords(query, name, found.items, context, (records) =>
+          then(withTtl(records, ttl)),
+        );
       case "PTR": {
-        const answers = addressOfReverse(name) === undefined ? [] : found.items.map((item) => record(name, "PTR", ttl, item.host));
+        const answers =
+          addressOfReverse(name) === undefined
+            ? []
+            : found.items.map((item) => record(name, "PTR", ttl, item.host));
         return then({ ...noRecords, answers });
       }
       default:
@@ -254,17 +318,25 @@ class ExternalHandler implements Handler {
   #finish(scene: Scene, walk: Walk, found: Found, records: BackendRecords | undefined): void {
     const { query, zone, view } = scene;
     const { name } = questionOf(query);
-    if (records?.unknown !== undefined) return walk.respond(unknownResult(records.unknown), { action: "unknown", why: records.unknown });
+    if (records?.unknown !== undefined)
+      return walk.respond(unknownResult(records.unknown), {
+        action: "unknown",
+        why: records.unknown,
+      });
     const authorities = [this.#soa(zone, view.serial)];
     if (records === undefined) {
       const falls = longestZone(this.#settings.fallthrough ?? [], name);
-      if (falls !== undefined) return walk.next(query, { action: "passed", why: `${found.why}; fallthrough ${falls}` });
+      if (falls !== undefined)
+        return walk.next(query, { action: "passed", why: `${found.why}; fallthrough ${falls}` });
       const denied = replyTo(query.message, { aa: true, rcode: "NXDOMAIN", authorities });
       return walk.respond(written(denied), { action: "answered", why: `NXDOMAIN: ${found.why}` });
     }
     const { answers, additionals, truncated } = records;
     const fields = answers.length === 0 ? { authorities } : { answers, additionals, tc: truncated };
-    walk.respond(written(replyTo(query.message, { aa: true, ...fields })), { action: "answered", why: found.why });
+    walk.respond(written(replyTo(query.message, { aa: true, ...fields })), {
+      action: "answered",
+      why: found.why,
+    });
   }
 }
 

@@ -48,15 +48,15 @@ function directive(c: Controller): Settings {
   if (file === undefined) return { weights: undefined, prefer };
   const text = c.readFile(file);
   if (text === undefined && !reload) {
-    throw c.plain(`weight file open error: open ${c.path(file)}: no such file or directory`);
+    throw c.plain("weight file open error");
   }
   return { weights: readWeights(text ?? ""), prefer };
 }
 
 function reloads(c: Controller, args: readonly string[]): boolean {
   const [text, more] = args;
-  if (text === undefined) throw c.argErr();
-  if (more !== undefined) throw c.err("unexpected argument(s)");
+  if (text === undefined) throw c.err("reload duration value is missing");
+  if (more !== undefined) throw c.err("unexpected argument");
   const value = parseDuration(text);
   if (typeof value !== "number") throw c.err(`invalid reload duration '${text}'`);
   if (value < 0) throw c.err(`invalid reload duration '${text}'`);

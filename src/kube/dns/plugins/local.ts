@@ -18,7 +18,8 @@ export const local: Plugin = definePlugin({
       while (c.nextBlock()) {
         if (c.val() !== "localhost_prefix") throw c.unknownProperty(["localhost_prefix"]);
         const [value, more] = c.remainingArgs();
-        if (value === undefined || more !== undefined || (value !== "on" && value !== "off")) throw c.argErr();
+        if (value === undefined || more !== undefined || (value !== "on" && value !== "off"))
+          throw c.argErr();
         prefix = value === "on";
       }
     }
@@ -28,11 +29,18 @@ export const local: Plugin = definePlugin({
       serve(query, walk) {
         const lower = questionOf(query).name.toLowerCase();
         if (prefix && lower.startsWith("localhost.") && lower !== "localhost.") {
-          return walk.respond(written(loopback(query)), { action: "answered", why: "the name begins with localhost" });
+          return walk.respond(written(loopback(query)), {
+            action: "answered",
+            why: "the name begins with localhost",
+          });
         }
         const zone = longestZone(zones, lower);
-        if (zone === undefined) return walk.next(query, { action: "passed", why: "not a local name" });
-        walk.respond(written(answer(query, zone, lower)), { action: "answered", why: `its zone ${zone}` });
+        if (zone === undefined)
+          return walk.next(query, { action: "passed", why: "not a local name" });
+        walk.respond(written(answer(query, zone, lower)), {
+          action: "answered",
+          why: `its zone ${zone}`,
+        });
       },
     };
   },
@@ -45,15 +53,18 @@ function soa(owner: string): DnsRecord {
 /** The addresses of the loopback device under the name that was asked for. */
 function loopback(query: Query): DnsMessage {
   const { name, type } = questionOf(query);
-  if (type === "A") return replyTo(query.message, { answers: [record(name, "A", ttl, "127.0.0.1")] });
-  if (type === "AAAA") return replyTo(query.message, { answers: [record(name, "AAAA", ttl, "::1")] });
+  if (type === "A")
+    return replyTo(query.message, { answers: [record(name, "A", ttl, "127.0.0.1")] });
+  if (type === "AAAA")
+    return replyTo(query.message, { answers: [record(name, "AAAA", ttl, "::1")] });
   return replyTo(query.message, { authorities: [soa(name)] });
 }
 
 function answer(query: Query, zone: string, lower: string): DnsMessage {
   const { name, type } = questionOf(query);
   if (lower === "1.0.0.127.in-addr.arpa.") {
-    if (type === "PTR") return replyTo(query.message, { answers: [record(name, "PTR", ttl, "localhost.")] });
+    if (type === "PTR")
+      return replyTo(query.message, { answers: [record(name, "PTR", ttl, "localhost.")] });
     return replyTo(query.message, { authorities: [soa(zone)] });
   }
   if (lower !== zone) {
@@ -61,7 +72,8 @@ function answer(query: Query, zone: string, lower: string): DnsMessage {
     return replyTo(query.message, { rcode: "NXDOMAIN", authorities: [soa(zone)] });
   }
   if (type === "SOA") return replyTo(query.message, { answers: [soa(zone)] });
-  if (type === "NS") return replyTo(query.message, { answers: [record(zone, "NS", ttl, "localhost.")] });
+  if (type === "NS")
+    return replyTo(query.message, { answers: [record(zone, "NS", ttl, "localhost.")] });
   if (zone === "localhost." && (type === "A" || type === "AAAA")) return loopback(query);
   return replyTo(query.message, { authorities: [soa(zone)] });
 }

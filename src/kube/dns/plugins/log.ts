@@ -4,7 +4,14 @@ import { classify, type CacheClass } from "../cache-rules.js";
 import type { Controller } from "../controller.js";
 import { questionOf, replyTo, sizeLimit } from "../messages.js";
 import { fqdn, isInZone, normalizeZone } from "../names.js";
-import { definePlugin, isUnwritten, type Handler, type Plugin, type Query, type Result } from "../plugin.js";
+import {
+  definePlugin,
+  isUnwritten,
+  type Handler,
+  type Plugin,
+  type Query,
+  type Result,
+} from "../plugin.js";
 
 interface Rule {
   readonly zone: string;
@@ -43,7 +50,8 @@ function directive(c: Controller): Rule[] {
     const names = c.remainingArgs();
     if (names.length === 0) throw c.argErr();
     for (const name of names) {
-      if (!["success", "denial", "error", "all"].includes(name)) throw c.plain(`invalid Class: ${name}`);
+      if (!["success", "denial", "error", "all"].includes(name))
+        throw c.plain(`invalid Class: ${name}`);
       classes.add(name);
     }
   }
@@ -58,18 +66,26 @@ function handler(place: Handler["place"], rules: readonly Rule[]): Handler {
     serve(query, walk, context) {
       const { name, type } = questionOf(query);
       const rule = rules.find((candidate) => isInZone(name, candidate.zone));
-      if (rule === undefined) return walk.next(query, { action: "passed", why: "no rule for the name" });
+      if (rule === undefined)
+        return walk.next(query, { action: "passed", why: "no rule for the name" });
       const begun = context.now();
-      walk.next(query, { action: "passed", why: `logs what comes back by the rule for ${rule.zone}` }, (result) => {
-        const reply = replyOf(query, result);
-        const kind = classOf(reply === undefined ? "OTHERERROR" : classify(reply, type));
-        if (result.unknown !== undefined || !(rule.classes.has("all") || rule.classes.has(kind))) {
-          return walk.respond(result);
-        }
-        const line = fill(rule.format, query, reply, (context.now() - begun) / 1_000_000);
-        context.log(`[INFO] ${line}`);
-        walk.respond(result, { action: "logged", why: line });
-      });
+      walk.next(
+        query,
+        { action: "passed", why: `logs what comes back by the rule for ${rule.zone}` },
+        (result) => {
+          const reply = replyOf(query, result);
+          const kind = classOf(reply === undefined ? "OTHERERROR" : classify(reply, type));
+          if (
+            result.unknown !== undefined ||
+            !(rule.classes.has("all") || rule.classes.has(kind))
+          ) {
+            return walk.respond(result);
+          }
+          const line = fill(rule.format, query, reply, (context.now() - begun) / 1_000_000);
+          context.log(`[INFO] ${line}`);
+          walk.respond(result, { action: "logged", why: line });
+        },
+      );
     },
   };
 }
@@ -77,7 +93,10 @@ function handler(place: Handler["place"], rules: readonly Rule[]): Handler {
 /** What was written, or what the server will write for a code that says that nothing was. */
 function replyOf(query: Query, result: Result): DnsMessage | undefined {
   const [reply] = result.replies;
-  return reply ?? (isUnwritten(result.rcode) ? replyTo(query.message, { rcode: result.rcode }) : undefined);
+  return (
+    reply ??
+    (isUnwritten(result.rcode) ? replyTo(query.message, { rcode: result.rcode }) : undefined)
+  );
 }
 
 function classOf(kind: CacheClass): string {
@@ -85,16 +104,28 @@ function classOf(kind: CacheClass): string {
   return kind === "NXDOMAIN" || kind === "NODATA" ? "denial" : "error";
 }
 
-function fill(format: string, query: Query, reply: DnsMessage | undefined, elapsed: number): string {
-  return format.replaceAll(/\{[^{}]*\}/g, (field) => fieldValue(field.slice(1, -1), query, reply, elapsed) ?? field);
+function fill(
+  format: string,
+  query: Query,
+  reply: DnsMessage | undefined,
+  elapsed: number,
+): string {
+  return format.replaceAll(
+    /\{[^{}]*\}/g,
+    (field) => fieldValue(field.slice(1, -1), query, reply, elapsed) ?? field,
+  );
 }
 
-function fieldValue(field: string, query: Query, reply: DnsMessage | undefined, elapsed: number): string | undefined {
+function fieldValue(
+  field: string,
+  query: Query,
+  reply: DnsMessage | undefined,
+  elapsed: number,
+): string | undefined {
   const { message, client, server } = query;
   const { name, type, class: klass } = questionOf(query);
   if (field.startsWith("/")) {
-    const value = query.metadata?.get(field.slice(1)) ?? "";
-    return value === "" ? "-" : value;
+    return query.metadata?.get(field.slice(1)) ?? "-";
   }
   switch (field) {
     case "remote":

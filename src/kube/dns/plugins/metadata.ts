@@ -7,10 +7,7 @@ export const metadata: Plugin = definePlugin({
     c.next();
     const place = c.place();
     c.zones(c.remainingArgs());
-    while (c.nextBlock()) {
-      c.next();
-      throw c.argErr();
-    }
+    if (c.nextBlock()) throw c.argErr();
     if (c.next()) throw c.argErr();
     return {
       name: "metadata",

@@ -16,13 +16,25 @@ export const minimal: Plugin = definePlugin({
         const { type } = questionOf(query);
         walk.next(query, { action: "passed", why: "shortens what comes back" }, (result) => {
           if (result.replies.length === 0) {
-            return walk.respond(isUnwritten(result.rcode) ? result : { ...unwritten("SERVFAIL"), unknown: result.unknown });
+            return walk.respond(
+              isUnwritten(result.rcode)
+                ? result
+                : { ...unwritten("SERVFAIL"), unknown: result.unknown },
+            );
           }
           const [reply] = result.replies;
-          if (reply === undefined || classify(reply, type) !== "NOERROR") return walk.respond(result);
+          if (reply === undefined || classify(reply, type) !== "NOERROR")
+            return walk.respond(result);
           const count = reply.authorities.length + reply.additionals.length;
-          const changed = mapReply(result, (message) => ({ ...message, authorities: [], additionals: [] }));
-          walk.respond(changed, count === 0 ? undefined : { action: "changed", why: `${count} records left out` });
+          const changed = mapReply(result, (message) => ({
+            ...message,
+            authorities: [],
+            additionals: [],
+          }));
+          walk.respond(
+            changed,
+            count === 0 ? undefined : { action: "changed", why: `${count} records left out` },
+          );
         });
       },
     };

@@ -51,17 +51,30 @@ function handler(place: Handler["place"], rules: readonly RewriteRule[]): Handle
           return walk.respond(unwritten("SERVFAIL", error), { action: "failed", why: error });
         }
         current = done.query;
+        if (done.ignored === true) continue;
         responses.push(...done.responses);
         matched.push(rule.text);
         stopped = rule.stop;
         if (stopped) break;
       }
-      const note = { action: matched.length === 0 ? "passed" : "changed", why: told(query, current, matched) };
+      const note = {
+        action: matched.length === 0 ? "passed" : "changed",
+        why: told(query, current, matched),
+      };
       const request = { ...current.message, questions: query.message.questions };
       if (!stopped && responses.length === 0) {
-        return walk.next(current, note, (result) => walk.respond(matched.length === 0 ? result : { ...result, request: result.request ?? request }));
+        return walk.next(current, note, (result) =>
+          walk.respond(
+            current === query ? result : { ...result, request: result.request ?? request },
+          ),
+        );
       }
-      walk.next(current, note, (result) => revert(query, current, responses, walk, context, { ...result, request: result.request ?? request }));
+      walk.next(current, note, (result) =>
+        revert(query, current, responses, walk, context, {
+          ...result,
+          request: result.request ?? request,
+        }),
+      );
     },
   };
 }
@@ -70,32 +83,63 @@ function told(query: Query, current: Query, matched: readonly string[]): string 
   if (matched.length === 0) return "no rule matches";
   const before = questionOf(query);
   const after = questionOf(current);
-  const same = before.name === after.name && before.type === after.type && before.class === after.class;
-  const change = same ? "the question stays" : `${before.name} ${before.type} became ${after.name} ${after.type}`;
+  const same =
+    before.name === after.name && before.type === after.type && before.class === after.class;
+  const change = same
+    ? "the question stays"
+    : `${before.name} ${before.type} became ${after.name} ${after.type}`;
   return `${change}, by: ${matched.join("; ")}`;
 }
 
 /** Turns the reply back: the client's question, and what the rules say about its records. */
-function revert(query: Query, current: Query, responses: readonly ResponseRule[], walk: Walk, context: DnsContext, result: Result): void {
+function revert(
+  query: Query,
+  current: Query,
+  responses: readonly ResponseRule[],
+  walk: Walk,
+  context: DnsContext,
+  result: Result,
+): void {
   if (result.unknown !== undefined) return walk.respond(result);
   const unsent = isUnwritten(result.rcode) && result.replies.length === 0;
   const [first] = unsent ? [replyTo(current.message, { rcode: result.rcode })] : result.replies;
   if (first === undefined) return walk.respond(result);
   const cnames = responses.filter((rule) => rule.kind === "cname").toReversed();
-  pointElsewhere(current, cnames.map((rule) => rule.target), context, first, (reply) => {
-    if (typeof reply === "string") return walk.respond(unknownResult(reply));
-    const changed = applyRules({ ...reply, questions: query.message.questions.slice(0, 1) }, responses);
-    const note = responses.length === 0 ? undefined : { action: "changed", why: `${responses.length} rules for the reply` };
-    walk.respond({ ...result, rcode: unsent ? "NOERROR" : result.rcode, replies: [changed] }, note);
-  });
+  pointElsewhere(
+    current,
+    cnames.map((rule) => rule.target),
+    context,
+    first,
+    (reply) => {
+      if (typeof reply === "string") return walk.respond(unknownResult(reply));
+      const changed = applyRules(
+        { ...reply, questions: query.message.questions.slice(0, 1) },
+        responses,
+      );
+      const note =
+        responses.length === 0
+          ? undefined
+          : { action: "changed", why: `${responses.length} rules for the reply` };
+      walk.respond(
+        { ...result, rcode: unsent ? "NOERROR" : result.rcode, replies: [changed] },
+        note,
+      );
+    },
+  );
 }
 
 /** The rules run last collected first, on the records of authority, answer and additional. */
 function applyRules(reply: DnsMessage, responses: readonly ResponseRule[]): DnsMessage {
   const reversed = responses.toReversed();
   const record = (item: DnsRecord): DnsRecord =>
-    reversed.reduce((current, rule) => (rule.kind === "record" ? rule.apply(current) : current), item);
-  const message = reversed.reduce((current, rule) => (rule.kind === "message" ? rule.apply(current) : current), reply);
+    reversed.reduce(
+      (current, rule) => (rule.kind === "record" ? rule.apply(current) : current),
+      item,
+    );
+  const message = reversed.reduce(
+    (current, rule) => (rule.kind === "message" ? rule.apply(current) : current),
+    reply,
+  );
   return mapRecords(message, record);
 }
 
@@ -108,7 +152,9 @@ function pointElsewhere(
   then: (reply: DnsMessage | string) => void,
 ): void {
   for (const target of targets) {
-    const at = reply.answers.findIndex((record) => record.type === "CNAME" && target(record.data) !== undefined);
+    const at = reply.answers.findIndex(
+      (record) => record.type === "CNAME" && target(record.data) !== undefined,
+    );
     const cname = reply.answers[at];
     if (cname === undefined) continue;
     const to = target(cname.data) ?? cname.data;

@@ -24,7 +24,8 @@ export const bind: Plugin = definePlugin({
       if (args.length === 0) throw c.plain("at least one address or interface name is expected");
       while (c.nextBlock()) {
         if (c.val() !== "except") throw c.plain(`invalid option "${c.val()}"`);
-        if (c.remainingArgs().length === 0) throw c.plain("at least one address or interface must be given to except subdirective");
+        if (c.remainingArgs().length === 0)
+          throw c.plain("at least one address or interface must be given to except subdirective");
       }
       for (const arg of args) c.config.bind.push(address(c, arg));
     }
@@ -58,7 +59,8 @@ export const timeouts: Plugin = definePlugin({
       while (c.nextBlock()) {
         lines++;
         const name = c.val();
-        if (!["read", "write", "idle", "maxtcpqueries"].includes(name)) throw c.err(`unknown option: '${name}'`);
+        if (!["read", "write", "idle", "maxtcpqueries"].includes(name))
+          throw c.err(`unknown option: '${name}'`);
         const [text, more] = c.remainingArgs();
         if (text === undefined || more !== undefined) throw c.argErr();
         if (name !== "maxtcpqueries") checkTimeout(c, text);
@@ -95,7 +97,10 @@ export const cancel: Plugin = definePlugin({
       name: "cancel",
       place,
       serve(query, walk) {
-        walk.next(query, { action: "passed", why: "would give up later than the plugins below do" });
+        walk.next(query, {
+          action: "passed",
+          why: "would give up later than the plugins below do",
+        });
       },
     };
   },

@@ -2,9 +2,23 @@ import type { DnsMessage, DnsRecord } from "../../../wire/dns-message.js";
 import { RCODES } from "../../../wire/dns-message.js";
 import { RR_CLASSES, RR_TYPES, rrClassNumber, rrTypeNumber } from "../../../wire/dns-rdata.js";
 import type { Controller } from "../controller.js";
-import { compileExpr, exprBuiltins, ExprFailure, exprKeywords, type Expr, type ExprType, type ExprValue } from "../expr.js";
+import {
+  compileExpr,
+  exprBuiltins,
+  ExprFailure,
+  exprKeywords,
+  type Expr,
+  type ExprType,
+  type ExprValue,
+} from "../expr.js";
 import { compileRegexp } from "../go-regexp.js";
-import { parseTemplate, TemplateFailure, type Template, type TemplateMap, type TemplateValue } from "../go-template.js";
+import {
+  parseTemplate,
+  TemplateFailure,
+  type Template,
+  type TemplateMap,
+  type TemplateValue,
+} from "../go-template.js";
 import { parseInteger } from "../go-values.js";
 import { questionOf, replyTo } from "../messages.js";
 import { longestZone } from "../names.js";
@@ -79,7 +93,11 @@ function directive(c: Controller): Rule {
   return rule;
 }
 
-const sections = { answer: "answers", additional: "additionals", authority: "authorities" } as const;
+const sections = {
+  answer: "answers",
+  additional: "additionals",
+  authority: "authorities",
+} as const;
 
 function property(c: Controller, rule: Rule): void {
   const name = c.val();
@@ -127,7 +145,9 @@ function recordTemplate(c: Controller, name: keyof typeof sections, source: stri
   const parsed = parseTemplate(name, source);
   // The real one ends two of the three messages with a line end.
   if ("error" in parsed) {
-    throw c.err(`could not compile template: ${source}, ${parsed.error}${name === "answer" ? "" : "\n"}`);
+    throw c.err(
+      `could not compile template: ${source}, ${parsed.error}${name === "answer" ? "" : "\n"}`,
+    );
   }
   return parsed;
 }
@@ -137,7 +157,9 @@ function ederror(c: Controller, args: readonly string[]): Rule["ederror"] {
   if (text === undefined || args.length > 2) throw c.argErr();
   const code = parseInteger(text);
   if (code === undefined || code < 0 || code > 65_535) {
-    throw c.err(`error parsing extended DNS error code ${c.val()}, strconv.ParseUint: parsing "${text}": invalid syntax\n`);
+    throw c.err(
+      `error parsing extended DNS error code ${c.val()}, strconv.ParseUint: parsing "${text}": invalid syntax\n`,
+    );
   }
   return { code, reason };
 }
@@ -147,7 +169,12 @@ function variable(c: Controller, rule: Rule, args: readonly string[]): void {
   if (name === undefined || words.length === 0) throw c.argErr();
   if (!/^[A-Za-z_]\w*$/.test(name)) throw c.err(`invalid variable name "${name}"`);
   const { functions, variables } = scopeOf(rule);
-  if (functions.has(name) || variables.has(name) || exprBuiltins.has(name) || exprKeywords.has(name)) {
+  if (
+    functions.has(name) ||
+    variables.has(name) ||
+    exprBuiltins.has(name) ||
+    exprKeywords.has(name)
+  ) {
     throw c.err(`variable name "${name}" is reserved`);
   }
   rule.variables.push({ name, expr: expression(c, rule, words.join(" "), `${name}, `) });
@@ -159,7 +186,10 @@ function expression(c: Controller, rule: Rule, source: string, prefix: string): 
   return expr;
 }
 
-function scopeOf(rule: Rule): { readonly functions: Map<string, ExprType>; readonly variables: Map<string, ExprType> } {
+function scopeOf(rule: Rule): {
+  readonly functions: Map<string, ExprType>;
+  readonly variables: Map<string, ExprType>;
+} {
   return {
     functions: new Map<string, ExprType>([...queryFunctionTypes, ["group", "string"]]),
     variables: new Map(rule.variables.map(({ name, expr }) => [name, expr.type])),
@@ -203,18 +233,27 @@ function matchRule(rule: Rule, query: Query, zone: string): Match | undefined {
     const found = regex.exec(name.toLowerCase());
     if (found === null) continue;
     const variables = evaluateRule(rule, query, found);
-    return variables === undefined ? undefined : { data: dataFor(rule, query, zone, found, variables), pattern: source };
+    return variables === undefined
+      ? undefined
+      : { data: dataFor(rule, query, zone, found, variables), pattern: source };
   }
   return undefined;
 }
 
 /** The variables of the rule; undefined when a condition does not hold or something fails. */
-function evaluateRule(rule: Rule, query: Query, found: RegExpExecArray): Map<string, ExprValue> | undefined {
+function evaluateRule(
+  rule: Rule,
+  query: Query,
+  found: RegExpExecArray,
+): Map<string, ExprValue> | undefined {
   const functions = queryFunctions(query).set("group", (key) => groupOf(found, key));
   const variables = new Map<string, ExprValue>();
   try {
-    for (const { name, expr } of rule.variables) variables.set(name, expr.run({ functions, variables }));
-    return rule.conditions.every((expr) => expr.run({ functions, variables }) === true) ? variables : undefined;
+    for (const { name, expr } of rule.variables)
+      variables.set(name, expr.run({ functions, variables }));
+    return rule.conditions.every((expr) => expr.run({ functions, variables }) === true)
+      ? variables
+      : undefined;
   } catch (error) {
     if (error instanceof ExprFailure) return undefined;
     throw error;
@@ -244,8 +283,16 @@ function dataFor(
     Type: question.type === "ANY" ? rule.type : question.type,
     Match: [...found].map((text) => text ?? ""),
     Group: groups,
-    Message: { Id: query.message.id, Opcode: query.message.opcode, RecursionDesired: query.message.rd },
-    Question: { Name: question.name, Qtype: rrTypeNumber(question.type), Qclass: rrClassNumber(question.class) },
+    Message: {
+      Id: query.message.id,
+      Opcode: query.message.opcode,
+      RecursionDesired: query.message.rd,
+    },
+    Question: {
+      Name: question.name,
+      Qtype: rrTypeNumber(question.type),
+      Qclass: rrClassNumber(question.class),
+    },
     Remote: query.client.address,
     Meta: (label) => query.metadata?.get(String(label)) ?? "",
     Var: Object.fromEntries([...variables].map(([key, value]) => [key, plain(value)])),
@@ -258,18 +305,39 @@ function plain(value: ExprValue): TemplateValue {
 
 function answer(query: Query, walk: Walk, context: DnsContext, rule: Rule, match: Match): void {
   const why = `template ${rule.class} ${rule.type}, pattern ${match.pattern}: ${rule.rcode}`;
-  if (rule.rcode === "SERVFAIL") return walk.respond(unwritten("SERVFAIL"), { action: "failed", why });
-  let made: { readonly answers: DnsRecord[]; readonly additionals: DnsRecord[]; readonly authorities: DnsRecord[] };
+  if (rule.rcode === "SERVFAIL")
+    return walk.respond(unwritten("SERVFAIL"), { action: "failed", why });
+  let made: {
+    readonly answers: DnsRecord[];
+    readonly additionals: DnsRecord[];
+    readonly authorities: DnsRecord[];
+  };
   try {
-    const records = (list: readonly Template[]): DnsRecord[] => list.map((item) => makeRecord(item, match.data));
-    made = { answers: records(rule.answers), additionals: records(rule.additionals), authorities: records(rule.authorities) };
+    const records = (list: readonly Template[]): DnsRecord[] =>
+      list.map((item) => makeRecord(item, match.data));
+    made = {
+      answers: records(rule.answers),
+      additionals: records(rule.additionals),
+      authorities: records(rule.authorities),
+    };
   } catch (error) {
     if (!(error instanceof TemplateFailure)) throw error;
-    return walk.respond(unwritten("SERVFAIL", error.message), { action: "failed", why: error.message });
+    return walk.respond(unwritten("SERVFAIL", error.message), {
+      action: "failed",
+      why: error.message,
+    });
   }
   completeCnames(query, context, made.answers, (answers, tc, unknown) => {
-    if (unknown !== undefined) return walk.respond(unknownResult(unknown), { action: "unknown", why: unknown });
-    const reply: DnsMessage = replyTo(query.message, { ...made, aa: true, tc, answers, rcode: rule.rcode, edns: ednsOf(rule) });
+    if (unknown !== undefined)
+      return walk.respond(unknownResult(unknown), { action: "unknown", why: unknown });
+    const reply: DnsMessage = replyTo(query.message, {
+      ...made,
+      aa: true,
+      tc,
+      answers,
+      rcode: rule.rcode,
+      edns: ednsOf(rule),
+    });
     walk.respond({ rcode: rule.rcode, replies: [reply] }, { action: "answered", why });
   });
 }
@@ -277,7 +345,8 @@ function answer(query: Query, walk: Walk, context: DnsContext, rule: Rule, match
 function makeRecord(item: Template, data: TemplateMap): DnsRecord {
   const text = item.run(data);
   const record = parseRecord(text);
-  if (record === undefined) throw new TemplateFailure(`dns: not a resource record: ${JSON.stringify(text)}`);
+  if (record === undefined)
+    throw new TemplateFailure(`dns: not a resource record: ${JSON.stringify(text)}`);
   return record;
 }
 
@@ -315,4 +384,3 @@ function completeCnames(
     });
   }
 }
-

@@ -3,7 +3,16 @@ import { canonicalIp, parseIp } from "../address.js";
 import { pluginError, type Controller } from "../controller.js";
 import { questionOf, replyTo } from "../messages.js";
 import { longestZone } from "../names.js";
-import { definePlugin, unwritten, written, type DnsContext, type Handler, type Plugin, type Query, type Walk } from "../plugin.js";
+import {
+  definePlugin,
+  unwritten,
+  written,
+  type DnsContext,
+  type Handler,
+  type Plugin,
+  type Query,
+  type Walk,
+} from "../plugin.js";
 
 interface Rule {
   readonly zones: readonly string[];
@@ -66,18 +75,31 @@ function destination(c: Controller, text: string): string {
   return ip;
 }
 
-function serve(query: Query, walk: Walk, context: DnsContext, rules: readonly Rule[], handlers: readonly Handler[]): void {
+function serve(
+  query: Query,
+  walk: Walk,
+  context: DnsContext,
+  rules: readonly Rule[],
+  handlers: readonly Handler[],
+): void {
   const { name, type } = questionOf(query);
-  if (type !== "AXFR" && type !== "IXFR") return walk.next(query, { action: "passed", why: "not a transfer" });
+  if (type !== "AXFR" && type !== "IXFR")
+    return walk.next(query, { action: "passed", why: "not a transfer" });
   if (query.client.proto === "udp") {
     return walk.respond(unwritten("REFUSED"), { action: "refused", why: "transfers need TCP" });
   }
   const lower = name.toLowerCase();
-  const rule = rules.find((candidate) => candidate.zones.some((zone) => zone === lower)) ?? covering(rules, lower);
-  if (rule === undefined) return walk.next(query, { action: "passed", why: "no rule for the zone" });
+  const rule =
+    rules.find((candidate) => candidate.zones.some((zone) => zone === lower)) ??
+    covering(rules, lower);
+  if (rule === undefined)
+    return walk.next(query, { action: "passed", why: "no rule for the zone" });
   if (!rule.to.includes("*") && !rule.to.includes(canonicalIp(query.client.address) ?? "")) {
     const refused = written(replyTo(query.message, { rcode: "REFUSED" }));
-    return walk.respond(refused, { action: "refused", why: `${query.client.address} is not among those it transfers to` });
+    return walk.respond(refused, {
+      action: "refused",
+      why: `${query.client.address} is not among those it transfers to`,
+    });
   }
   for (const handler of handlers) {
     const found = handler.transfer?.(lower, query, context);
@@ -88,23 +110,42 @@ function serve(query: Query, walk: Walk, context: DnsContext, rules: readonly Ru
 }
 
 function covering(rules: readonly Rule[], name: string): Rule | undefined {
-  const zone = longestZone(rules.flatMap((rule) => rule.zones), name);
+  const zone = longestZone(
+    rules.flatMap((rule) => rule.zones),
+    name,
+  );
   return zone === undefined ? undefined : rules.find((rule) => rule.zones.includes(zone));
 }
 
-function send(query: Query, walk: Walk, plugin: string, records: DnsMessage["answers"], serial: number): void {
+function send(
+  query: Query,
+  walk: Walk,
+  plugin: string,
+  records: DnsMessage["answers"],
+  serial: number,
+): void {
   const { type } = questionOf(query);
   const [soa] = records;
   if (type === "IXFR") {
     const known = query.message.authorities.find((record) => record.type === "SOA");
-    if (known === undefined) return walk.respond(unwritten("SERVFAIL"), { action: "failed", why: "IXFR without a SOA record" });
+    if (known === undefined)
+      return walk.respond(unwritten("SERVFAIL"), {
+        action: "failed",
+        why: "IXFR without a SOA record",
+      });
     if (Number(known.data.split(" ")[2]) === serial && soa !== undefined) {
-      const reply = replyTo(query.message, { aa: true, answers: [soa] });
-      return walk.respond(written(reply), { action: "answered", why: "the client's copy is current" });
+      const reply = replyTo(query.message, { answers: [soa] });
+      return walk.respond(written(reply), {
+        action: "answered",
+        why: "the client's copy is current",
+      });
     }
   }
   const replies = inMessages(query.message, records);
-  walk.respond({ rcode: "NOERROR", replies }, { action: "answered", why: `${records.length} records of ${plugin}` });
+  walk.respond(
+    { rcode: "NOERROR", replies },
+    { action: "answered", why: `${records.length} records of ${plugin}` },
+  );
 }
 
 /** Records in one message; the real one cuts after 500 records or 30 kB. */

@@ -27,7 +27,8 @@ function outside(plugin: Outside): Plugin {
         place,
         serve(query, walk) {
           const zone = longestZone(zones, questionOf(query).name);
-          if (zone === undefined) return walk.next(query, { action: "passed", why: "the name is in none of its zones" });
+          if (zone === undefined)
+            return walk.next(query, { action: "passed", why: "the name is in none of its zones" });
           const why = `plugin ${plugin.name}: ${plugin.why}`;
           walk.respond(unknownResult(why), { action: "unknown", why });
         },
@@ -40,15 +41,31 @@ const ownZones = (c: Controller, args: readonly string[]): readonly string[] => 
 const beforeColon = (_: Controller, args: readonly string[]): readonly string[] =>
   args.flatMap((arg) => normalizeZone(arg.split(":")[0] ?? arg));
 
-export const etcd: Plugin = outside({ name: "etcd", why: "what is in etcd is not part of the world", zones: ownZones });
-export const route53: Plugin = outside({ name: "route53", why: "what Route 53 holds is not part of the world", zones: beforeColon });
-export const clouddns: Plugin = outside({ name: "clouddns", why: "what Cloud DNS holds is not part of the world", zones: beforeColon });
+export const etcd: Plugin = outside({
+  name: "etcd",
+  why: "what is in etcd is not part of the world",
+  zones: ownZones,
+});
+export const route53: Plugin = outside({
+  name: "route53",
+  why: "what Route 53 holds is not part of the world",
+  zones: beforeColon,
+});
+export const clouddns: Plugin = outside({
+  name: "clouddns",
+  why: "what Cloud DNS holds is not part of the world",
+  zones: beforeColon,
+});
 export const azure: Plugin = outside({
   name: "azure",
   why: "what Azure DNS holds is not part of the world",
   zones: (_, args) => args.flatMap((arg) => normalizeZone(arg.split(":")[1] ?? arg)),
 });
-export const nomad: Plugin = outside({ name: "nomad", why: "what Nomad knows is not part of the world", zones: ownZones });
+export const nomad: Plugin = outside({
+  name: "nomad",
+  why: "what Nomad knows is not part of the world",
+  zones: ownZones,
+});
 export const secondary: Plugin = outside({
   name: "secondary",
   why: "the zone would be transferred from a server that is not part of the world",
@@ -59,8 +76,16 @@ export const grpc: Plugin = outside({
   why: "upstreams over gRPC are not modelled",
   zones: (c, args) => (args[0] === undefined ? c.config.zones : normalizeZone(args[0])),
 });
-export const tsig: Plugin = outside({ name: "tsig", why: "signed queries are not modelled", zones: ownZones });
-export const dnssec: Plugin = outside({ name: "dnssec", why: "signing answers is not modelled", zones: ownZones });
+export const tsig: Plugin = outside({
+  name: "tsig",
+  why: "signed queries are not modelled",
+  zones: ownZones,
+});
+export const dnssec: Plugin = outside({
+  name: "dnssec",
+  why: "signing answers is not modelled",
+  zones: ownZones,
+});
 export const sign: Plugin = outside({
   name: "sign",
   why: "signing zone files is not modelled",

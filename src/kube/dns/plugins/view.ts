@@ -7,12 +7,14 @@ export const view: Plugin = definePlugin({
   name: "view",
   setup(c) {
     const exprs: Expr[] = [];
+    let name = "";
     let place = c.place();
     for (let count = 0; c.next(); count++) {
       if (count > 0) throw c.once();
       place = c.place();
       const args = c.remainingArgs();
       if (args.length !== 1) throw c.argErr();
+      name = args[0] ?? "";
       while (c.nextBlock()) {
         if (c.val() !== "expr") throw c.unknownProperty(["expr"]);
         const words = c.remainingArgs();
@@ -26,6 +28,7 @@ export const view: Plugin = definePlugin({
     return {
       name: "view",
       place,
+      metadata: () => [["view/name", name]],
       filter: (query) => exprs.every((expr) => holds(expr, query)),
     };
   },

@@ -16,10 +16,25 @@ export const whoami: Plugin = definePlugin({
         const { name, class: klass } = questionOf(query);
         const { address, port, proto } = query.client;
         const ip = parseIp(address);
-        const own = record(name, ip?.family === 6 ? "AAAA" : "A", 0, ip === undefined ? "0.0.0.0" : formatIp(ip), klass);
-        const service = record(`_${proto}.${name === "." ? "" : name}`, "SRV", 0, `0 0 ${port} .`, klass);
+        const own = record(
+          name,
+          ip?.family === 6 ? "AAAA" : "A",
+          0,
+          ip === undefined ? "0.0.0.0" : formatIp(ip),
+          klass,
+        );
+        const service = record(
+          `_${proto}.${name === "." ? "" : name}`,
+          "SRV",
+          0,
+          `0 0 ${port} .`,
+          klass,
+        );
         const reply = replyTo(query.message, { aa: true, additionals: [own, service] });
-        walk.respond(written(reply), { action: "answered", why: `the client is ${address}:${port}` });
+        walk.respond(written(reply), {
+          action: "answered",
+          why: `the client is ${address}:${port}`,
+        });
       },
     };
   },
