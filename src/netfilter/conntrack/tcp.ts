@@ -1,5 +1,4 @@
-import { IPS_ASSURED, IPS_FIXED_TIMEOUT, IPS_SEEN_REPLY } from "../../core/conntrack.js";
-import { later, seconds } from "../../sim/time.js";
+import { IPS_ASSURED, IPS_SEEN_REPLY } from "../../core/conntrack.js";
 import {
   TCP_ACK,
   TCP_CWR,
@@ -11,7 +10,7 @@ import {
   TCP_URG,
   type TcpHeader,
 } from "../../wire/tcp.js";
-import type { Connection } from "./connection.js";
+import { type Connection } from "./connection.js";
 import {
   AGAIN,
   type ConntrackProtocol,
@@ -19,11 +18,10 @@ import {
   type Tracked,
   VALID,
   checksumFails,
-  countPacket,
   invalid,
-  refreshAndCount,
 } from "./protocol.js";
-import type { ConntrackSettings, TimeoutName } from "./settings.js";
+import { type ConntrackSettings } from "./settings.js";
+import { type SegmentOf, advance, settle } from "./tcp-settle.js";
 import {
   type Segment,
   TCP_CLOSE,
@@ -42,7 +40,6 @@ import {
 import {
   FLAG_BE_LIBERAL,
   FLAG_CLOSE_INIT,
-  FLAG_DATA_UNACKNOWLEDGED,
   FLAG_EXPECT_CHALLENGE_ACK,
   FLAG_MAXACK_SET,
   FLAG_SACK_PERM,
@@ -53,7 +50,7 @@ import {
   newSide,
   readSynOptions,
 } from "./tcp-track.js";
-import { segmentEnd, trackWindow } from "./tcp-window.js";
+import { segmentEnd } from "./tcp-window.js";
 import { type Direction, ORIGINAL, REPLY } from "./tuple.js";
 
 /** TCP. Mirrors net/netfilter/nf_conntrack_proto_tcp.c:nf_conntrack_tcp_packet(). */
@@ -82,13 +79,6 @@ export const tcp: ConntrackProtocol = {
   },
 };
 
-/** A TCP header, what kind of segment it is, and how much data follows. */
-interface SegmentOf {
-  readonly header: TcpHeader;
-  readonly kind: Segment;
-  readonly length: number;
-}
-
 /** The flag combinations that may be. Mirrors tcp_valid_flags; PSH, ECE and CWR are not looked at. */
 const VALID_FLAGS: ReadonlySet<number> = new Set([
   TCP_SYN,
@@ -103,7 +93,7 @@ const VALID_FLAGS: ReadonlySet<number> = new Set([
 ]);
 
 /** Mirrors get_conntrack_index(). */
-export function segmentKind({ flags }: TcpHeader): Segment {
+function segmentKind({ flags }: TcpHeader): Segment {
   if ((flags & TCP_RST) !== 0) return "rst";
   if ((flags & TCP_SYN) !== 0) return (flags & TCP_ACK) !== 0 ? "synack" : "syn";
   if ((flags & TCP_FIN) !== 0) return "fin";
@@ -289,121 +279,4 @@ function answersLetThrough(
   const toChallenge =
     track.state === TCP_SYN_SENT && track.lastSegment === "ack" && track.lastDirection === REPLY;
   return toChallenge && direction === ORIGINAL && header.sequence === track.lastAck;
-}
-
-function advance(
-  entry: Connection,
-  track: TcpTrack,
-  segment: SegmentOf,
-  packet: Tracked,
-  state: number,
-): Judgement {
-  const { header, kind, length } = segment;
-  const liberal = packet.table.settings.flags.tcp_be_liberal === 1;
-  const result = trackWindow(track, { direction: packet.direction, kind, header, length, liberal });
-  if (result.kind === "invalid") {
-    shortenAfterInvalid(entry, track, segment, packet);
-    return invalid(result.why);
-  }
-  return result.kind === "ignore" ? VALID : settle(entry, track, segment, packet, state);
-}
-
-/** FIN or RST out of window on both sides: the ends have closed and we missed it. Mirrors nf_tcp_handle_invalid(). */
-function shortenAfterInvalid(
-  entry: Connection,
-  track: TcpTrack,
-  { kind }: SegmentOf,
-  { table, direction }: Tracked,
-): void {
-  if (
-    (entry.status & IPS_ASSURED) === 0 ||
-    (entry.status & IPS_FIXED_TIMEOUT) !== 0 ||
-    (kind !== "rst" && kind !== "fin")
-  )
-    return;
-  if (
-    track.lastDirection === direction ||
-    (track.lastSegment !== "fin" && track.lastSegment !== "rst")
-  ) {
-    track.lastSegment = kind;
-    track.lastDirection = direction;
-    return;
-  }
-  const limit = later(table.now, table.settings.timeouts.tcp_timeout_unacknowledged);
-  if (entry.expires >= later(table.now, seconds(120)) && entry.expires > limit)
-    entry.expires = limit;
-}
-
-/** The segment counts: new state, timeout, ASSURED; a reset without any reply ends the entry. */
-function settle(
-  entry: Connection,
-  track: TcpTrack,
-  segment: SegmentOf,
-  packet: Tracked,
-  state: number,
-): Judgement {
-  const { table, direction } = packet;
-  const old = track.state;
-  track.lastSegment = segment.kind;
-  track.lastDirection = direction;
-  track.state = state;
-  if (old !== state) {
-    entry.changed = true;
-    if (state === TCP_FIN_WAIT) track.side(direction).flags |= FLAG_CLOSE_INIT;
-  }
-  let timeout = timeoutFor(track, segment, state, table.settings);
-  if ((entry.status & IPS_SEEN_REPLY) === 0) {
-    if (segment.kind === "rst") {
-      countPacket(entry, packet);
-      table.kill(entry);
-      return VALID;
-    }
-    // A repeated SYN does not keep the entry alive. A new entry comes this way with NONE as its old state.
-    if (segment.kind === "syn" && old === TCP_SYN_SENT) return VALID;
-    const limit = table.settings.timeouts.tcp_timeout_unacknowledged;
-    if (state === TCP_ESTABLISHED && timeout > limit) timeout = limit;
-  } else if (
-    (entry.status & IPS_ASSURED) === 0 &&
-    (old === TCP_SYN_RECV || old === TCP_ESTABLISHED) &&
-    state === TCP_ESTABLISHED
-  ) {
-    entry.status |= IPS_ASSURED;
-    entry.changed = true;
-  }
-  refreshAndCount(entry, timeout, packet);
-  return VALID;
-}
-
-/** The timeout of each state, in the order of TCP_STATES. */
-const STATE_TIMEOUTS: readonly TimeoutName[] = [
-  "tcp_timeout_syn_sent",
-  "tcp_timeout_syn_sent",
-  "tcp_timeout_syn_recv",
-  "tcp_timeout_established",
-  "tcp_timeout_fin_wait",
-  "tcp_timeout_close_wait",
-  "tcp_timeout_last_ack",
-  "tcp_timeout_time_wait",
-  "tcp_timeout_close",
-  "tcp_timeout_syn_sent",
-];
-
-function timeoutFor(
-  track: TcpTrack,
-  { kind }: SegmentOf,
-  state: number,
-  settings: ConntrackSettings,
-): ConntrackSettings["timeouts"][TimeoutName] {
-  const { timeouts } = settings;
-  const usual = timeouts[STATE_TIMEOUTS[state] ?? "tcp_timeout_close"];
-  const [a, b] = track.sides;
-  if (track.retransmissions >= settings.tcpMaxRetrans && usual > timeouts.tcp_timeout_max_retrans)
-    return timeouts.tcp_timeout_max_retrans;
-  if (kind === "rst") return timeouts.tcp_timeout_close;
-  const unacknowledged = ((a.flags | b.flags) & FLAG_DATA_UNACKNOWLEDGED) !== 0;
-  if (unacknowledged && usual > timeouts.tcp_timeout_unacknowledged)
-    return timeouts.tcp_timeout_unacknowledged;
-  if (track.lastWindow === 0 && usual > timeouts.tcp_timeout_max_retrans)
-    return timeouts.tcp_timeout_max_retrans;
-  return usual;
 }
