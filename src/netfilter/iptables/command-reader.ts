@@ -182,7 +182,13 @@ class CommandReader {
       if (!this.#hasArgument()) throw refuse(spec.second);
       second = this.#take(name);
     }
-    owner.give(spec, { text, typed, second, invert: this.#invert, protocol: this.#rule.protocol });
+    owner.give(spec, {
+      text,
+      typed,
+      second,
+      invert: this.#invert,
+      context: this.#loader.parseContext(this.#rule.protocol),
+    });
   }
 
   /** The next word, whatever it is. */

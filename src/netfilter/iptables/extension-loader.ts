@@ -23,23 +23,20 @@ export interface GivenOption {
   readonly typed: string;
   readonly second: string;
   readonly invert: boolean;
-  readonly protocol: ProtocolTest | undefined;
+  readonly context: ParseContext;
 }
 
 /** One `-m` or `-j` of a line and the options it has been given so far. */
 export class LoadedExtension {
   readonly extension: ExtensionInfo;
   readonly args: OptionArgs = new OptionArgs();
-  readonly #context: Omit<ParseContext, "protocol">;
 
-  constructor(extension: ExtensionInfo, context: Omit<ParseContext, "protocol">) {
+  constructor(extension: ExtensionInfo) {
     this.extension = extension;
-    this.#context = context;
   }
 
   give(spec: OptionSpec<unknown>, given: GivenOption): void {
-    const { text, typed, second, invert, protocol } = given;
-    const context: ParseContext = { ...this.#context, protocol };
+    const { text, typed, second, invert, context } = given;
     const option = spec.names[0] ?? "";
     readOption(spec, text, {
       context,
@@ -66,6 +63,7 @@ export class ExtensionLoader {
   #matches: readonly Match[] = [];
   #target: Target | undefined;
   #protocolLoaded = false;
+  #parseContext: ParseContext | undefined;
 
   constructor(context: CommandContext) {
     this.#context = context;
@@ -86,7 +84,7 @@ export class ExtensionLoader {
 
   #addMatch(extension: MatchExtension): void {
     this.#warnMissing(extension);
-    const loaded = new LoadedExtension(extension, this.#context);
+    const loaded = new LoadedExtension(extension);
     this.#loaded.push(loaded);
     this.#slots.push({ loaded, build: (context) => extension.build(loaded.args, context) });
   }
@@ -99,7 +97,7 @@ export class ExtensionLoader {
     const extension: TargetExtension | undefined = findTarget(name, this.#context.family);
     if (extension === undefined) return;
     this.#warnMissing(extension);
-    const loaded = new LoadedExtension(extension, this.#context);
+    const loaded = new LoadedExtension(extension);
     this.#loaded.push(loaded);
     this.#buildTarget = (context) => extension.build(loaded.args, context);
   }
@@ -127,9 +125,18 @@ export class ExtensionLoader {
     return matchNames(this.#context.family);
   }
 
+  /** What readers may look at now that `-p` is this. */
+  parseContext(protocol: ProtocolTest | undefined): ParseContext {
+    const cached = this.#parseContext;
+    if (cached !== undefined && cached.protocol === protocol) return cached;
+    const { family, variant, table, environment, warn } = this.#context;
+    this.#parseContext = { family, variant, table, environment, warn, protocol };
+    return this.#parseContext;
+  }
+
   /** Checks and builds every extension; all were given their options. */
   build(protocol: ProtocolTest | undefined): void {
-    const context: ParseContext = { ...this.#context, protocol };
+    const context = this.parseContext(protocol);
     const matches = this.#slots.map((slot) =>
       "opaque" in slot ? slot.opaque : slot.build(context),
     );

@@ -169,33 +169,18 @@ export interface TargetExtension extends ExtensionInfo {
 }
 
 export function defineMatch<P, M = undefined>(definition: MatchDefinition<P, M>): MatchExtension {
-  const paramsOf = new WeakMap<Match, P>();
   const extension: MatchExtension = {
     ...infoOf(definition),
     build(args, context) {
       checkAll(definition, args, context);
-      return bind(definition.parse(args, context), context.variant);
+      return new BoundMatch(
+        definition,
+        extension,
+        definition.parse(args, context),
+        context.variant,
+      );
     },
   };
-  function bind(params: P, variant: Variant): Match {
-    // Without `remember` M is undefined, its default.
-    const memory = definition.remember?.(params) as M;
-    const match: Match = {
-      ...partOf(definition, extension, params, variant),
-      matches: (skb, state) => definition.matches?.(params, skb, state, memory) ?? "unknown",
-      why: (skb, state) => definition.why?.(params, skb, state, memory) ?? "",
-      fresh: () => (definition.remember === undefined ? match : bind(params, variant)),
-      vanishesInNft: definition.vanishesInNft?.(params) ?? false,
-      nftText: (protocol) => definition.nftText?.(params, protocol),
-      merge(second) {
-        const other = paramsOf.get(second);
-        const merged = other === undefined ? undefined : definition.merge?.(params, other);
-        return merged === undefined ? undefined : bind(merged, variant);
-      },
-    };
-    paramsOf.set(match, params);
-    return match;
-  }
   return extension;
 }
 
@@ -207,22 +192,93 @@ export function defineTarget<P, M = undefined>(
     build(args, context) {
       checkAll(definition, args, context);
       const given = definition.parse(args, context);
-      return bind(
-        context.variant === "nft" ? (definition.inNft?.(given) ?? given) : given,
-        context.variant,
-      );
+      const params = context.variant === "nft" ? (definition.inNft?.(given) ?? given) : given;
+      return new BoundTarget(definition, extension, params, context.variant);
     },
   };
-  function bind(params: P, variant: Variant): Target {
-    const memory = definition.remember?.(params) as M;
-    const target: Target = {
-      ...partOf(definition, extension, params, variant),
-      apply: (skb, state) => definition.apply?.(params, skb, state, memory) ?? { kind: "unknown" },
-      fresh: () => (definition.remember === undefined ? target : bind(params, variant)),
-    };
-    return target;
-  }
   return extension;
+}
+
+/** What matches and targets have in common once they have their parameters. */
+class Bound<P, M, D extends Definition<P> & { readonly remember?: (params: P) => M }> {
+  readonly extension: ExtensionInfo;
+  protected readonly definition: D;
+  protected readonly params: P;
+  protected readonly memory: M;
+  protected readonly variant: Variant;
+  #text: string | undefined;
+
+  constructor(definition: D, extension: ExtensionInfo, params: P, variant: Variant) {
+    this.definition = definition;
+    this.extension = extension;
+    this.params = params;
+    this.variant = variant;
+    // Without `remember` M is undefined, its default.
+    this.memory = definition.remember?.(params) as M;
+  }
+
+  get text(): string {
+    this.#text ??= this.definition.format(this.params, this.variant);
+    return this.#text;
+  }
+
+  get tracks(): boolean {
+    return this.definition.tracks ?? false;
+  }
+
+  refuses(context: KernelContext): KernelRefusal | undefined {
+    return refusalOf(this.definition, this.params, context);
+  }
+}
+
+class BoundMatch<P, M> extends Bound<P, M, MatchDefinition<P, M>> implements Match {
+  matches(skb: SkBuff, state: HookState): MatchResult {
+    return this.definition.matches?.(this.params, skb, state, this.memory) ?? "unknown";
+  }
+
+  why(skb: SkBuff, state: HookState): string {
+    return this.definition.why?.(this.params, skb, state, this.memory) ?? "";
+  }
+
+  fresh(): Match {
+    return this.definition.remember === undefined ? this : this.#with(this.params);
+  }
+
+  #with(params: P): Match {
+    return new BoundMatch(this.definition, this.extension, params, this.variant);
+  }
+
+  get vanishesInNft(): boolean {
+    return this.definition.vanishesInNft?.(this.params) ?? false;
+  }
+
+  nftText(protocol: ProtocolTest | undefined): string | undefined {
+    return this.definition.nftText?.(this.params, protocol);
+  }
+
+  merge(second: Match): Match | undefined {
+    if (
+      this.definition.merge === undefined ||
+      second.extension !== this.extension ||
+      !(second instanceof BoundMatch)
+    )
+      return undefined;
+    // Matches of one extension have parameters of one type.
+    const merged = this.definition.merge(this.params, second.params as P);
+    return merged === undefined ? undefined : this.#with(merged);
+  }
+}
+
+class BoundTarget<P, M> extends Bound<P, M, TargetDefinition<P, M>> implements Target {
+  apply(skb: SkBuff, state: HookState): TargetResult {
+    return this.definition.apply?.(this.params, skb, state, this.memory) ?? { kind: "unknown" };
+  }
+
+  fresh(): Target {
+    return this.definition.remember === undefined
+      ? this
+      : new BoundTarget(this.definition, this.extension, this.params, this.variant);
+  }
 }
 
 function infoOf<P>(definition: Definition<P>): ExtensionInfo {
@@ -245,17 +301,6 @@ function infoOf<P>(definition: Definition<P>): ExtensionInfo {
 function checkAll<P>(definition: Definition<P>, args: OptionArgs, context: ParseContext): void {
   definition.check?.(args, context);
   checkOptions(definition.name, definition.options, args);
-}
-
-function partOf<P>(
-  definition: Definition<P>,
-  extension: ExtensionInfo,
-  params: P,
-  variant: Variant,
-): Part {
-  const tracks = definition.tracks ?? false;
-  const text = definition.format(params, variant);
-  return { extension, text, tracks, refuses: (context) => refusalOf(definition, params, context) };
 }
 
 /** Mirrors net/netfilter/x_tables.c:xt_check_match(). */

@@ -53,6 +53,7 @@ class TableChecker {
 
   run(): readonly KernelFailure[] {
     const { table } = this.#context;
+    const inTable = new Set<Rule>();
     for (const chain of table.chains.values()) {
       const hook = baseHook(table.name, chain.name);
       this.#reached.set(chain.name, new Set(hook === undefined ? [] : [hook]));
@@ -60,16 +61,14 @@ class TableChecker {
         chain.name,
         chain.rules.filter((rule) => !this.#added.has(rule)),
       );
+      for (const rule of chain.rules) inTable.add(rule);
     }
     for (const chain of table.chains.values()) {
       for (const rule of this.#present.get(chain.name) ?? [])
         this.#follow(chain.name, rule, undefined);
     }
     const knotted = isKnotted(this.#context);
-    for (const [rule, chain] of this.#added) {
-      if (table.chains.get(chain)?.rules.includes(rule) !== true) continue;
-      this.#add(rule, chain, knotted);
-    }
+    for (const [rule, chain] of this.#added) if (inTable.has(rule)) this.#add(rule, chain, knotted);
     return this.#failures;
   }
 
@@ -92,17 +91,23 @@ class TableChecker {
   }
 
   /** Carries the hooks of `chain` along a jump and checks what they newly reach. */
-  #follow(chain: string, rule: Rule, blame: { rule: Rule; chain: string } | undefined): void {
-    const { action } = rule.spec;
-    if (!("chain" in action)) return;
-    const to = this.#reached.get(action.chain);
-    if (to === undefined) return;
-    const fresh = [...(this.#reached.get(chain) ?? [])].filter((hook) => !to.has(hook));
-    if (fresh.length === 0) return;
-    for (const hook of fresh) to.add(hook);
-    for (const next of this.#present.get(action.chain) ?? []) {
-      if (blame !== undefined) this.#check(next, to, blame);
-      this.#follow(action.chain, next, blame);
+  #follow(from: string, jump: Rule, blame: { rule: Rule; chain: string } | undefined): void {
+    const waiting: { readonly chain: string; readonly rule: Rule }[] = [
+      { chain: from, rule: jump },
+    ];
+    for (let next = waiting.pop(); next !== undefined; next = waiting.pop()) {
+      const { action } = next.rule.spec;
+      if (!("chain" in action)) continue;
+      const to = this.#reached.get(action.chain);
+      const fresh = [...(this.#reached.get(next.chain) ?? [])].filter(
+        (hook) => to?.has(hook) === false,
+      );
+      if (to === undefined || fresh.length === 0) continue;
+      for (const hook of fresh) to.add(hook);
+      for (const rule of this.#present.get(action.chain) ?? []) {
+        if (blame !== undefined) this.#check(rule, to, blame);
+        waiting.push({ chain: action.chain, rule });
+      }
     }
   }
 
