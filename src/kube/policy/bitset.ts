@@ -46,6 +46,24 @@ export function intersection(a: Bitset, b: Bitset): Bitset {
   return set;
 }
 
+export function union(a: Bitset, b: Bitset): Bitset {
+  const set = a.slice();
+  uniteInto(set, b);
+  return set;
+}
+
+/** How many members two sets have in common. */
+export function countCommon(a: Bitset, b: Bitset): number {
+  let count = 0;
+  for (let at = 0; at < a.length; at++) {
+    let word = (a[at] ?? 0) & (b[at] ?? 0);
+    word -= (word >>> 1) & 0x5555_5555;
+    word = (word & 0x3333_3333) + ((word >>> 2) & 0x3333_3333);
+    count += Math.imul((word + (word >>> 4)) & 0x0f0f_0f0f, 0x0101_0101) >>> 24;
+  }
+  return count;
+}
+
 /** Calls back for every member, ascending. */
 export function forEachMember(set: Bitset, each: (member: number) => void): void {
   for (let at = 0; at < set.length; at++) {

@@ -11,7 +11,7 @@ import {
   removeFrom,
   uniteInto,
 } from "./bitset.js";
-import { type Cidr, cidrContains } from "./cidr.js";
+import { type Cidr, cidrContains, formatCidr } from "./cidr.js";
 import { isOnNode } from "./oracle.js";
 import type { Vocabulary } from "./vocabulary.js";
 import { addressOf, type Endpoint, type PolicyWorld } from "./world.js";
@@ -119,6 +119,10 @@ export class Universe {
 
   /** Classes whose address of a family lies in a block. */
   inBlock(cidr: Cidr, podsToo: boolean): Bitset {
+    return this.#memo(`b${podsToo}${formatCidr(cidr)}`, () => this.#inBlock(cidr, podsToo));
+  }
+
+  #inBlock(cidr: Cidr, podsToo: boolean): Bitset {
     const set = emptySet(this.classes.length);
     for (const [number, { example, governed }] of this.classes.entries()) {
       if (governed && !podsToo) continue;

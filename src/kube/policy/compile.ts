@@ -122,7 +122,7 @@ class BlockSets {
 
   add(cidr: Cidr | undefined, excepts: readonly (Cidr | undefined)[], podsToo: boolean): void {
     if (cidr === undefined) return;
-    const set = this.#universe.inBlock(cidr, podsToo);
+    const set = this.#universe.inBlock(cidr, podsToo).slice();
     for (const except of excepts)
       if (except?.family === cidr.family) removeFrom(set, this.#universe.inBlock(except, podsToo));
     this.unite(set, cidr.family);

@@ -1,5 +1,5 @@
 import type { IpAddress } from "../../wire/ip.js";
-import { has } from "./bitset.js";
+import { type Bitset, countCommon, emptySet, has, intersection, union } from "./bitset.js";
 import { type CompiledWorld, compileWorld, type Reach, reach, verdictBetween } from "./evaluate.js";
 import { formatAddress } from "./cidr.js";
 import type { PortProbe } from "./compile.js";
@@ -169,40 +169,105 @@ export function verdictsAt(
 }
 
 function countCells(matrix: Omit<Matrix, "counts">): MatrixCounts {
-  const counts = { ".": 0, X: 0, "/": 0, "?": 0, "-": 0, " ": 0 };
-  const { classOf, endpoints } = matrix.compiled.members;
+  const { endpoints } = matrix.compiled.members;
   const { world } = matrix.compiled;
   const plain =
     endpoints.every((endpoint) => endpoint.kind === "pod" && !isOnNode(world, endpoint)) &&
     matrix.reaches.every(({ egress }) => egress.every(({ unknown }) => unknown === undefined));
-  const whole = { ...matrix, counts: { pairs: 0, delivered: 0, denied: 0, partly: 0, unknown: 0 } };
-  for (const from of matrix.from) {
-    const number = classOf[from.members[0] ?? 0] ?? 0;
-    const rows = matrix.reaches.map(({ allowed }) => allowed[number]);
-    for (const to of matrix.to) {
-      const cell = plain
-        ? quickCell(rows, classOf[to.members[0] ?? 0] ?? 0, to.probes)
-        : cellAt(whole, from, to);
-      const pairs =
-        from.members.length * to.members.length -
-        (from.members === to.members ? from.members.length : 0);
-      counts[cell] += pairs;
-    }
-  }
+  const counts = plain ? countByClass(matrix) : countByCell(matrix);
   const { ".": delivered, X: denied, "/": partly, "?": unknown } = counts;
   return { pairs: delivered + denied + partly + unknown, delivered, denied, partly, unknown };
 }
 
-/** The same as `cellAt` where every endpoint is a pod in a network of its own and nothing is unknown. */
-function quickCell(
-  rows: readonly (Uint32Array | undefined)[],
-  to: number,
-  probes: readonly number[],
-): Cell {
-  let allowed = 0;
-  for (const at of probes) {
-    const row = rows[at];
-    if (row !== undefined && has(row, to)) allowed++;
+type CellCounts = Record<Cell, number>;
+
+function noCells(): CellCounts {
+  return { ".": 0, X: 0, "/": 0, "?": 0, "-": 0, " ": 0 };
+}
+
+function countByCell(matrix: Omit<Matrix, "counts">): CellCounts {
+  const counts = noCells();
+  const whole = { ...matrix, counts: { pairs: 0, delivered: 0, denied: 0, partly: 0, unknown: 0 } };
+  for (const from of matrix.from) {
+    for (const to of matrix.to) {
+      const same = from.members === to.members ? from.members.length : 0;
+      counts[cellAt(whole, from, to)] += from.members.length * to.members.length - same;
+    }
   }
-  return allowed === probes.length ? "." : allowed === 0 ? "X" : "/";
+  return counts;
+}
+
+/** The same where every endpoint is a pod in a network of its own and nothing is unknown: whole rows of classes at once. */
+function countByClass({ compiled, reaches, from, to }: Omit<Matrix, "counts">): CellCounts {
+  const counts = noCells();
+  const { classOf, universe } = compiled.members;
+  const sources = new Uint32Array(universe.classes.length);
+  for (const { members } of from)
+    for (const member of members)
+      sources[classOf[member] ?? 0] = (sources[classOf[member] ?? 0] ?? 0) + 1;
+  const byProbes = new Map<string, MatrixLine[]>();
+  for (const line of to) {
+    const key = line.probes.join(",");
+    const lines = byProbes.get(key);
+    if (lines === undefined) byProbes.set(key, [line]);
+    else lines.push(line);
+  }
+  for (const lines of byProbes.values()) {
+    const probes = lines[0]?.probes ?? [];
+    const targets = new Weights(universe.classes.length);
+    for (const { members } of lines)
+      for (const member of members) targets.add(classOf[member] ?? 0);
+    const cellOf = (number: number): readonly [Bitset, Bitset] => {
+      const rows = probes.map((at) => reaches[at]?.allowed[number] ?? universe.none);
+      return [
+        rows.reduce(intersection, universe.all),
+        rows.length === 1 ? (rows[0] ?? universe.none) : rows.reduce(union, universe.none),
+      ];
+    };
+    for (const [number, weight] of sources.entries()) {
+      if (weight === 0) continue;
+      const [every, some] = cellOf(number);
+      const whole = targets.sum(every);
+      const part = probes.length === 1 ? 0 : targets.sum(some) - whole;
+      // A pod and itself are no pair.
+      const own = targets.of(number);
+      const self = has(every, number) ? "." : has(some, number) ? "/" : "X";
+      counts["."] += weight * whole;
+      counts["/"] += weight * part;
+      counts.X += weight * (targets.total - whole - part);
+      counts[self] -= Math.min(own, weight);
+    }
+  }
+  return counts;
+}
+
+/** How much each class weighs, bit by bit: bit k of all weights is one set, so that sums are counts of bits. */
+class Weights {
+  readonly #planes: Bitset[] = [];
+  readonly #weights: Uint32Array;
+  total = 0;
+
+  constructor(size: number) {
+    this.#weights = new Uint32Array(size);
+  }
+
+  add(member: number): void {
+    const before = this.of(member);
+    this.#weights[member] = before + 1;
+    this.total++;
+    for (let bit = 0; (before ^ (before + 1)) >>> bit !== 0; bit++) {
+      const plane = this.#planes[bit] ?? emptySet(this.#weights.length);
+      this.#planes[bit] = plane;
+      plane[member >>> 5] = (plane[member >>> 5] ?? 0) ^ (1 << (member & 31));
+    }
+  }
+
+  of(member: number): number {
+    return this.#weights[member] ?? 0;
+  }
+
+  /** The weight of a set. */
+  sum(set: Bitset): number {
+    return this.#planes.reduce((sum, plane, bit) => sum + countCommon(plane, set) * 2 ** bit, 0);
+  }
 }
