@@ -19,6 +19,7 @@ import {
   perNamespace,
 } from "../../core/namespace.js";
 import type { SkBuff } from "../../core/skbuff.js";
+import { stamp } from "../../core/trace.js";
 import { ipDefrag } from "../../inet/ip-defrag.js";
 import { isFragment } from "../../wire/ipv4.js";
 import {
@@ -34,7 +35,7 @@ import { conntrackProtocol } from "./protocols.js";
 import { defineConntrackSysctls } from "./settings.js";
 import { type ConntrackTable, conntrack } from "./table.js";
 import { tellConntrack } from "./tell.js";
-import { REPLY, invertTuple, sameTuple, tupleOf } from "./tuple.js";
+import { IPPROTO_SCTP, REPLY, invertTuple, sameTuple, tupleOf } from "./tuple.js";
 
 /** Gives every namespace its sysctls. Hooks come with the first rule that needs them. */
 export const conntrackPernet: PernetOperations = {
@@ -135,6 +136,11 @@ function refuse(skb: SkBuff, why: string): Verdict {
   return ACCEPT;
 }
 
+function notModelled(skb: SkBuff, what: string): Verdict {
+  skb.ns.sim.trace?.({ ...stamp(skb), kind: "unknown", what, place: undefined });
+  return ACCEPT;
+}
+
 /** Resolves the tuple and asks the protocol. Mirrors resolve_normal_ct() and nf_conntrack_handle_packet(). */
 function track(skb: SkBuff, state: HookState, table: ConntrackTable, zone: Zone): Verdict {
   const tuple = tupleOf(skb.frame);
@@ -142,6 +148,7 @@ function track(skb: SkBuff, state: HookState, table: ConntrackTable, zone: Zone)
     table.statistics.invalid++;
     return refuse(skb, "short packet");
   }
+  if (tuple.protocol === IPPROTO_SCTP) return notModelled(skb, "tracking of SCTP associations");
   const protocol = conntrackProtocol(tuple.protocol);
   for (;;) {
     let found = table.find(tuple, zone);

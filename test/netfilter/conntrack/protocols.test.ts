@@ -130,6 +130,21 @@ describe("other protocols", () => {
     ]);
   });
 
+  test("SCTP is not modelled, and the trace says so", () => {
+    const world = rig();
+    const frame = packet(
+      "10.1.0.2",
+      "10.2.0.2",
+      132,
+      undefined,
+      new Uint8Array([0, 99, 0, 80, 0, 0, 0, 0, 0, 0, 0, 0]),
+    );
+    expect(infoOf(world.forward(frame))).toBe("INVALID");
+    expect(world.events.flatMap((event) => (event.kind === "unknown" ? [event.what] : []))).toEqual(
+      ["tracking of SCTP associations"],
+    );
+  });
+
   test("GRE has its PPTP call id as key", () => {
     const world = rig();
     world.forward(
