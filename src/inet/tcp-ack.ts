@@ -1,7 +1,6 @@
 import { microseconds, milliseconds } from "../sim/time.js";
 import { ipv4Sysctls } from "./sysctls.js";
 import type { TcpConnection } from "./tcp-connection.js";
-import { confirmRoute } from "./tcp-open.js";
 import { pump, sendAck, sendFrom } from "./tcp-output.js";
 import { advance, distance, isAfter } from "./tcp-sequence.js";
 import { armTimer, resetTimeout, sampleRoundTrip } from "./tcp-timer.js";
@@ -29,6 +28,8 @@ export function processAck(
     if (acked === 0 && !hasData && !windowMoved && out.una !== out.sent) duplicate(connection);
     return;
   }
+  // A SYN-ACK stands in no queue of the kernel's: its answer confirms nothing.
+  if (out.una !== connection.initialSequence) connection.confirmPending = true;
   out.una = acknowledgment;
   if (isAfter(acknowledgment, out.next)) out.next = acknowledgment;
   out.chunks = out.chunks.filter((chunk) =>
@@ -42,7 +43,6 @@ export function processAck(
   }
   resetTimeout(connection);
   growWindow(connection, acked);
-  confirmRoute(connection);
   armTimer(connection);
 }
 

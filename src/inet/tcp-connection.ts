@@ -130,6 +130,8 @@ export class TcpConnection {
   orphaned = false;
   route: RouteEntry | undefined;
   ipId = 0;
+  /** The peer answered: what is sent next tells the neighbour entry. Mirrors sk_dst_pending_confirm. */
+  confirmPending = false;
   info: SocketInfo | undefined;
   /** Called once when a passive connection is established. */
   accept: ((connection: TcpConnection) => void) | undefined;

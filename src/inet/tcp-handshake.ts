@@ -5,7 +5,7 @@ import { traceSocket } from "./socket-trace.js";
 import { ipv4Sysctls } from "./sysctls.js";
 import { TcpConnection } from "./tcp-connection.js";
 import { deliverTo, type Received } from "./tcp-received.js";
-import { agree, confirmRoute, prepare, prepareRoute } from "./tcp-open.js";
+import { agree, prepare, prepareRoute } from "./tcp-open.js";
 import { pump, sendAck, sendSynAck, TIMESTAMP_LENGTH } from "./tcp-output.js";
 import { resetSegment } from "./tcp-reset.js";
 import { advance, isAfter } from "./tcp-sequence.js";
@@ -84,7 +84,7 @@ export function receiveInSynSent(connection: TcpConnection, received: Received):
   out.una = acknowledgment;
   sampleHandshake(connection);
   connection.state = "ESTABLISHED";
-  confirmRoute(connection);
+  connection.confirmPending = true;
   armTimer(connection);
   if (out.chunks.length > 0 || out.finWanted) pump(connection);
   else sendAck(connection);

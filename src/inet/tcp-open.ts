@@ -1,5 +1,4 @@
 import { randomBetween } from "../base/random.js";
-import { confirmNeighbour } from "./neighbour.js";
 import { isRoute } from "./route-output.js";
 import { ipIds } from "./ip-id.js";
 import { ipv4Sysctls } from "./sysctls.js";
@@ -54,11 +53,4 @@ export function agree(connection: TcpConnection, options: TcpOptions): void {
   const mtu = connection.route?.mtu ?? DEFAULT_MSS + HEADERS;
   const mss = Math.min(options.mss ?? DEFAULT_MSS, mtu - HEADERS);
   out.mss = Math.max(mss, 88) - (connection.timestamps ? TIMESTAMP_LENGTH : 0);
-}
-
-/** The peer answered: its neighbour entry is good. Mirrors sk_dst_confirm(). */
-export function confirmRoute(connection: TcpConnection): void {
-  const { route, remoteAddress } = connection;
-  if (route === undefined || route.dev.isLoopback) return;
-  confirmNeighbour(route.dev, route.gateway ?? remoteAddress);
 }

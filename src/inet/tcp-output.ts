@@ -6,6 +6,7 @@ import { NO_BYTES } from "../wire/frame.js";
 import { IPPROTO_TCP } from "../wire/ipv4.js";
 import { TCP_ACK, TCP_FIN, TCP_PSH, TCP_RST, TCP_SYN } from "../wire/tcp.js";
 import { ipLocalOut, ipPacket } from "./ip-local-out.js";
+import { confirmNeighbour } from "./neighbour.js";
 import { attachRoute, refuseRoute, type RouteEntry } from "./route-entry.js";
 import { isRoute, type OutputRefusal, routeOutput } from "./route-output.js";
 import { boundDeviceOf, socketInfo } from "./socket-owner.js";
@@ -191,7 +192,17 @@ export function transmit(connection: TcpConnection, segment: Segment, cause?: Sk
     return "EHOSTUNREACH";
   }
   attachRoute(skb, route, "output");
-  return ipLocalOut(skb);
+  const result = ipLocalOut(skb);
+  if (connection.confirmPending) confirmRoute(connection);
+  return result;
+}
+
+/** Mirrors sock_confirm_neigh(). */
+function confirmRoute(connection: TcpConnection): void {
+  const { route, remoteAddress } = connection;
+  connection.confirmPending = false;
+  if (route !== undefined && !route.dev.isLoopback)
+    confirmNeighbour(route.dev, route.gateway ?? remoteAddress);
 }
 
 function nextId(connection: TcpConnection): number {
