@@ -9,13 +9,21 @@ import { worldPaths } from "./options.js";
 import type { Streams } from "./streams.js";
 
 /** `hopwise check WORLD`: reads and builds everything, and lists what was found, assumed, unused and not modelled. */
-export function checkCommand(named: readonly string[] | undefined, json: boolean, streams: Streams): number {
+export function checkCommand(
+  named: readonly string[] | undefined,
+  json: boolean,
+  streams: Streams,
+): number {
   const paths = worldPaths(named);
   const world = loadWorld(readWorlds(paths), paths.join(" "));
   if (world.kind === "cluster") buildLiveCluster(world, 1);
   else buildLab(world.lab, 1);
   const report = checkWorld(world);
-  streams.out(json ? `${JSON.stringify({ v: 1, kind: "Check", ...report }, undefined, 2)}\n` : checkText(report));
+  streams.out(
+    json
+      ? `${JSON.stringify({ v: 1, kind: "Check", ...report }, undefined, 2)}\n`
+      : checkText(report),
+  );
   return 0;
 }
 
@@ -23,8 +31,13 @@ function checkText({ summary, files, notes }: CheckReport): string {
   const width = Math.max(...files.map(({ file }) => file.length), 0);
   const lines = [
     `ok  ${summary}`,
-    ...files.map(({ file, kind, used }) => `file  ${file.padEnd(width)}  ${kind}${used ? "" : "  (not used)"}`),
-    ...notes.map(({ what, text, place }) => `${what}  ${text}${place === undefined ? "" : `  (${placeText(place)})`}`),
+    ...files.map(
+      ({ file, kind, used }) => `file  ${file.padEnd(width)}  ${kind}${used ? "" : "  (not used)"}`,
+    ),
+    ...notes.map(
+      ({ what, text, place }) =>
+        `${what}  ${text}${place === undefined ? "" : `  (${placeText(place)})`}`,
+    ),
   ];
   return lines.map((line) => `${safeText(line)}\n`).join("");
 }

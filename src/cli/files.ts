@@ -20,10 +20,18 @@ const limits = { files: 10_000, fileSize: 400 * 1024 * 1024 };
 function readWorld(path: string): readonly SourceFile[] {
   if (path.startsWith("demo:")) return readDemo(path);
   if (path === "-") return [{ file: "(stdin)", text: readFileSync(0, "utf8") }];
-  if (!existsSync(path)) throw new UserError("WORLD_MISSING", `no file or folder "${path}"`, { help: "name a file, a folder, - for standard input, or demo:shop" });
+  if (!existsSync(path))
+    throw new UserError("WORLD_MISSING", `no file or folder "${path}"`, {
+      help: "name a file, a folder, - for standard input, or demo:shop",
+    });
   if (!statSync(path).isDirectory()) return [readText(path, path)];
-  const files = listFiles(path).filter((file) => /\.(ya?ml|json|rules|txt|conf|conflist|save)$|Corefile$/.test(file));
-  if (files.length === 0) throw new UserError("WORLD_EMPTY", `the folder "${path}" has no file that hopwise reads`, { help: "manifests end in .yaml, .yml or .json; rule dumps in .rules, .save or .txt" });
+  const files = listFiles(path).filter((file) =>
+    /\.(ya?ml|json|rules|txt|conf|conflist|save)$|Corefile$/.test(file),
+  );
+  if (files.length === 0)
+    throw new UserError("WORLD_EMPTY", `the folder "${path}" has no file that hopwise reads`, {
+      help: "manifests end in .yaml, .yml or .json; rule dumps in .rules, .save or .txt",
+    });
   return files.map((file) => readText(file, file));
 }
 
@@ -41,10 +49,14 @@ export function readOne(path: string): SourceFile {
 
 function readDemo(name: string): readonly SourceFile[] {
   const folder = fileURLToPath(new URL("../../topologies", import.meta.url));
-  const names = readdirSync(folder, { withFileTypes: true }).filter((entry) => entry.isDirectory() && entry.name !== "labs").map((entry) => `demo:${entry.name}`);
+  const names = readdirSync(folder, { withFileTypes: true })
+    .filter((entry) => entry.isDirectory() && entry.name !== "labs")
+    .map((entry) => `demo:${entry.name}`);
   if (!names.includes(name)) {
     const near = nearest(name, names);
-    throw new UserError("WORLD_MISSING", `no world "${name}"`, { help: near === undefined ? `there are ${names.join(", ")}` : `did you mean ${near}?` });
+    throw new UserError("WORLD_MISSING", `no world "${name}"`, {
+      help: near === undefined ? `there are ${names.join(", ")}` : `did you mean ${near}?`,
+    });
   }
   const base = join(folder, name.slice("demo:".length));
   return listFiles(base).map((file) => readText(file, relative(base, file)));
@@ -53,13 +65,19 @@ function readDemo(name: string): readonly SourceFile[] {
 function listFiles(folder: string): readonly string[] {
   const found: string[] = [];
   const visit = (path: string): void => {
-    const entries = readdirSync(path, { withFileTypes: true }).toSorted((a, b) => (a.name < b.name ? -1 : 1));
+    const entries = readdirSync(path, { withFileTypes: true }).toSorted((a, b) =>
+      a.name < b.name ? -1 : 1,
+    );
     for (const entry of entries) {
       if (entry.name.startsWith(".")) continue;
       const below = join(path, entry.name);
       if (entry.isDirectory()) visit(below);
       else if (entry.isFile()) found.push(below);
-      if (found.length > limits.files) throw new UserError("LIMIT_FILES", `the folder "${folder}" has more than ${limits.files} files`);
+      if (found.length > limits.files)
+        throw new UserError(
+          "LIMIT_FILES",
+          `the folder "${folder}" has more than ${limits.files} files`,
+        );
     }
   };
   visit(folder);
@@ -68,10 +86,17 @@ function listFiles(folder: string): readonly string[] {
 
 function readText(path: string, name: string): SourceFile {
   const { size } = statSync(path);
-  if (size > limits.fileSize) throw new UserError("LIMIT_FILE_SIZE", `"${name}" has ${size} bytes, more than ${limits.fileSize}`);
+  if (size > limits.fileSize)
+    throw new UserError(
+      "LIMIT_FILE_SIZE",
+      `"${name}" has ${size} bytes, more than ${limits.fileSize}`,
+    );
   try {
     return { file: name, text: readFileSync(path, "utf8") };
   } catch (error) {
-    throw new UserError("FILE_UNREADABLE", `"${name}" cannot be read: ${error instanceof Error ? error.message : String(error)}`);
+    throw new UserError(
+      "FILE_UNREADABLE",
+      `"${name}" cannot be read: ${error instanceof Error ? error.message : String(error)}`,
+    );
   }
 }

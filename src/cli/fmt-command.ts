@@ -39,8 +39,12 @@ function kindOf(text: string, file: string): FmtKind {
     case "conflist":
       return "conflist";
     default:
-      throw new UserError("FMT_KIND", `${file}: fmt does not print ${kind === "unknown" ? "this kind of text" : kind}`, {
-        help: "it knows iptables rules, Corefiles and CNI conflists; --as KIND says which this is",
-      });
+      throw new UserError(
+        "FMT_KIND",
+        `${file}: fmt does not print ${kind === "unknown" ? "this kind of text" : kind}`,
+        {
+          help: "it knows iptables rules, Corefiles and CNI conflists; --as KIND says which this is",
+        },
+      );
   }
 }

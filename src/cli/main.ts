@@ -33,7 +33,8 @@ export async function main(args: readonly string[], streams: Streams): Promise<n
     .exitOverride()
     .configureOutput({ writeOut: streams.out, writeErr: () => undefined });
   for (const register of commands) register(program, streams);
-  for (const command of program.commands) command.exitOverride().configureOutput({ writeOut: streams.out, writeErr: () => undefined });
+  for (const command of program.commands)
+    command.exitOverride().configureOutput({ writeOut: streams.out, writeErr: () => undefined });
   streams.exitCode = 0;
   try {
     await program.parseAsync([...(args.length === 0 ? defaultCommand : args)], { from: "user" });
@@ -44,19 +45,33 @@ export async function main(args: readonly string[], streams: Streams): Promise<n
 }
 
 /** Without words, the main job runs on the demo world. */
-const defaultCommand: readonly string[] = ["trace", "shop/web-0", "http://api.shop", "-w", "demo:shop"];
+const defaultCommand: readonly string[] = [
+  "trace",
+  "shop/web-0",
+  "http://api.shop",
+  "-w",
+  "demo:shop",
+];
 
-function report(error: unknown, args: readonly string[], program: Command, streams: Streams): number {
+function report(
+  error: unknown,
+  args: readonly string[],
+  program: Command,
+  streams: Streams,
+): number {
   if (error instanceof CommanderError) {
     if (error.exitCode === 0) return 0;
     return report(usageError(error, args, program), args, program, streams);
   }
   if (error instanceof UserError || error instanceof UserErrors) {
-    if (args.includes("--json") || args.includes("json")) streams.out(`${JSON.stringify(errorsJson(error), undefined, 2)}\n`);
+    if (args.includes("--json") || args.includes("json"))
+      streams.out(`${JSON.stringify(errorsJson(error), undefined, 2)}\n`);
     else streams.err(formatErrors(error));
     return 2;
   }
-  streams.err(`hopwise: internal error: ${error instanceof Error ? (error.stack ?? error.message) : String(error)}\nThis is a bug in hopwise, not in your input.\n`);
+  streams.err(
+    `hopwise: internal error: ${error instanceof Error ? (error.stack ?? error.message) : String(error)}\nThis is a bug in hopwise, not in your input.\n`,
+  );
   return 70;
 }
 
@@ -69,7 +84,12 @@ function usageError(error: CommanderError, args: readonly string[], program: Com
     ? (command ?? program).options.flatMap((option) => [option.long ?? "", option.short ?? ""])
     : program.commands.map((one) => one.name());
   const near = unknown === "" ? undefined : nearest(unknown, words);
-  const help = near !== undefined ? `did you mean "${near}"?` : command === undefined ? "hopwise help lists the commands" : `hopwise help ${command.name()} lists its words`;
+  const help =
+    near !== undefined
+      ? `did you mean "${near}"?`
+      : command === undefined
+        ? "hopwise help lists the commands"
+        : `hopwise help ${command.name()} lists its words`;
   return new UserError("USAGE", message, { help });
 }
 

@@ -11,24 +11,55 @@ import type { Streams } from "./streams.js";
 type ShowKind = (typeof showKinds)[number];
 
 /** `hopwise show KIND [NAME]`: a table of what a world holds, or the text that the real tool would print. */
-export function showCommand(kind: string, name: string | undefined, options: ShowOptions, streams: Streams): number {
+export function showCommand(
+  kind: string,
+  name: string | undefined,
+  options: ShowOptions,
+  streams: Streams,
+): number {
   const known = showKinds.find((one) => one === kind || one === `${kind}s`);
   if (known === undefined) throw unknownKind(kind);
   const paths = worldPaths(options.world);
   const world = loadWorld(readWorlds(paths), paths.join(" "));
-  if (world.kind !== "cluster") throw new UserError("SHOW_LAB", `${world.name} is a lab without Kubernetes; show needs a cluster`);
-  const shown = known === "dns" && name !== undefined ? podResolvText(world, name) : showTable(world, known satisfies ShowKind, name, options.seed);
+  if (world.kind !== "cluster")
+    throw new UserError(
+      "SHOW_LAB",
+      `${world.name} is a lab without Kubernetes; show needs a cluster`,
+    );
+  const shown =
+    known === "dns" && name !== undefined
+      ? podResolvText(world, name)
+      : showTable(world, known satisfies ShowKind, name, options.seed);
   const json = options.json === true || options.output === "json";
-  if (typeof shown === "string") streams.out(json ? `${JSON.stringify({ v: 1, kind: "Show", show: known, text: shown }, undefined, 2)}\n` : shown);
-  else streams.out(json ? `${JSON.stringify(tableJson(known, shown), undefined, 2)}\n` : formatTable(shown.header, shown.rows));
+  if (typeof shown === "string")
+    streams.out(
+      json
+        ? `${JSON.stringify({ v: 1, kind: "Show", show: known, text: shown }, undefined, 2)}\n`
+        : shown,
+    );
+  else
+    streams.out(
+      json
+        ? `${JSON.stringify(tableJson(known, shown), undefined, 2)}\n`
+        : formatTable(shown.header, shown.rows),
+    );
   return 0;
 }
 
 function tableJson(kind: ShowKind, { header, rows }: Table): object {
-  return { v: 1, kind: "Show", show: kind, rows: rows.map((row) => Object.fromEntries(header.map((title, column) => [title.toLowerCase(), row[column] ?? ""]))) };
+  return {
+    v: 1,
+    kind: "Show",
+    show: kind,
+    rows: rows.map((row) =>
+      Object.fromEntries(header.map((title, column) => [title.toLowerCase(), row[column] ?? ""])),
+    ),
+  };
 }
 
 function unknownKind(kind: string): UserError {
   const near = nearest(kind, showKinds);
-  return new UserError("SHOW_KIND", `show does not know "${kind}"`, { help: near === undefined ? `it knows ${showKinds.join(", ")}` : `did you mean "${near}"?` });
+  return new UserError("SHOW_KIND", `show does not know "${kind}"`, {
+    help: near === undefined ? `it knows ${showKinds.join(", ")}` : `did you mean "${near}"?`,
+  });
 }

@@ -15,7 +15,12 @@ import { worldPaths } from "./options.js";
 import type { Streams } from "./streams.js";
 
 /** `hopwise trace SRC DST`: loads the world, runs the request, prints what happened. Gives the exit code. */
-export function traceCommand(source: string, destination: string, options: TraceOptions, streams: Streams): number {
+export function traceCommand(
+  source: string,
+  destination: string,
+  options: TraceOptions,
+  streams: Streams,
+): number {
   if (options.expect !== undefined) checkOutcome(options.expect);
   const paths = worldPaths(options.world);
   const world = loadWorld(readWorlds(paths), paths.join(" "));
@@ -45,7 +50,9 @@ function print(view: TraceView, options: TraceOptions, streams: Streams): void {
   if (options.step !== undefined) {
     const text = formatStep(view, options.step);
     if (text === undefined) {
-      throw new UserError("STEP_MISSING", `there is no step ${options.step}`, { help: `this trace has steps 1 to ${view.steps.length}` });
+      throw new UserError("STEP_MISSING", `there is no step ${options.step}`, {
+        help: `this trace has steps 1 to ${view.steps.length}`,
+      });
     }
     return write(text);
   }
@@ -58,11 +65,17 @@ function print(view: TraceView, options: TraceOptions, streams: Streams): void {
       return write(formatMinimal(view));
     case "pcapng":
       if (options.out === undefined && streams.isTerminal) {
-        throw new UserError("OUTPUT_BINARY", "a capture is not for a terminal", { help: "add --out FILE.pcapng, or send it to a program: | tshark -r -" });
+        throw new UserError("OUTPUT_BINARY", "a capture is not for a terminal", {
+          help: "add --out FILE.pcapng, or send it to a program: | tshark -r -",
+        });
       }
       return write(tracePcapng(view));
     default:
-      return write(options.quiet === true ? formatVerdict(view) : formatTrace(view, { all: options.verbose ?? false }));
+      return write(
+        options.quiet === true
+          ? formatVerdict(view)
+          : formatTrace(view, { all: options.verbose ?? false }),
+      );
   }
 }
 
@@ -70,7 +83,9 @@ function checkOutcome(expected: string): void {
   const known = Object.keys(OUTCOMES).flatMap((name) => [name, `REPLY-${name}`]);
   if (known.includes(expected)) return;
   const near = nearest(expected.toUpperCase(), known);
-  throw new UserError("USAGE", `there is no outcome "${expected}"`, { help: near === undefined ? "hopwise explain lists them" : `did you mean ${near}?` });
+  throw new UserError("USAGE", `there is no outcome "${expected}"`, {
+    help: near === undefined ? "hopwise explain lists them" : `did you mean ${near}?`,
+  });
 }
 
 function exitCode(verdict: Verdict, expected: string | undefined): number {

@@ -7,7 +7,14 @@ import type { SkBuff } from "./skbuff.js";
 import { stamp } from "./trace.js";
 
 /** The points of netfilter, by the names the tools print. */
-export type Hook = "PREROUTING" | "INPUT" | "FORWARD" | "OUTPUT" | "POSTROUTING" | "INGRESS" | "EGRESS";
+export type Hook =
+  | "PREROUTING"
+  | "INPUT"
+  | "FORWARD"
+  | "OUTPUT"
+  | "POSTROUTING"
+  | "INGRESS"
+  | "EGRESS";
 /** The hook lists. An nftables `inet` chain registers in ipv4 and ipv6. */
 export type Family = "ipv4" | "ipv6" | "bridge" | "arp" | "netdev";
 
@@ -95,7 +102,12 @@ export function nfHook(skb: SkBuff, state: HookState, okfn: Okfn): SendResult {
 }
 
 /** As `nfHook`, but only entries with a priority above `priority` run: for one that stole a packet and gives it back. */
-export function nfHookAfter(priority: number, skb: SkBuff, state: HookState, okfn: Okfn): SendResult {
+export function nfHookAfter(
+  priority: number,
+  skb: SkBuff,
+  state: HookState,
+  okfn: Okfn,
+): SendResult {
   const { sim } = state.ns;
   for (const entry of state.ns.hooks.list(state.family, state.hook)) {
     if (entry.priority <= priority) continue;
@@ -103,7 +115,14 @@ export function nfHookAfter(priority: number, skb: SkBuff, state: HookState, okf
     const verdict = entry.run(skb, state, okfn);
     // Whoever stole the packet has carried it on: what changed since was told where it happened.
     if (skb.frame !== before && verdict.kind !== "stolen") {
-      sim.trace?.({ ...stamp(skb), kind: "rewrite", by: entry.name, hook: state.hook, before, after: skb.frame });
+      sim.trace?.({
+        ...stamp(skb),
+        kind: "rewrite",
+        by: entry.name,
+        hook: state.hook,
+        before,
+        after: skb.frame,
+      });
     }
     if (verdict.kind === "accept") continue;
     if (verdict.kind === "stolen") return undefined;

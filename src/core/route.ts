@@ -4,7 +4,15 @@ import type { Errno, SendResult } from "./errno.js";
 import type { SkBuff } from "./skbuff.js";
 
 /** Types of FIB entries. Mirrors enum rtn_type. */
-export type RouteType = "unicast" | "local" | "broadcast" | "multicast" | "blackhole" | "unreachable" | "prohibit" | "throw";
+export type RouteType =
+  | "unicast"
+  | "local"
+  | "broadcast"
+  | "multicast"
+  | "blackhole"
+  | "unreachable"
+  | "prohibit"
+  | "throw";
 
 /** What a lookup found, attached to a packet. Mirrors struct rtable and struct dst_entry. */
 export interface Route {

@@ -38,12 +38,18 @@ export class Sysctls {
 }
 
 /** A knob over a number that is kept elsewhere, within bounds (both included). */
-export function numberSysctl(get: () => number, set: (value: number) => void, low = 0, high = 2_147_483_647): Sysctl {
+export function numberSysctl(
+  get: () => number,
+  set: (value: number) => void,
+  low = 0,
+  high = 2_147_483_647,
+): Sysctl {
   return {
     get: () => String(get()),
     set(text) {
       const value = Number(text.trim());
-      if (!Number.isInteger(value) || value < low || value > high) throw new RangeError("Invalid argument");
+      if (!Number.isInteger(value) || value < low || value > high)
+        throw new RangeError("Invalid argument");
       set(value);
     },
   };

@@ -48,6 +48,9 @@ export interface BridgeEvent extends PacketStamp {
 
 /** One rule of a chain was looked at. */
 export interface RuleEvent extends PacketStamp {
+  /** The devices that `-i` and `-o` see. */
+  readonly in: string | undefined;
+  readonly out: string | undefined;
   readonly kind: "rule";
   /** `iptables`, `ip6tables`, `nftables`. */
   readonly engine: string;
@@ -72,6 +75,9 @@ export interface RuleEvent extends PacketStamp {
 
 /** A base chain ended without a verdict: its policy decides. */
 export interface PolicyEvent extends PacketStamp {
+  /** The devices that `-i` and `-o` see. */
+  readonly in: string | undefined;
+  readonly out: string | undefined;
   readonly kind: "policy";
   readonly engine: string;
   readonly hook: Hook;

@@ -3,7 +3,7 @@ import { drop } from "../core/drop.js";
 import type { SkBuff } from "../core/skbuff.js";
 import { stamp } from "../core/trace.js";
 import type { Timer } from "../sim/event-queue.js";
-import { later, type Micros } from "../sim/time.js";
+import { later, type Micros, milliseconds } from "../sim/time.js";
 import { frameLength } from "../wire/frame.js";
 import { formatIpv4, formatMac, type Ipv4, type Mac } from "../wire/ip.js";
 import { type NeighbourParms, neighbourParms } from "./neighbour-parms.js";
@@ -29,6 +29,9 @@ export type NudState =
   | "PERMANENT";
 
 const CONNECTED: ReadonlySet<NudState> = new Set(["REACHABLE", "NOARP", "PERMANENT"]);
+/** How much later than asked a timer of seconds fires at least. Observed: 20 to 250 ms on 6.18. */
+const timerSlack: Micros = milliseconds(20);
+
 const VALID: ReadonlySet<NudState> = new Set([...CONNECTED, "STALE", "DELAY", "PROBE"]);
 
 /** How far a piece of news may change an entry. Mirrors NEIGH_UPDATE_F_*. */
@@ -174,7 +177,8 @@ export class Neighbour {
     const from = this.#state;
     const { values, delayProbeTime, retransTime } = this.#parms;
     if (from === "DELAY") {
-      if (this.#now <= later(this.confirmed, delayProbeTime)) return this.#enter("REACHABLE");
+      // The kernel's timer for seconds fires a little late: a confirmation of its first moments is too old by then.
+      if (later(this.#now, timerSlack) <= later(this.confirmed, delayProbeTime)) return this.#enter("REACHABLE");
       this.#enter("PROBE");
       this.probes = 0;
     } else {

@@ -2,6 +2,7 @@ import { UserError } from "../base/errors.js";
 import type { Simulation } from "../core/simulation.js";
 import { listenTcp } from "../inet/tcp-socket.js";
 import { UdpSocket } from "../inet/udp-socket.js";
+import { microseconds } from "../sim/time.js";
 import type { LabCommand } from "../tools/command.js";
 import { runTool } from "../tools/index.js";
 import { createLinux } from "../tools/stack.js";
@@ -25,31 +26,44 @@ export function runLabCommand(sim: Simulation, command: LabCommand): void {
   const result = runTool(sim, command);
   if (result.code === 0) return;
   const where = command.ns === undefined ? "" : ` in ${command.ns}`;
-  throw new UserError("LAB_COMMAND", `"${command.argv.join(" ")}"${where} failed: ${result.stderr.trim() || `exit code ${result.code}`}`, {
-    place: command.place,
-  });
+  throw new UserError(
+    "LAB_COMMAND",
+    `"${command.argv.join(" ")}"${where} failed: ${result.stderr.trim() || `exit code ${result.code}`}`,
+    {
+      place: command.place,
+    },
+  );
 }
 
+/** How long a program takes to answer. */
+const programDelay = microseconds(1);
+
 /** A program that takes every connection and sends back what it gets. */
-export function startListener(sim: Simulation, { ns: name, protocol, port, address }: Listener): void {
+export function startListener(
+  sim: Simulation,
+  { ns: name, protocol, port, address }: Listener,
+): void {
   const ns = sim.namespaces.get(name);
   if (ns === undefined) throw new UserError("LAB_NAMESPACE", `no namespace "${name}" to listen in`);
   if (protocol === "tcp") {
     const listening = listenTcp(ns, { address, port }, (connection) => {
-      connection.onData = (data) => {
-        connection.send(data);
-      };
-      connection.onClose = () => {
-        connection.close();
-      };
+      // A program runs when the kernel is done with the packet that woke it.
+      const soon = (what: string, act: () => void): void =>
+        void sim.queue.after(programDelay, `${name} tcp/${port} ${what}`, act);
+      connection.onData = (data) => soon("answers", () => connection.send(data));
+      connection.onClose = () => soon("closes", () => connection.close());
     });
-    if (typeof listening === "string") throw new UserError("LAB_LISTEN", `cannot listen on tcp/${port} in ${name}: ${listening}`);
+    if (typeof listening === "string")
+      throw new UserError("LAB_LISTEN", `cannot listen on tcp/${port} in ${name}: ${listening}`);
     return;
   }
   const socket = new UdpSocket(ns);
   const failed = socket.bind(address, port);
-  if (failed !== undefined) throw new UserError("LAB_LISTEN", `cannot listen on udp/${port} in ${name}: ${failed}`);
+  if (failed !== undefined)
+    throw new UserError("LAB_LISTEN", `cannot listen on udp/${port} in ${name}: ${failed}`);
   socket.onDatagram = (datagram) => {
-    socket.sendTo(datagram.data, datagram.source, datagram.sourcePort, datagram.skb);
+    sim.queue.after(programDelay, `${name} udp/${port} answers`, () =>
+      socket.sendTo(datagram.data, datagram.source, datagram.sourcePort, datagram.skb),
+    );
   };
 }

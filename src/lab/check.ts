@@ -5,7 +5,11 @@ import { unusedFiles, type World } from "./world.js";
 /** What there is to say about a world that could be read and built. */
 export interface CheckReport {
   readonly summary: string;
-  readonly files: readonly { readonly file: string; readonly kind: string; readonly used: boolean }[];
+  readonly files: readonly {
+    readonly file: string;
+    readonly kind: string;
+    readonly used: boolean;
+  }[];
   readonly notes: readonly CheckNote[];
 }
 
@@ -19,10 +23,18 @@ export interface CheckNote {
 /** Lists what was read, assumed, unused and not modelled. */
 export function checkWorld(world: World): CheckReport {
   const unused = new Set(unusedFiles(world));
-  const files = world.files.map((file) => ({ file: file.file, kind: file.kind, used: !unused.has(file) }));
+  const files = world.files.map((file) => ({
+    file: file.file,
+    kind: file.kind,
+    used: !unused.has(file),
+  }));
   if (world.kind === "lab") {
     const { namespaces, listeners, probes } = world.lab;
-    return { summary: `lab ${world.lab.name}: ${namespaces.length} namespaces, ${listeners.length} listeners, ${probes.length} probes`, files, notes: [] };
+    return {
+      summary: `lab ${world.lab.name}: ${namespaces.length} namespaces, ${listeners.length} listeners, ${probes.length} probes`,
+      files,
+      notes: [],
+    };
   }
   const { nodes, pods, services, objects, notes } = world.cluster;
   const policies = objects.NetworkPolicy;

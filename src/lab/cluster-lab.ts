@@ -4,7 +4,13 @@ import type { RuleMaker } from "../core/recording.js";
 import type { Cluster, ClusterNode, ClusterPod } from "../kube/cluster.js";
 import { parseDocuments } from "../kube/load/documents.js";
 import { SourceText } from "../kube/load/source-text.js";
-import { NodeNetwork, nodeCommands, podNamespace, UNDERLAY, underlayCommands } from "../kube/nodes.js";
+import {
+  NodeNetwork,
+  nodeCommands,
+  podNamespace,
+  UNDERLAY,
+  underlayCommands,
+} from "../kube/nodes.js";
 import { nameOf, namespaceOf } from "../kube/objects.js";
 import { DEFAULT_MACHINE, DEFAULT_SETTINGS, type ProxyConfig } from "../kube/proxy/config.js";
 import { localhostNodePorts, renderIptables } from "../kube/proxy/iptables.js";
@@ -34,20 +40,28 @@ export interface ClusterPart {
 
 /** The part that holds everything. */
 export function wholeCluster(cluster: Cluster): ClusterPart {
-  return { nodes: new Set(cluster.nodes.map(({ name }) => name)), pods: new Set(cluster.pods.map(({ key }) => key)) };
+  return {
+    nodes: new Set(cluster.nodes.map(({ name }) => name)),
+    pods: new Set(cluster.pods.map(({ key }) => key)),
+  };
 }
 
 /**
  * A cluster as a lab: the wires, each node with its kubelet, kube-proxy and CNI, each pod. Everything is a command line that a
  * real Linux takes too.
  */
-export function clusterLab(world: ClusterWorld, part: ClusterPart = wholeCluster(world.cluster)): ClusterLab {
+export function clusterLab(
+  world: ClusterWorld,
+  part: ClusterPart = wholeCluster(world.cluster),
+): ClusterLab {
   const { cluster } = world;
   const config = proxyConfig(cluster);
   const services = serviceObjects(proxyObjects(cluster.services, cluster.endpointSlices), 4);
   const makers = new Map<string, RuleMaker>();
   const nodes = cluster.nodes.filter(({ name }) => part.nodes.has(name));
-  const pods = cluster.pods.filter(({ key, node, address }) => part.pods.has(key) && node !== undefined && address !== undefined);
+  const pods = cluster.pods.filter(
+    ({ key, node, address }) => part.pods.has(key) && node !== undefined && address !== undefined,
+  );
   const commands = [
     ...underlayCommands(cluster),
     ...nodes.flatMap((node) => [
@@ -56,29 +70,55 @@ export function clusterLab(world: ClusterWorld, part: ClusterPart = wholeCluster
       ...podCommands(node, pods),
     ]),
   ];
-  const namespaces = [UNDERLAY, ...nodes.map(({ name }) => name), ...pods.filter(({ hostNetwork }) => !hostNetwork).map(({ key }) => key)];
+  const namespaces = [
+    UNDERLAY,
+    ...nodes.map(({ name }) => name),
+    ...pods.filter(({ hostNetwork }) => !hostNetwork).map(({ key }) => key),
+  ];
   return {
-    lab: { name: world.name, about: `${nodes.length} nodes, ${pods.length} pods`, namespaces, commands: withoutNamespaces(commands), listeners: listenersOf(cluster, pods), probes: [] },
+    lab: {
+      name: world.name,
+      about: `${nodes.length} nodes, ${pods.length} pods`,
+      namespaces,
+      commands: withoutNamespaces(commands),
+      listeners: listenersOf(cluster, pods),
+      probes: [],
+    },
     makers,
   };
 }
 
 /** Namespaces are made by whoever builds a lab, their loopback with them. */
 function withoutNamespaces(commands: readonly LabCommand[]): readonly LabCommand[] {
-  return commands.filter(({ argv }) => argv[1] !== "netns" && argv.join(" ") !== "ip link set lo up");
+  return commands.filter(
+    ({ argv }) => argv[1] !== "netns" && argv.join(" ") !== "ip link set lo up",
+  );
 }
 
 function podCommands(node: ClusterNode, pods: readonly ClusterPod[]): readonly LabCommand[] {
   const network = new NodeNetwork(node);
-  return pods.filter((pod) => pod.node === node.name).flatMap((pod) => network.addPod(pod).commands);
+  return pods
+    .filter((pod) => pod.node === node.name)
+    .flatMap((pod) => network.addPod(pod).commands);
 }
 
 /** The node's own rules first, then kubelet's, then kube-proxy's, as they come when a node starts. */
-function ruleCommands(world: ClusterWorld, node: ClusterNode, services: ServiceObjects, config: ProxyConfig, makers: Map<string, RuleMaker>): readonly LabCommand[] {
+function ruleCommands(
+  world: ClusterWorld,
+  node: ClusterNode,
+  services: ServiceObjects,
+  config: ProxyConfig,
+  makers: Map<string, RuleMaker>,
+): readonly LabCommand[] {
   const own = world.nodeRules.get(node.name);
   const proxied = proxyNode(node.loaded.object);
   const state = serviceState(services, proxied);
-  const restore = (text: string, stdinName: string): LabCommand => ({ ns: node.name, argv: ["iptables-restore", "--noflush", "--counters"], stdin: text, stdinName });
+  const restore = (text: string, stdinName: string): LabCommand => ({
+    ns: node.name,
+    argv: ["iptables-restore", "--noflush", "--counters"],
+    stdin: text,
+    stdinName,
+  });
   const rendered = (name: string, maker: string, text: RenderedText): LabCommand => {
     const file = `${node.name}/${name}.rules`;
     makers.set(file, makerOf(maker, text));
@@ -89,7 +129,9 @@ function ruleCommands(world: ClusterWorld, node: ClusterNode, services: ServiceO
     rendered("kubelet", "kubelet", renderKubelet(4)),
     rendered("kube-proxy-jumps", "kube-proxy", renderProxyJumps(4, true)),
     rendered("kube-proxy", "kube-proxy", renderIptables(state, proxied, config)),
-    ...(localhostNodePorts(proxied, config) ? [{ ns: node.name, argv: ["sysctl", "-w", "net.ipv4.conf.all.route_localnet=1"] }] : []),
+    ...(localhostNodePorts(proxied, config)
+      ? [{ ns: node.name, argv: ["sysctl", "-w", "net.ipv4.conf.all.route_localnet=1"] }]
+      : []),
   ];
 }
 
@@ -97,20 +139,35 @@ function makerOf(name: string, { origins }: RenderedText): RuleMaker {
   const byLine = new Map<number, string>();
   origins.forEach(({ objects }, index) => {
     const [first] = objects;
-    if (first !== undefined) byLine.set(index + 1, `${first.kind} ${first.namespace === "" ? "" : `${first.namespace}/`}${first.name}`);
+    if (first !== undefined)
+      byLine.set(
+        index + 1,
+        `${first.kind} ${first.namespace === "" ? "" : `${first.namespace}/`}${first.name}`,
+      );
   });
   return { name, origins: byLine };
 }
 
 /** What kube-proxy's ConfigMap says; the pod network stands in for a clusterCIDR that it leaves out. */
 export function proxyConfig(cluster: Cluster): ProxyConfig {
-  const found = cluster.configMaps.find(({ object }) => namespaceOf(object) === "kube-system" && nameOf(object) === "kube-proxy");
+  const found = cluster.configMaps.find(
+    ({ object }) => namespaceOf(object) === "kube-system" && nameOf(object) === "kube-proxy",
+  );
   const text = found?.object.data?.["config.conf"];
-  const settings = text === undefined ? DEFAULT_SETTINGS : readProxyConfiguration(parseDocuments(new SourceText("kube-proxy ConfigMap", text))[0]);
+  const settings =
+    text === undefined
+      ? DEFAULT_SETTINGS
+      : readProxyConfiguration(parseDocuments(new SourceText("kube-proxy ConfigMap", text))[0]);
   const network = cluster.networks.pods.prefix;
-  const clusterCIDRs = settings.clusterCIDRs.length > 0 ? settings.clusterCIDRs : [`${formatIpv4(network.address)}/${network.length}`];
+  const clusterCIDRs =
+    settings.clusterCIDRs.length > 0
+      ? settings.clusterCIDRs
+      : [`${formatIpv4(network.address)}/${network.length}`];
   const mode = settings.mode;
-  if (mode !== "iptables") throw new UserError("PROXY_MODE", `kube-proxy mode "${mode}" is not modelled yet`, { help: "only iptables is, for now" });
+  if (mode !== "iptables")
+    throw new UserError("PROXY_MODE", `kube-proxy mode "${mode}" is not modelled yet`, {
+      help: "only iptables is, for now",
+    });
   return { ...settings, ...DEFAULT_MACHINE, clusterCIDRs };
 }
 
@@ -120,16 +177,22 @@ export function proxyConfig(cluster: Cluster): ProxyConfig {
  */
 function listenersOf(cluster: Cluster, pods: readonly ClusterPod[]): readonly Listener[] {
   const found = new Map<string, Listener>();
-  const add = (ns: string | undefined, protocol: string | undefined, port: number | undefined): void => {
+  const add = (
+    ns: string | undefined,
+    protocol: string | undefined,
+    port: number | undefined,
+  ): void => {
     if (ns === undefined || port === undefined) return;
     const name = (protocol ?? "TCP").toLowerCase();
     if (name !== "tcp" && name !== "udp") return;
     const key = `${ns} ${name} ${port}`;
     if (!found.has(key)) found.set(key, { ns, protocol: name, port, address: IPV4_ANY });
   };
-  const declared = (pod: ClusterPod): readonly ContainerPort[] => (pod.loaded.object.spec?.containers ?? []).flatMap(({ ports = [] }) => ports);
+  const declared = (pod: ClusterPod): readonly ContainerPort[] =>
+    (pod.loaded.object.spec?.containers ?? []).flatMap(({ ports = [] }) => ports);
   for (const pod of pods.filter(({ ready }) => ready)) {
-    for (const { containerPort, protocol } of declared(pod)) add(podNamespace(pod), protocol, containerPort);
+    for (const { containerPort, protocol } of declared(pod))
+      add(podNamespace(pod), protocol, containerPort);
   }
   const podAt = new Map(pods.map((pod) => [pod.address, pod]));
   const nodeAt = new Map(cluster.nodes.map((node) => [node.address, node.name]));
@@ -139,7 +202,12 @@ function listenersOf(cluster: Cluster, pods: readonly ClusterPod[]): readonly Li
         const address = parseIpv4(text);
         if (address === undefined) continue;
         const pod = podAt.get(address);
-        const ns = pod === undefined ? nodeAt.get(address) : pod.ready && declared(pod).length === 0 ? podNamespace(pod) : undefined;
+        const ns =
+          pod === undefined
+            ? nodeAt.get(address)
+            : pod.ready && declared(pod).length === 0
+              ? podNamespace(pod)
+              : undefined;
         for (const { port, protocol } of object.ports ?? []) add(ns, protocol, port);
       }
     }

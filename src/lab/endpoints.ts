@@ -8,12 +8,23 @@ import { formatIpv4, type Ipv4, parseIpv4 } from "../wire/ip.js";
 
 /** Who sends: a namespace of the world, or a host outside with an address. */
 export type Source =
-  | { readonly kind: "inside"; readonly ns: string; readonly address: Ipv4; readonly pod: ClusterPod | undefined }
+  | {
+      readonly kind: "inside";
+      readonly ns: string;
+      readonly address: Ipv4;
+      readonly pod: ClusterPod | undefined;
+    }
   | { readonly kind: "outside"; readonly address: Ipv4 };
 
 /** To whom: an address and a port, or a name to be looked up first. */
 export type Destination =
-  | { readonly kind: "address"; readonly address: Ipv4; readonly port: number; readonly service: string | undefined; readonly pod: ClusterPod | undefined }
+  | {
+      readonly kind: "address";
+      readonly address: Ipv4;
+      readonly port: number;
+      readonly service: string | undefined;
+      readonly pod: ClusterPod | undefined;
+    }
   | { readonly kind: "name"; readonly name: string; readonly port: number };
 
 /** Kinds of workloads by the words kubectl knows them by. */
@@ -40,31 +51,55 @@ export function parseSource(text: string, cluster: Cluster, world: string): Sour
   const pod = prefix === "node" ? undefined : findPod(rest, cluster);
   const node = prefix === "pod" ? undefined : cluster.nodes.find(({ name }) => name === rest);
   if (pod !== undefined) return insidePod(pod);
-  if (node !== undefined) return { kind: "inside", ns: node.name, address: node.address, pod: undefined };
+  if (node !== undefined)
+    return { kind: "inside", ns: node.name, address: node.address, pod: undefined };
   throw unknownName(text, rest, cluster, world);
 }
 
 /** Reads DST as spec/ux.md 1.2 lists its forms. Throws UserError, with the candidates where a name is ambiguous. */
-export function parseDestination(text: string, cluster: Cluster, world: string, protocol: "tcp" | "udp" | "icmp"): Destination {
+export function parseDestination(
+  text: string,
+  cluster: Cluster,
+  world: string,
+  protocol: "tcp" | "udp" | "icmp",
+): Destination {
   const url = /^(https?):\/\/([^/:]+)(?::(\d+))?(?:\/.*)?$/.exec(text);
   if (url !== null) {
     const [, scheme, host = "", port] = url;
-    return named(host, port === undefined ? (scheme === "https" ? 443 : 80) : portNumber(port, text));
+    return named(
+      host,
+      port === undefined ? (scheme === "https" ? 443 : 80) : portNumber(port, text),
+    );
   }
   const { prefix, rest } = prefixOf(text);
   const colon = rest.lastIndexOf(":");
   const name = colon < 0 ? rest : rest.slice(0, colon);
   const port = colon < 0 ? undefined : rest.slice(colon + 1);
   const address = parseIpv4(name);
-  if (address !== undefined && (prefix === undefined || prefix === "ip")) return addressed(address, numericPort(port, protocol, text), cluster);
-  const service = prefix === undefined || prefix === "svc" ? cluster.services.find(({ object }) => keyOf(object) === name) : undefined;
+  if (address !== undefined && (prefix === undefined || prefix === "ip"))
+    return addressed(address, numericPort(port, protocol, text), cluster);
+  const service =
+    prefix === undefined || prefix === "svc"
+      ? cluster.services.find(({ object }) => keyOf(object) === name)
+      : undefined;
   const pod = prefix === undefined || prefix === "pod" ? findPod(name, cluster) : undefined;
-  const node = prefix === undefined || prefix === "node" ? cluster.nodes.find((one) => one.name === name) : undefined;
+  const node =
+    prefix === undefined || prefix === "node"
+      ? cluster.nodes.find((one) => one.name === name)
+      : undefined;
   if (service !== undefined && pod !== undefined) throw ambiguous(text, name);
   if (service !== undefined) return serviceDestination(service, port, protocol, text);
   if (pod !== undefined) return podDestination(pod, port, protocol, text);
-  if (node !== undefined) return { kind: "address", address: node.address, port: numericPort(port, protocol, text), service: undefined, pod: undefined };
-  if (prefix === undefined && !name.includes("/") && port !== undefined && /^[\w.-]+$/.test(name)) return named(name, portNumber(port, text));
+  if (node !== undefined)
+    return {
+      kind: "address",
+      address: node.address,
+      port: numericPort(port, protocol, text),
+      service: undefined,
+      pod: undefined,
+    };
+  if (prefix === undefined && !name.includes("/") && port !== undefined && /^[\w.-]+$/.test(name))
+    return named(name, portNumber(port, text));
   throw unknownName(text, name, cluster, world);
 }
 
@@ -73,24 +108,34 @@ function sourceAt(address: Ipv4, cluster: Cluster): Source {
   const pod = cluster.pods.find((one) => one.address === address && !one.hostNetwork);
   if (pod !== undefined) return insidePod(pod);
   const node = cluster.nodes.find((one) => one.address === address);
-  return node === undefined ? { kind: "outside", address } : { kind: "inside", ns: node.name, address, pod: undefined };
+  return node === undefined
+    ? { kind: "outside", address }
+    : { kind: "inside", ns: node.name, address, pod: undefined };
 }
 
 function insidePod(pod: ClusterPod): Source {
   const ns = podNamespace(pod);
   if (ns === undefined || pod.address === undefined) {
-    throw new UserError("POD_PENDING", `Pod ${pod.key} runs nowhere: ${pod.pending ?? "it has no address"}`, { place: pod.loaded.origin.placeOf([]) });
+    throw new UserError(
+      "POD_PENDING",
+      `Pod ${pod.key} runs nowhere: ${pod.pending ?? "it has no address"}`,
+      { place: pod.loaded.origin.placeOf([]) },
+    );
   }
   return { kind: "inside", ns, address: pod.address, pod };
 }
 
 function named(name: string, port: number): Destination {
   const address = parseIpv4(name);
-  return address === undefined ? { kind: "name", name, port } : { kind: "address", address, port, service: undefined, pod: undefined };
+  return address === undefined
+    ? { kind: "name", name, port }
+    : { kind: "address", address, port, service: undefined, pod: undefined };
 }
 
 function addressed(address: Ipv4, port: number, cluster: Cluster): Destination {
-  const service = cluster.services.find(({ object }) => object.spec?.clusterIP === formatIpv4(address));
+  const service = cluster.services.find(
+    ({ object }) => object.spec?.clusterIP === formatIpv4(address),
+  );
   return {
     kind: "address",
     address,
@@ -100,60 +145,120 @@ function addressed(address: Ipv4, port: number, cluster: Cluster): Destination {
   };
 }
 
-function serviceDestination({ object, origin }: Loaded<Service>, port: string | undefined, protocol: string, text: string): Destination {
+function serviceDestination(
+  { object, origin }: Loaded<Service>,
+  port: string | undefined,
+  protocol: string,
+  text: string,
+): Destination {
   const key = keyOf(object);
-  const ports: readonly ServicePort[] = (object.spec?.ports ?? []).filter((one) => (one.protocol ?? "TCP").toLowerCase() === protocol);
-  const listed = (object.spec?.ports ?? []).map((one) => `${one.name === undefined ? "" : `${one.name} `}${(one.protocol ?? "TCP").toLowerCase()}/${one.port}`).join(", ");
+  const ports: readonly ServicePort[] = (object.spec?.ports ?? []).filter(
+    (one) => (one.protocol ?? "TCP").toLowerCase() === protocol,
+  );
+  const listed = (object.spec?.ports ?? [])
+    .map(
+      (one) =>
+        `${one.name === undefined ? "" : `${one.name} `}${(one.protocol ?? "TCP").toLowerCase()}/${one.port}`,
+    )
+    .join(", ");
   const address = parseIpv4(object.spec?.clusterIP ?? "");
   if (address === undefined) {
-    throw new UserError("SERVICE_NO_ADDRESS", `Service ${key} has no cluster IP (${object.spec?.clusterIP ?? object.spec?.type ?? "none"})`, {
-      place: origin.placeOf([]),
-      help: `ask for it by name, so that DNS picks a pod: ${object.metadata?.name ?? ""}.${object.metadata?.namespace ?? "default"}:PORT`,
-    });
+    throw new UserError(
+      "SERVICE_NO_ADDRESS",
+      `Service ${key} has no cluster IP (${object.spec?.clusterIP ?? object.spec?.type ?? "none"})`,
+      {
+        place: origin.placeOf([]),
+        help: `ask for it by name, so that DNS picks a pod: ${object.metadata?.name ?? ""}.${object.metadata?.namespace ?? "default"}:PORT`,
+      },
+    );
   }
   if (port === undefined) {
     const [only, second] = ports;
-    if (protocol === "icmp") return { kind: "address", address, port: 0, service: key, pod: undefined };
+    if (protocol === "icmp")
+      return { kind: "address", address, port: 0, service: key, pod: undefined };
     if (only === undefined || second !== undefined) {
-      throw new UserError("SERVICE_PORT", `Service ${key} has ${ports.length === 0 ? "no" : "several"} ${protocol} ports`, { help: `say which: ${text}:PORT; it has ${listed}` });
+      throw new UserError(
+        "SERVICE_PORT",
+        `Service ${key} has ${ports.length === 0 ? "no" : "several"} ${protocol} ports`,
+        { help: `say which: ${text}:PORT; it has ${listed}` },
+      );
     }
     return { kind: "address", address, port: only.port, service: key, pod: undefined };
   }
   const found = ports.find((one) => one.name === port);
   if (found === undefined && !/^\d+$/.test(port)) {
-    const near = nearest(port, ports.flatMap(({ name = "" }) => (name === "" ? [] : [name])));
-    throw new UserError("SERVICE_PORT", `Service ${key} has no ${protocol} port "${port}"`, { help: near === undefined ? `it has ${listed}` : `did you mean "${near}"?` });
+    const near = nearest(
+      port,
+      ports.flatMap(({ name = "" }) => (name === "" ? [] : [name])),
+    );
+    throw new UserError("SERVICE_PORT", `Service ${key} has no ${protocol} port "${port}"`, {
+      help: near === undefined ? `it has ${listed}` : `did you mean "${near}"?`,
+    });
   }
-  return { kind: "address", address, port: found?.port ?? portNumber(port, text), service: key, pod: undefined };
+  return {
+    kind: "address",
+    address,
+    port: found?.port ?? portNumber(port, text),
+    service: key,
+    pod: undefined,
+  };
 }
 
-function podDestination(pod: ClusterPod, port: string | undefined, protocol: string, text: string): Destination {
+function podDestination(
+  pod: ClusterPod,
+  port: string | undefined,
+  protocol: string,
+  text: string,
+): Destination {
   const source = insidePod(pod);
-  const declared = (pod.loaded.object.spec?.containers ?? []).flatMap(({ ports = [] }) => ports).filter((one) => (one.protocol ?? "TCP").toLowerCase() === protocol);
+  const declared = (pod.loaded.object.spec?.containers ?? [])
+    .flatMap(({ ports = [] }) => ports)
+    .filter((one) => (one.protocol ?? "TCP").toLowerCase() === protocol);
   const byName = declared.find(({ name }) => name !== undefined && name === port)?.containerPort;
   const only = port === undefined && declared.length === 1 ? declared[0]?.containerPort : undefined;
   if (port === undefined && only === undefined && protocol !== "icmp") {
-    throw new UserError("POD_PORT", `Pod ${pod.key} declares ${declared.length === 0 ? "no" : "several"} ${protocol} ports`, { help: `say which: ${text}:PORT` });
+    throw new UserError(
+      "POD_PORT",
+      `Pod ${pod.key} declares ${declared.length === 0 ? "no" : "several"} ${protocol} ports`,
+      { help: `say which: ${text}:PORT` },
+    );
   }
-  return { kind: "address", address: source.address, port: byName ?? only ?? numericPort(port, protocol, text), service: undefined, pod };
+  return {
+    kind: "address",
+    address: source.address,
+    port: byName ?? only ?? numericPort(port, protocol, text),
+    service: undefined,
+    pod,
+  };
 }
 
 function numericPort(port: string | undefined, protocol: string, text: string): number {
   if (protocol === "icmp") return 0;
-  if (port === undefined) throw new UserError("PORT_MISSING", `"${text}" names no port`, { help: `add one: ${text}:PORT, or --proto icmp` });
+  if (port === undefined)
+    throw new UserError("PORT_MISSING", `"${text}" names no port`, {
+      help: `add one: ${text}:PORT, or --proto icmp`,
+    });
   return portNumber(port, text);
 }
 
 function portNumber(port: string, text: string): number {
   const value = Number(port);
-  if (!/^\d+$/.test(port) || value < 1 || value > 65_535) throw new UserError("PORT_BAD", `"${port}" in "${text}" is not a port`, { help: "a port is a number from 1 to 65535" });
+  if (!/^\d+$/.test(port) || value < 1 || value > 65_535)
+    throw new UserError("PORT_BAD", `"${port}" in "${text}" is not a port`, {
+      help: "a port is a number from 1 to 65535",
+    });
   return value;
 }
 
-function prefixOf(text: string): { readonly prefix: "pod" | "svc" | "node" | "ip" | undefined; readonly rest: string } {
+function prefixOf(text: string): {
+  readonly prefix: "pod" | "svc" | "node" | "ip" | undefined;
+  readonly rest: string;
+} {
   const match = /^(pod|svc|node|ip):(.+)$/.exec(text);
   const word = match?.[1];
-  return word === "pod" || word === "svc" || word === "node" || word === "ip" ? { prefix: word, rest: match?.[2] ?? "" } : { prefix: undefined, rest: text };
+  return word === "pod" || word === "svc" || word === "node" || word === "ip"
+    ? { prefix: word, rest: match?.[2] ?? "" }
+    : { prefix: undefined, rest: text };
 }
 
 /** `ns/pod`, or `ns/deployment/name` for the first ready pod of a workload; `ns/name` may name a workload too. */
@@ -161,11 +266,21 @@ function findPod(text: string, cluster: Cluster): ClusterPod | undefined {
   const parts = text.split("/");
   const [namespace, word = "", name] = parts;
   if (parts.length === 2) {
-    return cluster.pods.find(({ key }) => key === text) ?? firstOf(cluster.pods.filter((pod) => pod.namespace === namespace && pod.workload?.name === word));
+    return (
+      cluster.pods.find(({ key }) => key === text) ??
+      firstOf(
+        cluster.pods.filter((pod) => pod.namespace === namespace && pod.workload?.name === word),
+      )
+    );
   }
   const kind = workloadWords[word.toLowerCase()];
   if (parts.length !== 3 || kind === undefined) return undefined;
-  return firstOf(cluster.pods.filter((pod) => pod.namespace === namespace && pod.workload?.kind === kind && pod.workload.name === name));
+  return firstOf(
+    cluster.pods.filter(
+      (pod) =>
+        pod.namespace === namespace && pod.workload?.kind === kind && pod.workload.name === name,
+    ),
+  );
 }
 
 function firstOf(pods: readonly ClusterPod[]): ClusterPod | undefined {
@@ -173,7 +288,9 @@ function firstOf(pods: readonly ClusterPod[]): ClusterPod | undefined {
 }
 
 function ambiguous(text: string, name: string): UserError {
-  return new UserError("NAME_AMBIGUOUS", `"${text}" is a pod and a service`, { help: `say pod:${name} or svc:${name}` });
+  return new UserError("NAME_AMBIGUOUS", `"${text}" is a pod and a service`, {
+    help: `say pod:${name} or svc:${name}`,
+  });
 }
 
 function unknownName(text: string, name: string, cluster: Cluster, world: string): UserError {
@@ -181,9 +298,13 @@ function unknownName(text: string, name: string, cluster: Cluster, world: string
     ...cluster.pods.map(({ key }) => key),
     ...cluster.services.map(({ object }) => keyOf(object)),
     ...cluster.nodes.map((node) => node.name),
-    ...cluster.pods.flatMap(({ namespace, workload }) => (workload === undefined ? [] : [`${namespace}/${workload.name}`])),
+    ...cluster.pods.flatMap(({ namespace, workload }) =>
+      workload === undefined ? [] : [`${namespace}/${workload.name}`],
+    ),
   ];
   const near = nearest(name, known);
   const lists = `hopwise show pods lists all ${cluster.pods.length}`;
-  return new UserError("NAME_UNKNOWN", `no pod, service or node "${text}" in ${world}`, { help: near === undefined ? lists : `did you mean ${near}?  ${lists}` });
+  return new UserError("NAME_UNKNOWN", `no pod, service or node "${text}" in ${world}`, {
+    help: near === undefined ? lists : `did you mean ${near}?  ${lists}`,
+  });
 }

@@ -13,12 +13,38 @@ const port = v.pipe(v.number(), v.integer(), v.minValue(0), v.maxValue(65_535));
 const protocol = v.picklist(["tcp", "udp", "icmp"]);
 
 const labSchema = v.strictObject({
-  lab: v.pipe(v.string(), v.regex(/^[a-z0-9][a-z0-9-]*$/, "expected a short name of a-z, 0-9 and -")),
+  lab: v.pipe(
+    v.string(),
+    v.regex(/^[a-z0-9][a-z0-9-]*$/, "expected a short name of a-z, 0-9 and -"),
+  ),
   about: v.optional(v.string(), ""),
-  namespaces: v.pipe(v.array(v.pipe(v.string(), v.regex(/^[\w.-]+$/, "expected a name of letters, digits, . _ -"))), v.minLength(1), v.maxLength(1_000)),
+  namespaces: v.pipe(
+    v.array(v.pipe(v.string(), v.regex(/^[\w.-]+$/, "expected a name of letters, digits, . _ -"))),
+    v.minLength(1),
+    v.maxLength(1_000),
+  ),
   links: v.optional(v.pipe(v.array(v.strictTuple([endpoint, endpoint])), v.maxLength(10_000)), []),
-  commands: v.optional(v.pipe(v.array(v.record(v.string(), v.union([v.string(), v.strictObject({ run: v.string(), stdin: v.string() })]))), v.maxLength(100_000)), []),
-  listen: v.optional(v.array(v.record(v.string(), v.pipe(v.string(), v.regex(/^(tcp|udp)\/\d+$/, "expected tcp/PORT or udp/PORT")))), []),
+  commands: v.optional(
+    v.pipe(
+      v.array(
+        v.record(
+          v.string(),
+          v.union([v.string(), v.strictObject({ run: v.string(), stdin: v.string() })]),
+        ),
+      ),
+      v.maxLength(100_000),
+    ),
+    [],
+  ),
+  listen: v.optional(
+    v.array(
+      v.record(
+        v.string(),
+        v.pipe(v.string(), v.regex(/^(tcp|udp)\/\d+$/, "expected tcp/PORT or udp/PORT")),
+      ),
+    ),
+    [],
+  ),
   probes: v.optional(
     v.array(
       v.strictObject({
@@ -44,7 +70,12 @@ type LabText = v.InferOutput<typeof labSchema>;
 export function parseLab(file: string, text: string): Lab {
   const source = new SourceText(file, text);
   const documents = parseDocuments(source).filter((document) => document !== null);
-  if (documents.length !== 1) throw new UserError("LAB_SYNTAX", `a lab file holds one document, this one ${documents.length}`, { place: source.placeAt(0) });
+  if (documents.length !== 1)
+    throw new UserError(
+      "LAB_SYNTAX",
+      `a lab file holds one document, this one ${documents.length}`,
+      { place: source.placeAt(0) },
+    );
   const parsed = v.safeParse(labSchema, documents[0]);
   if (!parsed.success) throwCollected(parsed.issues.map((issue) => schemaError(source, issue)));
   const lab = v.parse(labSchema, documents[0]);
@@ -54,37 +85,84 @@ export function parseLab(file: string, text: string): Lab {
   const check = (ns: string, path: FieldPath): void => {
     if (known.has(ns)) return;
     const near = nearest(ns, known);
-    errors.push(new UserError("LAB_NAMESPACE", `no namespace "${ns}" in this lab`, { ...at(path), help: near === undefined ? "name it under namespaces" : `did you mean "${near}"?` }));
+    errors.push(
+      new UserError("LAB_NAMESPACE", `no namespace "${ns}" in this lab`, {
+        ...at(path),
+        help: near === undefined ? "name it under namespaces" : `did you mean "${near}"?`,
+      }),
+    );
   };
-  const commands = [...lab.links.map((link, index) => linkCommands(link, index, check)).flat(), ...labCommands(lab, at, check)];
-  const listeners = lab.listen.flatMap((entry, index) => Object.entries(entry).map(([ns, what]) => listener(ns, what, ["listen", index], check)));
+  const commands = [
+    ...lab.links.map((link, index) => linkCommands(link, index, check)).flat(),
+    ...labCommands(lab, at, check),
+  ];
+  const listeners = lab.listen.flatMap((entry, index) =>
+    Object.entries(entry).map(([ns, what]) => listener(ns, what, ["listen", index], check)),
+  );
   const probes = lab.probes.map((probe, index) => probeOf(probe, index, at, errors, check));
   throwCollected(errors);
-  return { name: lab.lab, about: lab.about, namespaces: lab.namespaces, commands, listeners, probes };
+  return {
+    name: lab.lab,
+    about: lab.about,
+    namespaces: lab.namespaces,
+    commands,
+    listeners,
+    probes,
+  };
 }
 
 type Check = (ns: string, path: FieldPath) => void;
 
 /** A veth pair between two namespaces, both ends up. The MACs count the links, so that runs compare. */
-function linkCommands([a, b]: readonly [string, string], index: number, check: Check): readonly LabCommand[] {
+function linkCommands(
+  [a, b]: readonly [string, string],
+  index: number,
+  check: Check,
+): readonly LabCommand[] {
   const ends = [a, b].map((text, side) => {
     const colon = text.indexOf(":");
     const ns = text.slice(0, colon);
     check(ns, ["links", index, side]);
-    return { ns, dev: text.slice(colon + 1), mac: formatMac((0x0200_0000_0000 + (index + 1) * 256 + side + 1) as Mac) };
+    return {
+      ns,
+      dev: text.slice(colon + 1),
+      mac: formatMac((0x0200_0000_0000 + (index + 1) * 256 + side + 1) as Mac),
+    };
   });
   const [first, second] = ends;
   if (first === undefined || second === undefined) return [];
   return [
     {
       ns: undefined,
-      argv: ["ip", "link", "add", first.dev, "address", first.mac, "netns", first.ns, "type", "veth", "peer", "name", second.dev, "address", second.mac, "netns", second.ns],
+      argv: [
+        "ip",
+        "link",
+        "add",
+        first.dev,
+        "address",
+        first.mac,
+        "netns",
+        first.ns,
+        "type",
+        "veth",
+        "peer",
+        "name",
+        second.dev,
+        "address",
+        second.mac,
+        "netns",
+        second.ns,
+      ],
     },
     ...ends.map(({ ns, dev }) => ({ ns, argv: ["ip", "link", "set", dev, "up"] })),
   ];
 }
 
-function labCommands(lab: LabText, at: (path: FieldPath) => UserErrorDetails, check: Check): readonly LabCommand[] {
+function labCommands(
+  lab: LabText,
+  at: (path: FieldPath) => UserErrorDetails,
+  check: Check,
+): readonly LabCommand[] {
   return lab.commands.flatMap((entry, index) =>
     Object.entries(entry).map(([ns, what]) => {
       const path = ["commands", index, ns];
@@ -95,7 +173,9 @@ function labCommands(lab: LabText, at: (path: FieldPath) => UserErrorDetails, ch
         ns,
         argv: splitCommandLine(line, details),
         place: details.place,
-        ...(typeof what === "string" ? {} : { stdin: what.stdin, stdinName: `${lab.lab}/${ns}.rules` }),
+        ...(typeof what === "string"
+          ? {}
+          : { stdin: what.stdin, stdinName: `${lab.lab}/${ns}.rules` }),
       };
     }),
   );
@@ -104,14 +184,31 @@ function labCommands(lab: LabText, at: (path: FieldPath) => UserErrorDetails, ch
 function listener(ns: string, what: string, path: FieldPath, check: Check): Listener {
   check(ns, [...path, ns]);
   const [protocolName = "tcp", number = "0"] = what.split("/");
-  return { ns, protocol: protocolName === "udp" ? "udp" : "tcp", port: Number(number), address: IPV4_ANY };
+  return {
+    ns,
+    protocol: protocolName === "udp" ? "udp" : "tcp",
+    port: Number(number),
+    address: IPV4_ANY,
+  };
 }
 
-function probeOf(probe: LabText["probes"][number], index: number, at: (path: FieldPath) => UserErrorDetails, errors: UserError[], check: Check): Probe {
+function probeOf(
+  probe: LabText["probes"][number],
+  index: number,
+  at: (path: FieldPath) => UserErrorDetails,
+  errors: UserError[],
+  check: Check,
+): Probe {
   check(probe.from, ["probes", index, "from"]);
   const address = parseIpv4(probe.to);
   if (address === undefined) {
-    errors.push(new UserError("LAB_ADDRESS", `"${probe.to}" is not an IPv4 address`, at(["probes", index, "to"])));
+    errors.push(
+      new UserError(
+        "LAB_ADDRESS",
+        `"${probe.to}" is not an IPv4 address`,
+        at(["probes", index, "to"]),
+      ),
+    );
   }
   return {
     ns: probe.from,
@@ -125,13 +222,18 @@ function probeOf(probe: LabText["probes"][number], index: number, at: (path: Fie
 }
 
 function schemaError(source: SourceText, issue: v.BaseIssue<unknown>): UserError {
-  const path = (issue.path ?? []).flatMap((item) => (typeof item.key === "string" || typeof item.key === "number" ? [item.key] : []));
+  const path = (issue.path ?? []).flatMap((item) =>
+    typeof item.key === "string" || typeof item.key === "number" ? [item.key] : [],
+  );
   const last = path.at(-1);
   if (issue.type === "strict_object" && issue.expected === "never" && typeof last === "string") {
     const near = nearest(last, Object.keys(labSchema.entries));
     return new UserError("LAB_FIELD", `unknown field "${last}" in a lab`, {
       ...source.details(0, path, "key"),
-      help: near === undefined ? `known fields: ${Object.keys(labSchema.entries).join(", ")}` : `did you mean "${near}"?`,
+      help:
+        near === undefined
+          ? `known fields: ${Object.keys(labSchema.entries).join(", ")}`
+          : `did you mean "${near}"?`,
     });
   }
   return new UserError("LAB_FIELD", issue.message, source.details(0, path, "value"));

@@ -27,12 +27,18 @@ export interface LiveCluster {
 const NODE_RESOLV_CONF = "nameserver 192.0.2.53\n";
 
 /** Builds nodes and pods, and CoreDNS in its pods. */
-export function buildLiveCluster(world: ClusterWorld, seed: number, part?: ClusterPart): LiveCluster {
+export function buildLiveCluster(
+  world: ClusterWorld,
+  seed: number,
+  part?: ClusterPart,
+): LiveCluster {
   const { cluster } = world;
   const { lab, makers } = clusterLab(world, part);
   const servers = dnsPods(cluster).filter(({ key }) => part === undefined || part.pods.has(key));
   const names = new Set(servers.map(podNamespace));
-  const listeners = lab.listeners.filter(({ ns, protocol, port }) => !(protocol === "udp" && port === 53 && names.has(ns)));
+  const listeners = lab.listeners.filter(
+    ({ ns, protocol, port }) => !(protocol === "udp" && port === 53 && names.has(ns)),
+  );
   const sim = buildLab({ ...lab, listeners }, seed);
   const unknown: string[] = [];
   for (const pod of servers) startDns(sim, world, pod, unknown);
@@ -45,8 +51,14 @@ export function dnsPods(cluster: Cluster): readonly ClusterPod[] {
   if (dns === undefined) return [];
   const addresses = new Set(
     cluster.endpointSlices
-      .filter(({ object }) => namespaceOf(object) === namespaceOf(dns.object) && object.metadata?.labels?.["kubernetes.io/service-name"] === nameOf(dns.object))
-      .flatMap(({ object }) => (object.endpoints ?? []).flatMap((endpoint) => endpoint.addresses.map(parseIpv4))),
+      .filter(
+        ({ object }) =>
+          namespaceOf(object) === namespaceOf(dns.object) &&
+          object.metadata?.labels?.["kubernetes.io/service-name"] === nameOf(dns.object),
+      )
+      .flatMap(({ object }) =>
+        (object.endpoints ?? []).flatMap((endpoint) => endpoint.addresses.map(parseIpv4)),
+      ),
   );
   return cluster.pods.filter(({ address }) => address !== undefined && addresses.has(address));
 }
@@ -56,8 +68,17 @@ export function resolvConfOf(cluster: Cluster, pod: ClusterPod | undefined): Res
   const spec = pod?.loaded.object.spec;
   const dnsAddress = cluster.dns?.object.spec?.clusterIP;
   return podResolvConf(
-    { namespace: pod?.namespace ?? "default", dnsPolicy: pod === undefined ? "Default" : spec?.dnsPolicy, hostNetwork: pod === undefined ? true : spec?.hostNetwork, dnsConfig: spec?.dnsConfig },
-    { nodeResolvConf: NODE_RESOLV_CONF, clusterDns: dnsAddress === undefined ? [] : [dnsAddress], clusterDomain: cluster.networks.dnsDomain },
+    {
+      namespace: pod?.namespace ?? "default",
+      dnsPolicy: pod === undefined ? "Default" : spec?.dnsPolicy,
+      hostNetwork: pod === undefined ? true : spec?.hostNetwork,
+      dnsConfig: spec?.dnsConfig,
+    },
+    {
+      nodeResolvConf: NODE_RESOLV_CONF,
+      clusterDns: dnsAddress === undefined ? [] : [dnsAddress],
+      clusterDomain: cluster.networks.dnsDomain,
+    },
   ).conf;
 }
 
@@ -66,7 +87,12 @@ function startDns(sim: Simulation, world: ClusterWorld, pod: ClusterPod, unknown
   const ns = sim.namespaces.get(podNamespace(pod) ?? "");
   if (ns === undefined) return;
   const { text, file } = corefileOf(world);
-  const known = new Set([...cluster.pods.map(({ address }) => address), ...cluster.nodes.map(({ address }) => address)].flatMap((address) => (address === undefined ? [] : [formatIpv4(address)])));
+  const known = new Set(
+    [
+      ...cluster.pods.map(({ address }) => address),
+      ...cluster.nodes.map(({ address }) => address),
+    ].flatMap((address) => (address === undefined ? [] : [formatIpv4(address)])),
+  );
   const server = new DnsServer({
     sim,
     name: ns.name,
@@ -79,16 +105,27 @@ function startDns(sim: Simulation, world: ClusterWorld, pod: ClusterPod, unknown
   });
   for (const port of server.ports) {
     const listening = serveDns(ns, server, { port, onUnknown: (reason) => unknown.push(reason) });
-    if (typeof listening === "string") throw new UserError("DNS_LISTEN", `CoreDNS cannot listen on udp/${port} in ${ns.name}: ${listening}`);
+    if (typeof listening === "string")
+      throw new UserError(
+        "DNS_LISTEN",
+        `CoreDNS cannot listen on udp/${port} in ${ns.name}: ${listening}`,
+      );
   }
 }
 
-function corefileOf({ cluster, corefile }: ClusterWorld): { readonly text: string; readonly file: string } {
+function corefileOf({ cluster, corefile }: ClusterWorld): {
+  readonly text: string;
+  readonly file: string;
+} {
   if (corefile !== undefined) return corefile;
-  const found = cluster.configMaps.find(({ object }) => namespaceOf(object) === "kube-system" && nameOf(object) === "coredns");
+  const found = cluster.configMaps.find(
+    ({ object }) => namespaceOf(object) === "kube-system" && nameOf(object) === "coredns",
+  );
   const text = found?.object.data?.["Corefile"];
   if (text === undefined) {
-    throw new UserError("DNS_NO_COREFILE", "the cluster has DNS pods and no Corefile", { help: "add the ConfigMap kube-system/coredns, or a Corefile, to the world" });
+    throw new UserError("DNS_NO_COREFILE", "the cluster has DNS pods and no Corefile", {
+      help: "add the ConfigMap kube-system/coredns, or a Corefile, to the world",
+    });
   }
   return { text, file: "kube-system/coredns/Corefile" };
 }

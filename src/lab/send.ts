@@ -56,23 +56,36 @@ function start(ns: NetworkNamespace, request: OutgoingRequest, done: () => void)
   }
 }
 
-function startTcp(ns: NetworkNamespace, { address, port, sourcePort, ttl }: OutgoingRequest, done: () => void): void {
+function startTcp(
+  ns: NetworkNamespace,
+  { address, port, sourcePort, ttl }: OutgoingRequest,
+  done: () => void,
+): void {
   const connection = connectTcp(ns, { address, port, sourcePort, ttl });
   connection.onConnected = done;
   connection.onError = done;
   if (connection.error !== undefined) done();
 }
 
-function startUdp(ns: NetworkNamespace, { address, port, sourcePort, ttl, data }: OutgoingRequest, done: () => void): void {
+function startUdp(
+  ns: NetworkNamespace,
+  { address, port, sourcePort, ttl, data }: OutgoingRequest,
+  done: () => void,
+): void {
   const socket = new UdpSocket(ns);
   socket.ttl = ttl;
   socket.onDatagram = done;
   socket.onError = done;
-  const failed = socket.bind(IPV4_ANY, sourcePort) ?? socket.connect(address, port) ?? socket.send(data);
+  const failed =
+    socket.bind(IPV4_ANY, sourcePort) ?? socket.connect(address, port) ?? socket.send(data);
   if (failed !== undefined) done();
 }
 
-function startPing(ns: NetworkNamespace, { address, sourcePort, ttl, data }: OutgoingRequest, done: () => void): void {
+function startPing(
+  ns: NetworkNamespace,
+  { address, sourcePort, ttl, data }: OutgoingRequest,
+  done: () => void,
+): void {
   const socket = new PingSocket(ns);
   socket.ttl = ttl;
   socket.onReply = done;

@@ -25,7 +25,9 @@ export function labScript(lab: Lab, options: ShellOptions = {}): string {
     "set -eu",
     "",
     'if [ "${1:-up}" = down ]; then',
-    ...lab.namespaces.map((ns) => `  ip netns del ${shellQuote(netnsName(ns, prefix))} 2>/dev/null || true`),
+    ...lab.namespaces.map(
+      (ns) => `  ip netns del ${shellQuote(netnsName(ns, prefix))} 2>/dev/null || true`,
+    ),
     "  exit 0",
     "fi",
     "",
@@ -39,14 +41,21 @@ export function labScript(lab: Lab, options: ShellOptions = {}): string {
 /** IPv6 is off so that only what the lab is about is on the wire. */
 function makeNamespace(name: string): readonly string[] {
   const quoted = shellQuote(name);
-  return [`ip netns add ${quoted}`, `ip netns exec ${quoted} sysctl -qw net.ipv6.conf.all.disable_ipv6=1 net.ipv6.conf.default.disable_ipv6=1`, `ip -n ${quoted} link set lo up`];
+  return [
+    `ip netns add ${quoted}`,
+    `ip netns exec ${quoted} sysctl -qw net.ipv6.conf.all.disable_ipv6=1 net.ipv6.conf.default.disable_ipv6=1`,
+    `ip -n ${quoted} link set lo up`,
+  ];
 }
 
 function commandLines(command: LabCommand, prefix: string): readonly string[] {
   const words = command.argv.map((word, index) =>
-    command.ns === undefined && command.argv[index - 1] === "netns" ? netnsName(word, prefix) : word,
+    command.argv[0] === "ip" && command.argv[index - 1] === "netns"
+      ? netnsName(word, prefix)
+      : word,
   );
-  const inside = command.ns === undefined ? "" : `ip netns exec ${shellQuote(netnsName(command.ns, prefix))} `;
+  const inside =
+    command.ns === undefined ? "" : `ip netns exec ${shellQuote(netnsName(command.ns, prefix))} `;
   const line = inside + words.map(shellQuote).join(" ");
   if (command.stdin === undefined) return [line];
   const end = heredocEnd(command.stdin);

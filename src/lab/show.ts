@@ -17,7 +17,9 @@ export interface Table {
 type Lister = (world: ClusterWorld) => Table;
 
 /** What is listed from objects alone. */
-const listers: Readonly<Record<"nodes" | "pods" | "services" | "endpoints" | "ipam" | "dns", Lister>> = {
+const listers: Readonly<
+  Record<"nodes" | "pods" | "services" | "endpoints" | "ipam" | "dns", Lister>
+> = {
   nodes: ({ cluster }) => ({
     header: ["NAME", "ADDRESS", "PODCIDR", "PODS", "ROLE", "FROM"],
     rows: cluster.nodes.map((node) => [
@@ -47,7 +49,12 @@ const listers: Readonly<Record<"nodes" | "pods" | "services" | "endpoints" | "ip
       nameOf(object),
       object.spec?.type ?? "ClusterIP",
       object.spec?.clusterIP ?? "<none>",
-      (object.spec?.ports ?? []).map(({ port, protocol, nodePort }) => `${port}${nodePort === undefined ? "" : `:${nodePort}`}/${protocol ?? "TCP"}`).join(","),
+      (object.spec?.ports ?? [])
+        .map(
+          ({ port, protocol, nodePort }) =>
+            `${port}${nodePort === undefined ? "" : `:${nodePort}`}/${protocol ?? "TCP"}`,
+        )
+        .join(","),
       fromOf(origin),
     ]),
   }),
@@ -59,7 +66,12 @@ const listers: Readonly<Record<"nodes" | "pods" | "services" | "endpoints" | "ip
           `${namespaceOf(object)}/${object.metadata?.labels?.["kubernetes.io/service-name"] ?? ""}`,
           nameOf(object),
           address,
-          (object.ports ?? []).map(({ name, port }) => `${name === undefined || name === "" ? "" : `${name}=`}${port ?? ""}`).join(","),
+          (object.ports ?? [])
+            .map(
+              ({ name, port }) =>
+                `${name === undefined || name === "" ? "" : `${name}=`}${port ?? ""}`,
+            )
+            .join(","),
           endpoint.conditions?.ready === false ? "no" : "yes",
           endpoint.targetRef?.name ?? "<none>",
           endpoint.nodeName ?? "<none>",
@@ -72,7 +84,12 @@ const listers: Readonly<Record<"nodes" | "pods" | "services" | "endpoints" | "ip
     rows: cluster.nodes.flatMap((node) =>
       cluster.pods
         .filter((pod) => pod.node === node.name && !pod.hostNetwork)
-        .map((pod) => [node.name, node.podCidr === undefined ? "<none>" : formatIpv4Prefix(node.podCidr), pod.key, pod.address === undefined ? "<none>" : formatIpv4(pod.address)]),
+        .map((pod) => [
+          node.name,
+          node.podCidr === undefined ? "<none>" : formatIpv4Prefix(node.podCidr),
+          pod.key,
+          pod.address === undefined ? "<none>" : formatIpv4(pod.address),
+        ]),
     ),
   }),
   dns: ({ cluster }) => ({
@@ -88,7 +105,9 @@ const listers: Readonly<Record<"nodes" | "pods" | "services" | "endpoints" | "ip
 };
 
 /** What a tool prints in a node or pod. */
-const toolCommands: Readonly<Record<"routes" | "rules" | "ct" | "fdb" | "neigh", readonly string[]>> = {
+const toolCommands: Readonly<
+  Record<"routes" | "rules" | "ct" | "fdb" | "neigh", readonly string[]>
+> = {
   routes: ["ip", "route", "show"],
   rules: ["iptables-save", "-c"],
   ct: ["conntrack", "-L"],
@@ -99,37 +118,71 @@ const toolCommands: Readonly<Record<"routes" | "rules" | "ct" | "fdb" | "neigh",
 export type ShowKind = keyof typeof listers | keyof typeof toolCommands;
 
 /** A table of objects, narrowed to `name` when given, or the text of a tool in the node or pod `name`. Throws UserError. */
-export function showTable(world: ClusterWorld, kind: ShowKind, name: string | undefined, seed: number): Table | string {
+export function showTable(
+  world: ClusterWorld,
+  kind: ShowKind,
+  name: string | undefined,
+  seed: number,
+): Table | string {
   if (isToolKind(kind)) return toolText(world, kind, name, seed);
   const table = listers[kind](world);
   if (name === undefined) return table;
-  const rows = table.rows.filter((row) => row.includes(name) || `${row[0] ?? ""}/${row[1] ?? ""}` === name);
+  const rows = table.rows.filter(
+    (row) => row.includes(name) || `${row[0] ?? ""}/${row[1] ?? ""}` === name,
+  );
   if (rows.length > 0) return { ...table, rows };
-  const known = table.rows.flatMap((row) => [`${row[0] ?? ""}/${row[1] ?? ""}`, ...row.slice(0, 3)]);
+  const known = table.rows.flatMap((row) => [
+    `${row[0] ?? ""}/${row[1] ?? ""}`,
+    ...row.slice(0, 3),
+  ]);
   const near = nearest(name, known);
-  throw new UserError("SHOW_NAME", `no ${kind} named "${name}" in ${world.name}`, { help: near === undefined ? `hopwise show ${kind} lists all` : `did you mean ${near}?` });
+  throw new UserError("SHOW_NAME", `no ${kind} named "${name}" in ${world.name}`, {
+    help: near === undefined ? `hopwise show ${kind} lists all` : `did you mean ${near}?`,
+  });
 }
 
 /** The resolv.conf of one pod. */
 export function podResolvText(world: ClusterWorld, name: string): string {
   const source = parseSource(name, world.cluster, world.name);
-  return formatResolvConf(resolvConfOf(world.cluster, source.kind === "inside" ? source.pod : undefined));
+  return formatResolvConf(
+    resolvConfOf(world.cluster, source.kind === "inside" ? source.pod : undefined),
+  );
 }
 
 function isToolKind(kind: ShowKind): kind is keyof typeof toolCommands {
   return kind in toolCommands;
 }
 
-function toolText(world: ClusterWorld, kind: keyof typeof toolCommands, name: string | undefined, seed: number): string {
+function toolText(
+  world: ClusterWorld,
+  kind: keyof typeof toolCommands,
+  name: string | undefined,
+  seed: number,
+): string {
   if (name === undefined) {
-    throw new UserError("SHOW_WHERE", `${kind} are those of one node or pod`, { help: `say which: hopwise show ${kind} ${world.cluster.nodes[0]?.name ?? "NODE"}` });
+    throw new UserError("SHOW_WHERE", `${kind} are those of one node or pod`, {
+      help: `say which: hopwise show ${kind} ${world.cluster.nodes[0]?.name ?? "NODE"}`,
+    });
   }
   const source = parseSource(name, world.cluster, world.name);
-  const ns = source.kind === "inside" ? (source.pod === undefined ? source.ns : podNamespace(source.pod)) : undefined;
+  const ns =
+    source.kind === "inside"
+      ? source.pod === undefined
+        ? source.ns
+        : podNamespace(source.pod)
+      : undefined;
   if (ns === undefined) throw new UserError("SHOW_WHERE", `"${name}" is outside the cluster`);
   return runTool(buildLiveCluster(world, seed).sim, { ns, argv: toolCommands[kind] }).stdout;
 }
 
-function fromOf({ file, line, assumed }: { readonly file: string; readonly line: number; readonly assumed: string | undefined }): string {
+function fromOf({
+  file,
+  line,
+  assumed,
+}: {
+  readonly file: string;
+  readonly line: number;
+  readonly assumed: string | undefined;
+}): string {
   return assumed === undefined ? `${file}:${line}` : "assumed";
 }

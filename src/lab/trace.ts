@@ -44,29 +44,60 @@ const SEEDS_TRIED = 200;
 /** Sends one request through a world and records everything. Throws UserError for names that mean nothing in it. */
 export function traceRequest(world: World, request: TraceRequest): Recording {
   if (world.kind !== "cluster") {
-    throw new UserError("TRACE_LAB", `${world.name} is a lab without Kubernetes: trace needs a cluster`, { help: "a lab's probes are run by npm run test:kernel, and hopwise export prints it for a real Linux" });
+    throw new UserError(
+      "TRACE_LAB",
+      `${world.name} is a lab without Kubernetes: trace needs a cluster`,
+      {
+        help: "a lab's probes are run by npm run test:kernel, and hopwise export prints it for a real Linux",
+      },
+    );
   }
   const source = parseSource(request.source, world.cluster, world.name);
-  const destination = parseDestination(request.destination, world.cluster, world.name, request.protocol);
+  const destination = parseDestination(
+    request.destination,
+    world.cluster,
+    world.name,
+    request.protocol,
+  );
   if (request.endpoint === undefined) return record(world, request, source, destination);
   const wanted = parseSource(request.endpoint, world.cluster, world.name);
-  if (wanted.kind !== "inside" || wanted.pod === undefined) throw new UserError("ENDPOINT_POD", `"${request.endpoint}" is not a pod`);
+  if (wanted.kind !== "inside" || wanted.pod === undefined)
+    throw new UserError("ENDPOINT_POD", `"${request.endpoint}" is not a pod`);
   for (let seed = request.seed; seed < request.seed + SEEDS_TRIED; seed++) {
     const recording = record(world, { ...request, seed }, source, destination);
-    const reached = recording.events.some((event) => event.kind === "delivered" && event.ns === wanted.ns && event.to.startsWith("socket"));
-    if (reached) return seed === request.seed ? recording : { ...recording, notes: [...recording.notes, `seed ${seed} draws ${request.endpoint}`] };
+    const reached = recording.events.some(
+      (event) =>
+        event.kind === "delivered" && event.ns === wanted.ns && event.to.startsWith("socket"),
+    );
+    if (reached)
+      return seed === request.seed
+        ? recording
+        : { ...recording, notes: [...recording.notes, `seed ${seed} draws ${request.endpoint}`] };
   }
-  throw new UserError("ENDPOINT_NEVER", `none of ${SEEDS_TRIED} seeds sends this request to ${request.endpoint}`, { help: "is it a ready endpoint of the Service? hopwise show endpoints lists them" });
+  throw new UserError(
+    "ENDPOINT_NEVER",
+    `none of ${SEEDS_TRIED} seeds sends this request to ${request.endpoint}`,
+    { help: "is it a ready endpoint of the Service? hopwise show endpoints lists them" },
+  );
 }
 
-function record(world: ClusterWorld, request: TraceRequest, source: Source, destination: Destination): Recording {
+function record(
+  world: ClusterWorld,
+  request: TraceRequest,
+  source: Source,
+  destination: Destination,
+): Recording {
   const { cluster } = world;
   const live = buildLiveCluster(world, request.seed);
   const { sim } = live;
   const ns = sourceNamespace(live, cluster, source);
   const lookupEvents: TraceEvent[] = [];
-  const lookup = destination.kind === "name" ? lookUp(live, world, ns, source, destination.name, lookupEvents) : undefined;
-  const address = destination.kind === "address" ? destination.address : parseIpv4(lookup?.address ?? "");
+  const lookup =
+    destination.kind === "name"
+      ? lookUp(live, world, ns, source, destination.name, lookupEvents)
+      : undefined;
+  const address =
+    destination.kind === "address" ? destination.address : parseIpv4(lookup?.address ?? "");
   const events: TraceEvent[] = [];
   if (address !== undefined) {
     if (isOutside(address, cluster)) openOutside(live, cluster, address);
@@ -77,7 +108,10 @@ function record(world: ClusterWorld, request: TraceRequest, source: Source, dest
       port: destination.port,
       sourcePort: request.sourcePort,
       ttl: request.ttl,
-      data: request.protocol === "udp" && destination.port === 53 ? dnsQuery(cluster) : new TextEncoder().encode("hopwise"),
+      data:
+        request.protocol === "udp" && destination.port === 53
+          ? dnsQuery(cluster)
+          : new TextEncoder().encode("hopwise"),
       oneWay: request.oneWay,
     });
     sim.trace = undefined;
@@ -110,19 +144,29 @@ function record(world: ClusterWorld, request: TraceRequest, source: Source, dest
 
 /** The namespace that sends; a host outside is made for the run. */
 function sourceNamespace({ sim }: LiveCluster, cluster: Cluster, source: Source): NetworkNamespace {
-  if (source.kind === "outside") for (const command of outsideCommands(cluster, source.address)) runLabCommand(sim, command);
+  if (source.kind === "outside")
+    for (const command of outsideCommands(cluster, source.address)) runLabCommand(sim, command);
   const ns = sim.namespaces.get(source.kind === "outside" ? "outside" : source.ns);
   if (ns === undefined) throw new Error(`no namespace for ${JSON.stringify(source)}`);
   return ns;
 }
 
 function isOutside(address: Ipv4, cluster: Cluster): boolean {
-  const known = cluster.nodes.some((node) => node.address === address) || cluster.pods.some((pod) => pod.address === address);
-  return !known && !prefixContains(cluster.networks.pods.prefix, address) && !prefixContains(cluster.networks.services.prefix, address) && !sharesSegment(address, cluster);
+  const known =
+    cluster.nodes.some((node) => node.address === address) ||
+    cluster.pods.some((pod) => pod.address === address);
+  return (
+    !known &&
+    !prefixContains(cluster.networks.pods.prefix, address) &&
+    !prefixContains(cluster.networks.services.prefix, address) &&
+    !sharesSegment(address, cluster)
+  );
 }
 
 function sharesSegment(address: Ipv4, cluster: Cluster): boolean {
-  return cluster.nodes.some((node) => prefixContains({ address: node.address, length: 24 }, address));
+  return cluster.nodes.some((node) =>
+    prefixContains({ address: node.address, length: 24 }, address),
+  );
 }
 
 /** The world ends at a host outside: what gets there has left the cluster, and nobody knows what it answers. */
@@ -141,9 +185,20 @@ function openOutside({ sim }: LiveCluster, cluster: Cluster, address: Ipv4): voi
 }
 
 /** Asks the pod's resolver, as a program in it would. */
-function lookUp(live: LiveCluster, world: ClusterWorld, ns: NetworkNamespace, source: Source, name: string, events: TraceEvent[]): NameLookup {
+function lookUp(
+  live: LiveCluster,
+  world: ClusterWorld,
+  ns: NetworkNamespace,
+  source: Source,
+  name: string,
+  events: TraceEvent[],
+): NameLookup {
   if (source.kind === "outside") {
-    throw new UserError("NAME_OUTSIDE", `a host outside does not ask the cluster's DNS for "${name}"`, { help: "name the destination by address: NODE:PORT or ADDRESS:PORT" });
+    throw new UserError(
+      "NAME_OUTSIDE",
+      `a host outside does not ask the cluster's DNS for "${name}"`,
+      { help: "name the destination by address: NODE:PORT or ADDRESS:PORT" },
+    );
   }
   const { sim } = live;
   const conf = resolvConfOf(world.cluster, source.pod);
@@ -164,30 +219,56 @@ function lookUp(live: LiveCluster, world: ClusterWorld, ns: NetworkNamespace, so
   while (found === undefined && sim.step()) continue;
   sim.trace = undefined;
   const [unknown] = live.unknown;
-  const result = found ?? { asked: name, address: undefined, name: undefined, tried: [], error: "timeout", unknown: undefined, means: undefined };
-  return result.address === undefined && unknown !== undefined ? { ...result, error: undefined, unknown } : result;
+  const result = found ?? {
+    asked: name,
+    address: undefined,
+    name: undefined,
+    tried: [],
+    error: "timeout",
+    unknown: undefined,
+    means: undefined,
+  };
+  return result.address === undefined && unknown !== undefined
+    ? { ...result, error: undefined, unknown }
+    : result;
 }
 
 function serviceAt(cluster: Cluster, address: string): string | undefined {
   const service = cluster.services.find(({ object }) => object.spec?.clusterIP === address);
-  const pod = cluster.pods.find((one) => one.address !== undefined && formatIpv4(one.address) === address);
-  return service !== undefined ? `Service ${keyOf(service.object)}` : pod === undefined ? undefined : `Pod ${pod.key}`;
+  const pod = cluster.pods.find(
+    (one) => one.address !== undefined && formatIpv4(one.address) === address,
+  );
+  return service !== undefined
+    ? `Service ${keyOf(service.object)}`
+    : pod === undefined
+      ? undefined
+      : `Pod ${pod.key}`;
 }
 
 /** A question that every cluster's DNS can answer. */
 function dnsQuery(cluster: Cluster): Uint8Array {
-  return encodeDns({ ...newQuery(`kubernetes.default.svc.${cluster.networks.dnsDomain}.`, "A"), id: 1 });
+  return encodeDns({
+    ...newQuery(`kubernetes.default.svc.${cluster.networks.dnsDomain}.`, "A"),
+    id: 1,
+  });
 }
 
 function namesOf(cluster: Cluster): ReadonlyMap<string, string> {
   const names = new Map<string, string>();
-  for (const { object } of cluster.services) if (object.spec?.clusterIP !== undefined) names.set(object.spec.clusterIP, keyOf(object));
+  for (const { object } of cluster.services)
+    if (object.spec?.clusterIP !== undefined) names.set(object.spec.clusterIP, keyOf(object));
   for (const node of cluster.nodes) names.set(formatIpv4(node.address), node.name);
-  for (const pod of cluster.pods) if (pod.address !== undefined && !pod.hostNetwork) names.set(formatIpv4(pod.address), pod.key);
+  for (const pod of cluster.pods)
+    if (pod.address !== undefined && !pod.hostNetwork) names.set(formatIpv4(pod.address), pod.key);
   return names;
 }
 
-function chainRules(sim: Simulation, ns: string, table: string, chain: string): readonly ChainRule[] {
+function chainRules(
+  sim: Simulation,
+  ns: string,
+  table: string,
+  chain: string,
+): readonly ChainRule[] {
   const found = sim.namespaces.get(ns);
   if (found === undefined || !isTableName(table)) return [];
   const ruleset = rulesetOf(found);

@@ -44,14 +44,25 @@ export function loadWorld(texts: readonly InputText[], name: string): World {
   const lab = files.find(({ kind }) => kind === "lab");
   if (lab !== undefined) {
     const other = files.find((file) => file !== lab);
-    if (other !== undefined) throw new UserError("WORLD_MIXED", `${lab.file} is a lab, which stands alone, and ${other.file} is there too`);
+    if (other !== undefined)
+      throw new UserError(
+        "WORLD_MIXED",
+        `${lab.file} is a lab, which stands alone, and ${other.file} is there too`,
+      );
     return { kind: "lab", name, files, lab: parseLab(lab.file, lab.text) };
   }
   const objects = files.filter(({ kind }) => kind === "kubernetes");
   if (objects.length === 0) throw noObjects(files, name);
   const conflist = chooseConflist(files.filter(({ kind }) => kind === "conflist"));
   const cluster = buildCluster(loadObjects(objects), { conflist });
-  return { kind: "cluster", name, files, cluster, nodeRules: rulesByNode(files, cluster), corefile: files.find(({ kind }) => kind === "corefile") };
+  return {
+    kind: "cluster",
+    name,
+    files,
+    cluster,
+    nodeRules: rulesByNode(files, cluster),
+    corefile: files.find(({ kind }) => kind === "corefile"),
+  };
 }
 
 /** The whole world as a lab: every node and pod. */
@@ -61,7 +72,9 @@ export function labOf(world: World): Lab {
 
 /** Files that hopwise reads nothing from yet. */
 export function unusedFiles(world: World): readonly WorldFile[] {
-  return world.files.filter(({ kind }) => !["kubernetes", "lab", "conflist", "corefile", "iptables-save"].includes(kind));
+  return world.files.filter(
+    ({ kind }) => !["kubernetes", "lab", "conflist", "corefile", "iptables-save"].includes(kind),
+  );
 }
 
 function noObjects(files: readonly WorldFile[], name: string): UserError {
@@ -75,15 +88,22 @@ function noObjects(files: readonly WorldFile[], name: string): UserError {
 }
 
 /** `worker-2.rules` belongs to the node worker-2. */
-function rulesByNode(files: readonly WorldFile[], cluster: Cluster): ReadonlyMap<string, InputText> {
+function rulesByNode(
+  files: readonly WorldFile[],
+  cluster: Cluster,
+): ReadonlyMap<string, InputText> {
   const found = new Map<string, InputText>();
   for (const file of files.filter(({ kind }) => kind === "iptables-save")) {
     const node = (file.file.split("/").at(-1) ?? "").replace(/\.[^.]*$/, "");
     if (!cluster.nodes.some(({ name }) => name === node)) {
-      throw new UserError("RULES_NODE", `${file.file} holds iptables rules, and no node is called "${node}"`, {
-        place: { file: file.file, line: 1, column: 1 },
-        help: `name the file after its node: ${cluster.nodes.map(({ name }) => `${name}.rules`).join(", ")}`,
-      });
+      throw new UserError(
+        "RULES_NODE",
+        `${file.file} holds iptables rules, and no node is called "${node}"`,
+        {
+          place: { file: file.file, line: 1, column: 1 },
+          help: `name the file after its node: ${cluster.nodes.map(({ name }) => `${name}.rules`).join(", ")}`,
+        },
+      );
     }
     found.set(node, file);
   }

@@ -33,7 +33,8 @@ function formatError({ message, details }: UserError): string {
   const { place, sourceLine, help } = details;
   const where = place === undefined ? "" : `${place.file}:${place.line}:${place.column}: `;
   const lines = [safeText(`${where}error: ${message}`)];
-  if (place !== undefined && sourceLine !== undefined) lines.push(...caretLines(place, sourceLine, details.length ?? 1));
+  if (place !== undefined && sourceLine !== undefined)
+    lines.push(...caretLines(place, sourceLine, details.length ?? 1));
   if (help !== undefined) lines.push(safeText(`help: ${help}`));
   return lines.join("\n");
 }
@@ -41,11 +42,17 @@ function formatError({ message, details }: UserError): string {
 /** How much of a long line is shown around the mistake. */
 const lineWidth = 100;
 
-function caretLines({ line, column }: { readonly line: number; readonly column: number }, sourceLine: string, length: number): readonly string[] {
+function caretLines(
+  { line, column }: { readonly line: number; readonly column: number },
+  sourceLine: string,
+  length: number,
+): readonly string[] {
   const start = column > lineWidth - 20 ? column - 20 : 0;
   const before = safeText(sourceLine.slice(start, column - 1).replaceAll("\t", " "));
   const marked = safeText(sourceLine.slice(column - 1, column - 1 + length).replaceAll("\t", " "));
-  const after = safeText(sourceLine.slice(column - 1 + length, start + lineWidth).replaceAll("\t", " "));
+  const after = safeText(
+    sourceLine.slice(column - 1 + length, start + lineWidth).replaceAll("\t", " "),
+  );
   const gutter = String(line).padStart(5);
   const dots = start > 0 ? ".." : "";
   return [

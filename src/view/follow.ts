@@ -27,9 +27,13 @@ export function followRequest(recording: Recording): Conversation {
   const out = legOf(first.packet, recording.events, births);
   const answered = new Set(copiesOf(first.packet, births));
   const answer = [...births.values()].find(
-    (birth) => birth.cause !== undefined && answered.has(birth.cause) && isIp(birth) && !isCopy(birth),
+    (birth) =>
+      birth.cause !== undefined && answered.has(birth.cause) && isIp(birth) && !isCopy(birth),
   );
-  return { out, back: answer === undefined ? undefined : legOf(answer.packet, recording.events, births) };
+  return {
+    out,
+    back: answer === undefined ? undefined : legOf(answer.packet, recording.events, births),
+  };
 }
 
 /** How a packet ended: its last event. */
@@ -53,13 +57,18 @@ function isCopy(birth: BornEvent): boolean {
 function copiesOf(packet: number, births: ReadonlyMap<number, BornEvent>): readonly number[] {
   const family = [packet];
   for (const birth of births.values()) {
-    if (birth.cause !== undefined && family.includes(birth.cause) && isCopy(birth)) family.push(birth.packet);
+    if (birth.cause !== undefined && family.includes(birth.cause) && isCopy(birth))
+      family.push(birth.packet);
   }
   return family;
 }
 
 /** The events from the packet's birth to the best end that it or one of its copies came to. */
-function legOf(packet: number, events: readonly TraceEvent[], births: ReadonlyMap<number, BornEvent>): Leg {
+function legOf(
+  packet: number,
+  events: readonly TraceEvent[],
+  births: ReadonlyMap<number, BornEvent>,
+): Leg {
   const family = new Set(copiesOf(packet, births));
   const own = events.filter(isPacketEvent).filter((event) => family.has(event.packet));
   const ended =
@@ -67,7 +76,8 @@ function legOf(packet: number, events: readonly TraceEvent[], births: ReadonlyMa
     own.find((event) => event.kind === "dropped" && event.reason !== "OTHERHOST") ??
     own.at(-1);
   const line: number[] = [];
-  for (let at = ended?.packet; at !== undefined && family.has(at); at = births.get(at)?.cause) line.unshift(at);
+  for (let at = ended?.packet; at !== undefined && family.has(at); at = births.get(at)?.cause)
+    line.unshift(at);
   const position = new Map(own.map((event, index) => [event, index]));
   const until = new Map<number, number>();
   line.forEach((id, index) => {

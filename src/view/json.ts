@@ -59,7 +59,15 @@ function lookupJson({ recording }: TraceView): object | null {
   if (lookup === undefined) return null;
   const queries = recording.lookupEvents.flatMap((event) =>
     event.kind === "resolver" && event.action === "answer"
-      ? [{ name: event.name, type: event.type, server: event.server, rcode: event.rcode ?? null, answers: event.answers }]
+      ? [
+          {
+            name: event.name,
+            type: event.type,
+            server: event.server,
+            rcode: event.rcode ?? null,
+            answers: event.answers,
+          },
+        ]
       : [],
   );
   return { ...lookup, queries };

@@ -1,5 +1,11 @@
 import type { Recording } from "../core/recording.js";
-import type { DroppedEvent, PolicyEvent, RuleEvent, SocketEvent, TraceEvent } from "../core/trace.js";
+import type {
+  DroppedEvent,
+  PolicyEvent,
+  RuleEvent,
+  SocketEvent,
+  TraceEvent,
+} from "../core/trace.js";
 import { ICMP_DEST_UNREACH, ICMP_TIME_EXCEEDED } from "../wire/icmp.js";
 import { TCP_RST } from "../wire/tcp.js";
 import type { Frame } from "../wire/frame.js";
@@ -41,7 +47,12 @@ export function verdictName(verdict: Verdict): string {
 /** What became of a request. Reads the trace alone. */
 export function verdictOf(recording: Recording, { out, back }: Conversation): Verdict {
   const sees = senderSees(recording.events);
-  const make = (outcome: Outcome, because: string, deciding?: PacketEvent, onReply = false): Verdict => ({
+  const make = (
+    outcome: Outcome,
+    because: string,
+    deciding?: PacketEvent,
+    onReply = false,
+  ): Verdict => ({
     outcome,
     onReply,
     exit: outcome === "UNKNOWN" ? 3 : outcome === "DELIVERED" || outcome === "LEFT-CLUSTER" ? 0 : 1,
@@ -55,7 +66,9 @@ export function verdictOf(recording: Recording, { out, back }: Conversation): Ve
   if (recording.lookup?.error !== undefined) {
     return make("NO-NAME", `${recording.lookup.asked}: ${recording.lookup.error}`);
   }
-  const unmodelled = [...(out?.events ?? []), ...(back?.events ?? [])].find((event) => event.kind === "unknown");
+  const unmodelled = [...(out?.events ?? []), ...(back?.events ?? [])].find(
+    (event) => event.kind === "unknown",
+  );
   if (unmodelled?.kind === "unknown") return make("UNKNOWN", unmodelled.what, unmodelled);
   if (out === undefined) return make(...withoutPacket(recording.events));
   const judged = judgeLeg(out, recording);
@@ -73,8 +86,10 @@ type Judgement = readonly [outcome: Outcome, because: string, deciding: PacketEv
 /** Why a leg did not arrive; undefined when it did. */
 function judgeLeg(leg: Leg, recording: Recording): Judgement | undefined {
   const fate = fateOf(leg);
-  if (fate === undefined) return ["UNKNOWN", "the packet was still under way when the run ended", leg.events.at(-1)];
-  if (fate.kind === "delivered") return fate.to.startsWith("outside") ? ["LEFT-CLUSTER", fate.to, fate] : undefined;
+  if (fate === undefined)
+    return ["UNKNOWN", "the packet was still under way when the run ended", leg.events.at(-1)];
+  if (fate.kind === "delivered")
+    return fate.to.startsWith("outside") ? ["LEFT-CLUSTER", fate.to, fate] : undefined;
   if (fate.kind !== "dropped") return undefined;
   return judgeDrop(fate, leg, recording);
 }
@@ -85,7 +100,8 @@ function judgeDrop(fate: DroppedEvent, leg: Leg, recording: Recording): Judgemen
       const rule = decidingRule(leg);
       if (rule === undefined) return ["DROPPED", `${fate.where}: ${fate.reason}`, fate];
       if (rule.kind === "policy") return ["DROPPED", `policy of ${rule.table} ${rule.chain}`, rule];
-      if (rule.outcome !== undefined && rule.outcome.startsWith("REJECT")) return [refusalOf(rule, recording), "", rule];
+      if (rule.outcome !== undefined && rule.outcome.startsWith("REJECT"))
+        return [refusalOf(rule, recording), "", rule];
       return ["DROPPED", "", rule];
     }
     case "NO_SOCKET":
@@ -102,7 +118,8 @@ function judgeDrop(fate: DroppedEvent, leg: Leg, recording: Recording): Judgemen
         : ["DROPPED", fate.where === "ip_forward" ? "TTL used up" : fate.reason, fate];
     default: {
       const routed = leg.events.findLast((event) => event.kind === "route");
-      if (routed?.kind === "route" && routed.result === "error") return ["NO-ROUTE", routed.text, routed];
+      if (routed?.kind === "route" && routed.result === "error")
+        return ["NO-ROUTE", routed.text, routed];
       return ["DROPPED", `${fate.reason} in ${fate.where}`, fate];
     }
   }
@@ -111,12 +128,16 @@ function judgeDrop(fate: DroppedEvent, leg: Leg, recording: Recording): Judgemen
 /** A REJECT that kube-proxy wrote for a Service without endpoints is an answer of its own. */
 function refusalOf(rule: RuleEvent, recording: Recording): Outcome {
   const made = rule.place === undefined ? undefined : recording.makers.get(rule.place.file)?.name;
-  return made === "kube-proxy" && rule.text.includes("has no endpoints") ? "NO-ENDPOINT" : "REJECTED";
+  return made === "kube-proxy" && rule.text.includes("has no endpoints")
+    ? "NO-ENDPOINT"
+    : "REJECTED";
 }
 
 function decidingRule(leg: Leg): RuleEvent | PolicyEvent | undefined {
   const found = leg.events.findLast(
-    (event) => (event.kind === "rule" && event.matched && event.effect === "drop") || (event.kind === "policy" && event.policy === "DROP"),
+    (event) =>
+      (event.kind === "rule" && event.matched && event.effect === "drop") ||
+      (event.kind === "policy" && event.policy === "DROP"),
   );
   return found?.kind === "rule" || found?.kind === "policy" ? found : undefined;
 }
@@ -140,13 +161,19 @@ function isReset({ transport }: Frame): boolean {
 }
 
 function isIcmpError({ transport }: Frame): boolean {
-  return transport?.kind === "icmp" && (transport.type === ICMP_DEST_UNREACH || transport.type === ICMP_TIME_EXCEEDED);
+  return (
+    transport?.kind === "icmp" &&
+    (transport.type === ICMP_DEST_UNREACH || transport.type === ICMP_TIME_EXCEEDED)
+  );
 }
 
 /** The send itself failed: no packet was made. */
 function withoutPacket(events: readonly TraceEvent[]): Judgement {
-  const error = events.find((event): event is SocketEvent => event.kind === "socket" && event.errno !== undefined);
-  if (error?.errno === "ENETUNREACH" || error?.errno === "EHOSTUNREACH") return ["NO-ROUTE", error.text, undefined];
+  const error = events.find(
+    (event): event is SocketEvent => event.kind === "socket" && event.errno !== undefined,
+  );
+  if (error?.errno === "ENETUNREACH" || error?.errno === "EHOSTUNREACH")
+    return ["NO-ROUTE", error.text, undefined];
   return ["DROPPED", error?.text ?? "nothing was sent", undefined];
 }
 
@@ -164,10 +191,15 @@ const ERRNO_TEXT: Readonly<Record<string, string>> = {
 
 /** What the request's own socket was told first. */
 function senderSees(events: readonly TraceEvent[]): string {
-  const opened = events.find((event): event is SocketEvent => event.kind === "socket" && event.action === "connect");
+  const opened = events.find(
+    (event): event is SocketEvent => event.kind === "socket" && event.action === "connect",
+  );
   const told = events.find(
     (event): event is SocketEvent =>
-      event.kind === "socket" && event.action !== "connect" && event.action !== "sent" && (opened === undefined || event.socket === opened.socket),
+      event.kind === "socket" &&
+      event.action !== "connect" &&
+      event.action !== "sent" &&
+      (opened === undefined || event.socket === opened.socket),
   );
   if (told === undefined) return "no answer";
   if (told.errno !== undefined) return ERRNO_TEXT[told.errno] ?? told.errno;

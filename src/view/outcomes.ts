@@ -1,21 +1,26 @@
 import type { Outcome } from "./outcome.js";
 
 /** What each outcome means, and what to do next. */
-export const OUTCOMES: Readonly<Record<Outcome, { readonly means: string; readonly next: string }>> = {
+export const OUTCOMES: Readonly<
+  Record<Outcome, { readonly means: string; readonly next: string }>
+> = {
   DELIVERED: {
     means: "the request reached a program that answers, and the answer reached the sender",
     next: "nothing to do",
   },
   "LEFT-CLUSTER": {
-    means: "the packet was routed to an address outside the world that was given; what happens there is not known",
+    means:
+      "the packet was routed to an address outside the world that was given; what happens there is not known",
     next: "add what is outside to the world when its answer matters",
   },
   DENIED: {
-    means: "a NetworkPolicy selects one of the two pods and none of its rules allows this connection",
+    means:
+      "a NetworkPolicy selects one of the two pods and none of its rules allows this connection",
     next: "see which policy and which rule comes closest",
   },
   DROPPED: {
-    means: "the packet was thrown away without a word: by a rule, a chain's policy, or a check of the kernel (rp_filter, hairpin off, TTL, conntrack)",
+    means:
+      "the packet was thrown away without a word: by a rule, a chain's policy, or a check of the kernel (rp_filter, hairpin off, TTL, conntrack)",
     next: "read the deciding rule or reason; the sender only sees a timeout",
   },
   REJECTED: {

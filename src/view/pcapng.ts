@@ -16,7 +16,12 @@ export function tracePcapng(view: TraceView): Uint8Array {
     let index = interfaces.indexOf(name);
     if (index < 0) index = interfaces.push(name) - 1;
     time = Math.max(time + 1, step.time);
-    packets.push({ interface: index, time, bytes: encodeFrame(step.frame), comment: commentOf(step) });
+    packets.push({
+      interface: index,
+      time,
+      bytes: encodeFrame(step.frame),
+      comment: commentOf(step),
+    });
   }
   return encodePcapng({ interfaces, packets });
 }
@@ -24,4 +29,3 @@ export function tracePcapng(view: TraceView): Uint8Array {
 function commentOf(step: Step): string {
   return `step ${step.n} ${step.step} ${step.mark === "" ? "" : `${step.mark} `}${step.effect}`.trim();
 }
-

@@ -44,9 +44,18 @@ export interface Step {
 type Draft = Omit<Step, "n" | "leg">;
 
 /** The steps of a request and its answer, numbered through. */
-export function stepsOf(recording: Recording, legs: { readonly out: Leg | undefined; readonly back: Leg | undefined }): readonly Step[] {
-  const out = legs.out === undefined ? [] : draftsOf(recording, legs.out).map((draft) => ({ ...draft, leg: "out" as const }));
-  const back = legs.back === undefined ? [] : draftsOf(recording, legs.back).map((draft) => ({ ...draft, leg: "back" as const }));
+export function stepsOf(
+  recording: Recording,
+  legs: { readonly out: Leg | undefined; readonly back: Leg | undefined },
+): readonly Step[] {
+  const out =
+    legs.out === undefined
+      ? []
+      : draftsOf(recording, legs.out).map((draft) => ({ ...draft, leg: "out" as const }));
+  const back =
+    legs.back === undefined
+      ? []
+      : draftsOf(recording, legs.back).map((draft) => ({ ...draft, leg: "back" as const }));
   return [...out, ...back].map((draft, index) => ({ n: index + 1, ...draft }));
 }
 
@@ -91,7 +100,8 @@ class CallPath {
   #calls: string[] = [];
 
   follow(event: RuleEvent): void {
-    if (event.effect === "jump" || event.effect === "goto") this.#calls.push(`${event.chain}[${event.number}]`);
+    if (event.effect === "jump" || event.effect === "goto")
+      this.#calls.push(`${event.chain}[${event.number}]`);
   }
 
   /** The rule that asked for the chain of this event. */
@@ -104,8 +114,19 @@ class CallPath {
 function mergeRewrite(drafts: Draft[], { event, changes }: Context): boolean {
   if (event.kind !== "rewrite") return false;
   const last = drafts.findLast((draft) => draft.event.kind !== "conntrack");
-  if (last?.event.kind !== "rule" || !last.event.matched || last.event.hook !== event.hook || last.ns !== event.ns) return false;
-  if (!/^(DNAT|SNAT|MASQUERADE|REDIRECT|NETMAP|TTL|TOS|DSCP|TCPMSS|ECN)/.test(last.event.outcome ?? "")) return false;
+  if (
+    last?.event.kind !== "rule" ||
+    !last.event.matched ||
+    last.event.hook !== event.hook ||
+    last.ns !== event.ns
+  )
+    return false;
+  if (
+    !/^(DNAT|SNAT|MASQUERADE|REDIRECT|NETMAP|TTL|TOS|DSCP|TCPMSS|ECN)/.test(
+      last.event.outcome ?? "",
+    )
+  )
+    return false;
   const told = rewriteText(event.before, event.after);
   drafts[drafts.lastIndexOf(last)] = {
     ...last,
@@ -150,7 +171,13 @@ function draftOf(context: Context): Draft | undefined {
     case "device":
       return deviceDraft(context);
     case "bridge":
-      return { ...common(event), step: "bridge", effect: bridgeText(event), mark: event.action === "learn" ? "~" : event.action === "refuse" ? "!" : "", changes };
+      return {
+        ...common(event),
+        step: "bridge",
+        effect: bridgeText(event),
+        mark: event.action === "learn" ? "~" : event.action === "refuse" ? "!" : "",
+        changes,
+      };
     case "rule":
       return ruleDraft(context);
     case "policy":
@@ -163,20 +190,15 @@ function draftOf(context: Context): Draft | undefined {
         counter: event.counter,
         changes,
         step: `${event.table} ${event.chain} policy`,
-        effect: event.policy === "DROP" ? "DROP" : `ACCEPT after ${event.rulesLookedAt} ${event.rulesLookedAt === 1 ? "rule" : "rules"}${ttlText(changes)}`,
+        effect:
+          event.policy === "DROP"
+            ? "DROP"
+            : `ACCEPT after ${event.rulesLookedAt} ${event.rulesLookedAt === 1 ? "rule" : "rules"}${ttlText(changes)}`,
         mark: event.policy === "DROP" ? "!" : "",
         decisive: event.policy === "DROP",
       };
     case "rewrite":
-      return {
-        ...common(event),
-        hook: event.hook,
-        step: event.by === "nat" ? natStep(context) : event.by,
-        effect: rewriteText(event.before, event.after),
-        mark: "*",
-        changes,
-        decisive: true,
-      };
+      return rewriteDraft(context);
     case "conntrack":
       return conntrackDraft(event, changes);
     case "route":
@@ -185,12 +207,25 @@ function draftOf(context: Context): Draft | undefined {
       return {
         ...common(event),
         step: `neighbour ${event.address}`,
-        effect: event.mac === undefined ? event.why : event.from === event.to ? event.mac : `${event.mac}  ${event.from} => ${event.to}`,
+        effect:
+          event.mac === undefined
+            ? event.why
+            : event.from === event.to
+              ? event.mac
+              : `${event.mac}  ${event.from} => ${event.to}`,
         mark: changes.length > 0 ? "*" : event.from === event.to ? "" : "~",
         changes,
       };
     case "delivered":
-      return { ...common(event), dev: undefined, step: event.to, effect: "DELIVERED", mark: "ok", changes, decisive: true };
+      return {
+        ...common(event),
+        dev: undefined,
+        step: event.to,
+        effect: "DELIVERED",
+        mark: "ok",
+        changes,
+        decisive: true,
+      };
     case "dropped":
       return dropDraft(context);
     default:
@@ -203,7 +238,7 @@ function common(event: PacketEvent): Draft {
     packet: event.packet,
     time: event.time,
     ns: event.ns,
-    dev: event.dev,
+    dev: event.kind === "rule" || event.kind === "policy" ? (event.out ?? event.in) : event.dev,
     hook: undefined,
     table: undefined,
     chain: undefined,
@@ -226,8 +261,14 @@ function ruleDraft({ event, changes, markBefore, walk, recording }: Context): Dr
   if (event.kind !== "rule") return undefined;
   const caller = walk.caller(event);
   if (event.matched) walk.follow(event);
-  const markText = event.mark === markBefore ? undefined : `mark 0x${markBefore.toString(16)} => 0x${event.mark.toString(16)}`;
-  const origin = event.place === undefined ? undefined : recording.makers.get(event.place.file)?.origins.get(event.place.line);
+  const markText =
+    event.mark === markBefore
+      ? undefined
+      : `mark 0x${markBefore.toString(16)} => 0x${event.mark.toString(16)}`;
+  const origin =
+    event.place === undefined
+      ? undefined
+      : recording.makers.get(event.place.file)?.origins.get(event.place.line);
   return {
     ...common(event),
     hook: event.hook,
@@ -241,14 +282,22 @@ function ruleDraft({ event, changes, markBefore, walk, recording }: Context): Dr
     step: `${event.table} ${event.chain}[${event.number}]`,
     effect: ruleEffect(event, markText, caller),
     mark: event.effect === "drop" && event.matched ? "!" : markText === undefined ? "" : "~",
-    state: [...(markText === undefined ? [] : [markText]), ...(origin === undefined ? [] : [`made for ${origin}`])],
+    state: [
+      ...(markText === undefined ? [] : [markText]),
+      ...(origin === undefined ? [] : [`made for ${origin}`]),
+    ],
     decisive: isDecisive(event, markText),
   };
 }
 
-function ruleEffect(event: RuleEvent, markText: string | undefined, caller: string | undefined): string {
+function ruleEffect(
+  event: RuleEvent,
+  markText: string | undefined,
+  caller: string | undefined,
+): string {
   if (!event.matched) return `no match: ${event.failed ?? "its conditions"}`;
-  if (markText !== undefined) return caller === undefined ? markText : `${markText}, asked for by ${caller}`;
+  if (markText !== undefined)
+    return caller === undefined ? markText : `${markText}, asked for by ${caller}`;
   switch (event.effect) {
     case "jump":
     case "goto":
@@ -274,14 +323,20 @@ function isDecisive(event: RuleEvent, markText: string | undefined): boolean {
   if (!event.matched) return /random/.test(event.failed ?? "");
   if (markText !== undefined || event.effect === "drop" || event.effect === "stolen") return true;
   const builtIn = /^(PREROUTING|INPUT|FORWARD|OUTPUT|POSTROUTING)$/.test(event.chain);
-  if (event.effect === "return") return !builtIn && /-m mark/.test(event.text) && /MASQ|POSTROUTING/.test(event.chain);
-  return (event.effect === "jump" || event.effect === "goto") && !builtIn && /^KUBE-(SVC|SVL|SEP|EXT|FW|NODEPORTS)/.test(event.outcome ?? "");
+  if (event.effect === "return")
+    return !builtIn && /-m mark/.test(event.text) && /MASQ|POSTROUTING/.test(event.chain);
+  return (
+    (event.effect === "jump" || event.effect === "goto") &&
+    !builtIn &&
+    /^KUBE-(SVC|SVL|SEP|EXT|FW|NODEPORTS)/.test(event.outcome ?? "")
+  );
 }
 
 function deviceDraft({ event, rest }: Context): Draft | undefined {
   if (event.kind !== "device" || event.direction !== "tx") return undefined;
-  const arrival = rest.find((other) => other?.kind === "device" && other.direction === "rx");
-  if (arrival === undefined || (arrival.ns === event.ns && arrival.dev === event.dev)) return undefined;
+  // A cable's other end is the packet's next event; a bridge's own transmission goes on inside.
+  const [arrival] = rest;
+  if (arrival?.kind !== "device" || arrival.direction !== "rx") return undefined;
   return { ...common(event), step: "tx", effect: `=> ${arrival.ns} ${arrival.dev ?? ""}`.trim() };
 }
 
@@ -294,11 +349,19 @@ function bridgeText(event: Extract<PacketEvent, { kind: "bridge" }>): string {
 function conntrackDraft(event: ConntrackEvent, changes: readonly Change[]): Draft | undefined {
   // What NAT decided is told by its rule and its rewrite.
   if (event.action === "nat") return undefined;
-  const changed = event.action === "new" || event.action === "confirmed" || event.action === "destroyed";
+  const changed =
+    event.action === "new" || event.action === "confirmed" || event.action === "destroyed";
   return {
     ...common(event),
     step: event.action === "confirmed" ? "conntrack confirm" : "conntrack",
-    effect: event.action === "found" ? event.why : event.action === "confirmed" ? "entry is now real" : event.action === "new" ? "NEW" : `${event.action.toUpperCase()} ${event.why}`.trim(),
+    effect:
+      event.action === "found"
+        ? event.why
+        : event.action === "confirmed"
+          ? "entry is now real"
+          : event.action === "new"
+            ? "NEW"
+            : `${event.action.toUpperCase()} ${event.why}`.trim(),
     mark: event.action === "invalid" ? "!" : changed ? "~" : "",
     changes,
     state: event.entry === undefined ? [] : [entryText(event)],
@@ -309,11 +372,19 @@ function conntrackDraft(event: ConntrackEvent, changes: readonly Change[]): Draf
 function entryText(event: ConntrackEvent): string {
   const { entry } = event;
   if (entry === undefined) return "";
-  const side = ({ source, destination, sourcePort, destinationPort }: typeof entry.original): string =>
+  const side = ({
+    source,
+    destination,
+    sourcePort,
+    destinationPort,
+  }: typeof entry.original): string =>
     typeof source === "number" && typeof destination === "number"
       ? `${formatIpv4(source)}:${sourcePort} > ${formatIpv4(destination)}:${destinationPort}`
       : "";
-  return `ct ${entry.id} ${entry.state ?? ""} ${side(entry.original)} reply ${side(entry.reply)}`.replaceAll(/ +/g, " ");
+  return `ct ${entry.id} ${entry.state ?? ""} ${side(entry.original)} reply ${side(entry.reply)}`.replaceAll(
+    / +/g,
+    " ",
+  );
 }
 
 function routeDraft(event: RouteEvent, changes: readonly Change[]): Draft {
@@ -326,7 +397,7 @@ function routeDraft(event: RouteEvent, changes: readonly Change[]): Draft {
       ? `${event.error ?? "no route"}: ${event.text}`
       : event.result === "local"
         ? "local: the address is this host's"
-        : `${event.via === undefined ? event.text.split(" ")[0] ?? "" : `via ${event.via}`} dev ${event.out ?? ""}`,
+        : `${event.via === undefined ? (event.text.split(" ")[0] ?? "") : `via ${event.via}`} dev ${event.out ?? ""}`,
     mark: error ? "!" : "",
     changes,
     decisive: error || event.via !== undefined,
@@ -336,19 +407,52 @@ function routeDraft(event: RouteEvent, changes: readonly Change[]): Draft {
 function dropDraft({ event, changes }: Context): Draft | undefined {
   if (event.kind !== "dropped") return undefined;
   // A rule or policy just before has told a NETFILTER_DROP already.
-  return { ...common(event), step: `drop in ${event.where}`, effect: event.reason, mark: "!", changes, decisive: event.reason !== "NETFILTER_DROP" };
+  return {
+    ...common(event),
+    step: `drop in ${event.where}`,
+    effect: event.reason,
+    mark: "!",
+    changes,
+    decisive: event.reason !== "NETFILTER_DROP",
+  };
 }
 
 function unknownDraft({ event, changes }: Context): Draft | undefined {
   if (event.kind !== "unknown") return undefined;
-  return { ...common(event), step: "not modelled", effect: event.what, place: event.place, mark: "?", changes, decisive: true };
+  return {
+    ...common(event),
+    step: "not modelled",
+    effect: event.what,
+    place: event.place,
+    mark: "?",
+    changes,
+    decisive: true,
+  };
+}
+
+/** A change that no rule asked for just now. New MAC addresses alone decide nothing. */
+function rewriteDraft(context: Context): Draft | undefined {
+  const { event, changes } = context;
+  if (event.kind !== "rewrite" || changesBetween(event.before, event.after).length === 0)
+    return undefined;
+  return {
+    ...common(event),
+    hook: event.hook,
+    step: event.by === "nat" ? natStep(context) : event.by,
+    effect: rewriteText(event.before, event.after),
+    mark: "*",
+    changes,
+    decisive: changes.some(({ field }) => !field.startsWith("eth.")),
+  };
 }
 
 /** `dst 10.96.44.10:80 => 10.244.2.5:8080`, for each side that changed. */
 export function rewriteText(before: Frame, after: Frame): string {
   const parts: string[] = [];
-  if (sourceOf(before) !== sourceOf(after)) parts.push(`src ${sourceOf(before)} => ${sourceOf(after)}`);
-  if (destinationOf(before) !== destinationOf(after)) parts.push(`dst ${destinationOf(before)} => ${destinationOf(after)}`);
+  if (sourceOf(before) !== sourceOf(after))
+    parts.push(`src ${sourceOf(before)} => ${sourceOf(after)}`);
+  if (destinationOf(before) !== destinationOf(after))
+    parts.push(`dst ${destinationOf(before)} => ${destinationOf(after)}`);
   if (parts.length > 0) return parts.join(", ");
   return changesBetween(before, after)
     .map(({ field, from, to }) => `${field} ${from} => ${to}`)
@@ -357,7 +461,9 @@ export function rewriteText(before: Frame, after: Frame): string {
 
 /** A translation that no rule asked for now: conntrack remembers it, for the answer or for a later packet. */
 function natStep({ event, recording }: Context): string {
-  const birth = recording.events.find((other) => other.kind === "born" && other.packet === event.packet);
+  const birth = recording.events.find(
+    (other) => other.kind === "born" && other.packet === event.packet,
+  );
   return birth?.kind === "born" && birth.cause !== undefined ? "conntrack reply" : "conntrack";
 }
 

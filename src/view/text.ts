@@ -36,7 +36,10 @@ export function formatVerdict(view: TraceView): string {
 /** Only what changed in the packet, and the verdict: `-o minimal`. It survives rules that move. */
 export function formatMinimal(view: TraceView): string {
   const changed = view.steps.filter((step) => step.mark === "*" && step.changes.length > 0);
-  const lines = changed.map((step) => `${step.ns}  ${step.changes.map(({ field, from, to }) => `${field} ${from} => ${to}`).join(", ")}`);
+  const lines = changed.map(
+    (step) =>
+      `${step.ns}  ${step.changes.map(({ field, from, to }) => `${field} ${from} => ${to}`).join(", ")}`,
+  );
   return `${[...lines, verdictName(view.verdict)].map(safeText).join("\n")}\n`;
 }
 
@@ -45,7 +48,10 @@ export function formatStep(view: TraceView, n: number): string | undefined {
   const step = view.steps.find((one) => one.n === n);
   if (step === undefined) return undefined;
   const where = `${step.ns}${step.dev === undefined ? "" : ` ${step.dev}`}`;
-  const maker = step.place === undefined ? "" : `   ${placeText(step.place)}${makerText(view.recording, step.place)}`;
+  const maker =
+    step.place === undefined
+      ? ""
+      : `   ${placeText(step.place)}${makerText(view.recording, step.place)}`;
   const lines = [
     `step ${step.n} of ${view.steps.length}   ${where}${step.hook === undefined ? "" : `   ${step.hook}`}   t=${(step.time / 1000).toFixed(3)} ms`,
     `${step.step}   ${step.effect}`,
@@ -61,23 +67,42 @@ export function formatStep(view: TraceView, n: number): string | undefined {
 function flowLine({ recording, conversation }: TraceView): string {
   const { request } = recording;
   const first = conversation.out?.events[0]?.frame;
-  const what = request.protocol === "tcp" ? (first?.transport?.kind === "tcp" && (first.transport.flags & TCP_SYN) === 0 ? "TCP" : "TCP SYN") : request.protocol === "icmp" ? "ICMP echo request" : "UDP";
-  const from = first === undefined ? `${request.sourceAddress}${request.sourcePort === 0 ? "" : `:${request.sourcePort}`}` : sourceOf(first);
+  const what =
+    request.protocol === "tcp"
+      ? first?.transport?.kind === "tcp" && (first.transport.flags & TCP_SYN) === 0
+        ? "TCP"
+        : "TCP SYN"
+      : request.protocol === "icmp"
+        ? "ICMP echo request"
+        : "UDP";
+  const from =
+    first === undefined
+      ? `${request.sourceAddress}${request.sourcePort === 0 ? "" : `:${request.sourcePort}`}`
+      : sourceOf(first);
   const proxy = recording.proxy === undefined ? "" : `proxy ${recording.proxy}, `;
   return `${what} ${from} -> ${request.destination}   ${proxy}seed ${recording.seed}, conntrack empty`;
 }
 
 function lookupLines({ lookup, lookupEvents }: Recording, options: TextOptions): readonly string[] {
   if (lookup === undefined) return [];
-  const answer = lookup.address === undefined ? lookup.unknown ?? lookup.error ?? "no answer" : `${lookup.address}${lookup.means === undefined ? "" : ` (${lookup.means})`}`;
+  const answer =
+    lookup.address === undefined
+      ? (lookup.unknown ?? lookup.error ?? "no answer")
+      : `${lookup.address}${lookup.means === undefined ? "" : ` (${lookup.means})`}`;
   const tries = lookup.tried.length;
   const name = lookup.name === undefined ? "" : `: ${lookup.name}`;
   const summary = `DNS ${lookup.asked} -> ${answer}   ${ordinal(tries)} of ${tries} ${tries === 1 ? "name" : "names"} tried${name}`;
   const details = lookupEvents.flatMap((event) => {
     if (event.kind === "resolver" && event.action === "answer") {
-      return [`  ${event.name} ${event.type}  ${event.server}  ${event.rcode ?? ""}${event.answers.length === 0 ? "" : `  ${event.answers.join(" ")}`}`];
+      return [
+        `  ${event.name} ${event.type}  ${event.server}  ${event.rcode ?? ""}${event.answers.length === 0 ? "" : `  ${event.answers.join(" ")}`}`,
+      ];
     }
-    return event.kind === "dns-plugin" && options.all ? [`    ${event.ns}  ${event.plugin}: ${event.action}${event.why === "" ? "" : `  ${event.why}`}`] : [];
+    return event.kind === "dns-plugin" && options.all
+      ? [
+          `    ${event.ns}  ${event.plugin}: ${event.action}${event.why === "" ? "" : `  ${event.why}`}`,
+        ]
+      : [];
   });
   return [summary, ...details];
 }
@@ -90,7 +115,9 @@ function ordinal(n: number): string {
 
 /** A delivery on the way back is told as such. */
 function relabelled(steps: readonly Step[]): readonly Step[] {
-  return steps.map((step) => (step.leg === "back" && step.mark === "ok" ? { ...step, effect: `REPLY ${step.effect}` } : step));
+  return steps.map((step) =>
+    step.leg === "back" && step.mark === "ok" ? { ...step, effect: `REPLY ${step.effect}` } : step,
+  );
 }
 
 function table(steps: readonly Step[]): readonly string[] {
@@ -114,12 +141,21 @@ function verdictLines(view: TraceView, hidden: number): readonly string[] {
   const name = verdictName(verdict);
   if (verdict.exit === 0) {
     const notes = replyNotes(view);
-    return [`${name}  ${out} steps out, ${steps.length - out} back${tail}`, ...notes.map((note) => `note: ${note}`)];
+    return [
+      `${name}  ${out} steps out, ${steps.length - out} back${tail}`,
+      ...notes.map((note) => `note: ${note}`),
+    ];
   }
   if (verdict.outcome === "UNKNOWN") {
-    return [`${name}  ${[verdict.because, ...(verdict.deciding === undefined ? [] : placeOfEvent(verdict.deciding))].join("   ")}`];
+    return [
+      `${name}  ${[verdict.because, ...(verdict.deciding === undefined ? [] : placeOfEvent(verdict.deciding))].join("   ")}`,
+    ];
   }
-  return [`${name}  ${decidedBy(verdict, recording)}`.trimEnd(), ...chainLines(verdict, recording), ...sees(verdict)];
+  return [
+    `${name}  ${decidedBy(verdict, recording)}`.trimEnd(),
+    ...chainLines(verdict, recording),
+    ...sees(verdict),
+  ];
 }
 
 function sees(verdict: Verdict): readonly string[] {
@@ -139,7 +175,10 @@ function replyNotes({ conversation, recording }: TraceView): readonly string[] {
 function decidedBy(verdict: Verdict, recording: Recording): string {
   const event = verdict.deciding;
   if (event?.kind === "rule") {
-    const place = event.place === undefined ? "" : `   ${placeText(event.place)}${makerText(recording, event.place)}`;
+    const place =
+      event.place === undefined
+        ? ""
+        : `   ${placeText(event.place)}${makerText(recording, event.place)}`;
     return `${event.ns} ${event.table} ${event.chain}[${event.number}]${place}`;
   }
   if (event?.kind === "policy") {
@@ -158,12 +197,18 @@ function chainLines(verdict: Verdict, recording: Recording): readonly string[] {
   const width = Math.max(...around.map(({ text }) => text.length), 0);
   return around.map(({ number, text }) => {
     const here = number === event.number;
-    const status = here ? `pkts ${event.counter[0]} => ${event.counter[1]}` : number < event.number ? "no match" : "not reached";
+    const status = here
+      ? `pkts ${event.counter[0]} => ${event.counter[1]}`
+      : number < event.number
+        ? "no match"
+        : "not reached";
     return `  ${here ? ">" : " "} ${number} ${text.padEnd(width)}   ${status}`;
   });
 }
 
-function placeOfEvent(event: RuleEvent | PolicyEvent | NonNullable<Verdict["deciding"]>): readonly string[] {
+function placeOfEvent(
+  event: RuleEvent | PolicyEvent | NonNullable<Verdict["deciding"]>,
+): readonly string[] {
   return "place" in event && event.place !== undefined ? [placeText(event.place)] : [];
 }
 

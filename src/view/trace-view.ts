@@ -13,5 +13,10 @@ export interface TraceView {
 
 export function viewOf(recording: Recording): TraceView {
   const conversation = followRequest(recording);
-  return { recording, conversation, steps: stepsOf(recording, conversation), verdict: verdictOf(recording, conversation) };
+  return {
+    recording,
+    conversation,
+    steps: stepsOf(recording, conversation),
+    verdict: verdictOf(recording, conversation),
+  };
 }

@@ -57,7 +57,8 @@ export function reasonOf(step: Step): string {
 function ruleReason(step: Step): string {
   const { event } = step;
   if (event.kind !== "rule") return "";
-  if (!event.matched) return "The rule does not apply to this packet, so the next one is looked at.";
+  if (!event.matched)
+    return "The rule does not apply to this packet, so the next one is looked at.";
   if (/^DNAT|^REDIRECT/.test(event.outcome ?? "")) {
     return "The destination is replaced here; the reply is changed back by the conntrack entry made now.";
   }
@@ -82,7 +83,9 @@ function ruleReason(step: Step): string {
   }
 }
 
-function conntrackReason(action: "new" | "found" | "confirmed" | "invalid" | "untracked" | "destroyed" | "nat"): string {
+function conntrackReason(
+  action: "new" | "found" | "confirmed" | "invalid" | "untracked" | "destroyed" | "nat",
+): string {
   switch (action) {
     case "new":
       return "No connection is known for this packet, so a new entry is begun.";

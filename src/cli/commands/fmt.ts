@@ -14,7 +14,9 @@ export function registerFmt(program: Command, streams: Streams): void {
     .command("fmt")
     .description("read a rules file, Corefile or CNI conflist and print it as the real tool would")
     .argument("<file>", "the file, or - for standard input")
-    .addOption(new Option("--as <kind>", "what the file is (else found by its content)").choices(fmtKinds))
+    .addOption(
+      new Option("--as <kind>", "what the file is (else found by its content)").choices(fmtKinds),
+    )
     .option("--check", "print nothing; exit 1 when the file would change")
     .action(async (file: string, options: FmtOptions) => {
       const { fmtCommand } = await import("../fmt-command.js");

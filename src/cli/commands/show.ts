@@ -3,7 +3,19 @@ import { wholeNumber, worldOption } from "../options.js";
 import type { Streams } from "../streams.js";
 
 /** What can be shown, in the order that help lists it. */
-export const showKinds = ["nodes", "pods", "services", "endpoints", "routes", "rules", "ct", "fdb", "neigh", "ipam", "dns"] as const;
+export const showKinds = [
+  "nodes",
+  "pods",
+  "services",
+  "endpoints",
+  "routes",
+  "rules",
+  "ct",
+  "fdb",
+  "neigh",
+  "ipam",
+  "dns",
+] as const;
 
 export interface ShowOptions {
   readonly world?: readonly string[];
@@ -17,7 +29,11 @@ export function registerShow(program: Command, streams: Streams): void {
     .description(`what is in a world: ${showKinds.join(", ")}`)
     .argument("<kind>", showKinds.join(", "))
     .argument("[name]", "a node, a pod or ns/name")
-    .addOption(new Option("-o, --output <format>", "how it is printed").choices(["text", "json"]).default("text"))
+    .addOption(
+      new Option("-o, --output <format>", "how it is printed")
+        .choices(["text", "json"])
+        .default("text"),
+    )
     .option("--json", "the same as -o json")
     .option("--seed <n>", "seed of everything random", wholeNumber(0, 4_294_967_295), 1)
     .action(async (kind: string, name: string | undefined, options: ShowOptions) => {

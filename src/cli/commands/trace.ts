@@ -23,15 +23,26 @@ export interface TraceOptions {
 export function registerTrace(program: Command, streams: Streams): void {
   worldOption(program.command("trace"))
     .description("one packet and its reply, step by step")
-    .argument("<src>", "pod, node or workload: shop/web-0, worker-1, shop/deployment/web; or an address outside")
+    .argument(
+      "<src>",
+      "pod, node or workload: shop/web-0, worker-1, shop/deployment/web; or an address outside",
+    )
     .argument("<dst>", "the same, shop/api:80, ADDRESS:PORT, NAME:PORT or http://NAME/")
-    .addOption(new Option("--proto <protocol>", "protocol of the packet").choices(["tcp", "udp", "icmp"]).default("tcp"))
+    .addOption(
+      new Option("--proto <protocol>", "protocol of the packet")
+        .choices(["tcp", "udp", "icmp"])
+        .default("tcp"),
+    )
     .option("--sport <port>", "source port", wholeNumber(1, 65_535), 40_000)
     .option("--ttl <n>", "time to live of the request", wholeNumber(1, 255))
     .option("--seed <n>", "seed of everything random", wholeNumber(0, 4_294_967_295), 1)
     .option("--endpoint <pod>", "try seeds until this pod is drawn, and say which seed it was")
     .option("--one-way", "do not follow the reply")
-    .addOption(new Option("-o, --output <format>", "how it is printed").choices(["text", "json", "jsonl", "minimal", "pcapng"]).default("text"))
+    .addOption(
+      new Option("-o, --output <format>", "how it is printed")
+        .choices(["text", "json", "jsonl", "minimal", "pcapng"])
+        .default("text"),
+    )
     .option("--json", "the same as -o json")
     .option("--out <file>", "write to a file instead of standard output")
     .option("-v, --verbose", "all steps, and what DNS plugins did")

@@ -1,0 +1,279 @@
+"""The judge's hands: opens sockets in namespaces that exist already, sends what a lab's probes say, and writes down
+every frame on every interface and what each system call returned. Reads one JSON document from standard input, writes
+one to standard output. Standard library only; run as root. Used by test/kernel/judge.ts.
+"""
+
+import ctypes
+import errno
+import json
+import mmap
+import os
+import select
+import socket
+import struct
+import sys
+import time
+
+CLONE_NEWNET = 0x40000000
+ETH_P_ALL = 3
+SOL_PACKET, PACKET_RX_RING, PACKET_VERSION, TPACKET_V2 = 263, 5, 10, 1
+IP_RECVERR = 11
+libc = ctypes.CDLL(None, use_errno=True)
+home = os.open("/proc/self/ns/net", os.O_RDONLY)
+
+
+def enter(netns):
+    handle = os.open("/run/netns/" + netns, os.O_RDONLY)
+    try:
+        if libc.setns(handle, CLONE_NEWNET) != 0:
+            raise OSError(ctypes.get_errno(), "setns " + netns)
+    finally:
+        os.close(handle)
+
+
+def leave():
+    libc.setns(home, CLONE_NEWNET)
+
+
+class Tap:
+    """
+    One packet socket for all interfaces of a namespace. Its ring keeps each frame as it was when it passed: a plain
+    socket would show bytes that the stack changed afterwards.
+    """
+
+    BLOCK, BLOCKS, FRAME = 1 << 18, 32, 4096
+
+    def __init__(self, name, netns):
+        self.name = name
+        enter(netns)
+        self.socket = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(ETH_P_ALL))
+        self.socket.setsockopt(SOL_PACKET, PACKET_VERSION, TPACKET_V2)
+        count = self.BLOCK // self.FRAME * self.BLOCKS
+        self.socket.setsockopt(SOL_PACKET, PACKET_RX_RING, struct.pack("IIII", self.BLOCK, self.BLOCKS, self.FRAME, count))
+        self.names = dict(socket.if_nameindex())
+        leave()
+        self.ring = mmap.mmap(self.socket.fileno(), self.BLOCK * self.BLOCKS)
+        self.count = count
+        self.at = 0
+
+    def read(self, frames):
+        while True:
+            base = self.at * self.FRAME
+            status, _length, kept, mac, _net, seconds, nanos = struct.unpack_from("IIIHHII", self.ring, base)
+            if not status & 1:
+                return
+            _family, _protocol, index, _hatype, kind = struct.unpack_from("HHiHB", self.ring, base + 32)
+            frames.append(
+                {
+                    "time": seconds * 1_000_000_000 + nanos,
+                    "ns": self.name,
+                    "dev": self.names.get(index, str(index)),
+                    "direction": "tx" if kind == 4 else "rx",
+                    "bytes": self.ring[base + mac : base + mac + kept].hex(),
+                }
+            )
+            struct.pack_into("I", self.ring, base, 0)
+            self.at = (self.at + 1) % self.count
+
+
+class Program:
+    """A listener: sends back what it gets. `replies` answers given datagrams with given bytes instead."""
+
+    def __init__(self, spec, netns):
+        self.tcp = spec["protocol"] == "tcp"
+        self.replies = spec.get("replies")
+        enter(netns)
+        kind = socket.SOCK_STREAM if self.tcp else socket.SOCK_DGRAM
+        self.socket = socket.socket(socket.AF_INET, kind)
+        self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        self.socket.bind((spec["address"], spec["port"]))
+        if self.tcp:
+            self.socket.listen(64)
+        leave()
+        self.socket.setblocking(False)
+        self.clients = []
+
+    def sockets(self):
+        return [self.socket, *self.clients]
+
+    def serve(self, ready):
+        if ready is self.socket and self.tcp:
+            try:
+                client, _ = self.socket.accept()
+            except BlockingIOError:
+                return
+            client.setblocking(False)
+            self.clients.append(client)
+        elif self.tcp:
+            self.echo(ready)
+        else:
+            self.answer()
+
+    def echo(self, client):
+        try:
+            data = client.recv(65536)
+            if data:
+                client.send(data)
+                return
+        except OSError:
+            pass
+        client.close()
+        self.clients.remove(client)
+
+    def answer(self):
+        try:
+            data, peer = self.socket.recvfrom(65536)
+        except OSError:
+            return
+        reply = data
+        if self.replies is not None:
+            found = self.replies.get(data.hex())
+            if found is None:
+                return
+            reply = bytes.fromhex(found)
+        try:
+            self.socket.sendto(reply, peer)
+        except OSError:
+            pass
+
+
+def name_of(error):
+    return errno.errorcode.get(error, str(error))
+
+
+class Judge:
+    def __init__(self, spec):
+        self.spec = spec
+        self.frames = []
+        self.taps = [Tap(name, netns) for name, netns in spec["namespaces"].items()]
+        self.programs = [Program(one, spec["namespaces"][one["ns"]]) for one in spec["listeners"]]
+
+    def turn(self, extra, limit):
+        """Serves every program and tap until one of `extra` is ready or the time is over."""
+        end = time.monotonic() + limit
+        while True:
+            owners = {}
+            for tap in self.taps:
+                owners[tap.socket] = tap
+            for program in self.programs:
+                for one in program.sockets():
+                    owners[one] = program
+            left = end - time.monotonic()
+            if left <= 0:
+                return None
+            wants = [one for one, _ in extra]
+            writable = [one for one, mode in extra if mode == "w"]
+            readable, written, failed = select.select([*owners, *[one for one, mode in extra if mode == "r"]], writable, wants, left)
+            for one in readable:
+                owner = owners.get(one)
+                if isinstance(owner, Tap):
+                    owner.read(self.frames)
+                elif owner is not None:
+                    owner.serve(one)
+            for one in [*readable, *written, *failed]:
+                if one in wants:
+                    return one
+
+    def probe(self, probe):
+        limit = probe["limit"]
+        enter(self.spec["namespaces"][probe["ns"]])
+        try:
+            if probe["protocol"] == "tcp":
+                one = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+                one.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+                # The connection is gone at once when the run ends, and leaves no retransmissions.
+            elif probe["protocol"] == "udp":
+                one = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+            else:
+                one = socket.socket(socket.AF_INET, socket.SOCK_RAW, socket.IPPROTO_ICMP)
+                one.setsockopt(socket.IPPROTO_IP, 10, 2)  # IP_MTU_DISCOVER = DO: as ping sends
+        finally:
+            leave()
+        one.setblocking(False)
+        if probe["ttl"]:
+            one.setsockopt(socket.IPPROTO_IP, socket.IP_TTL, probe["ttl"])
+        try:
+            return getattr(self, "probe_" + probe["protocol"])(one, probe, limit)
+        finally:
+            one.close()
+            self.turn([], probe.get("settle", 0.06))
+
+    def probe_tcp(self, one, probe, limit):
+        if probe["sourcePort"]:
+            one.bind(("0.0.0.0", probe["sourcePort"]))
+        failed = one.connect_ex((probe["address"], probe["port"]))
+        if failed not in (0, errno.EINPROGRESS):
+            return "connect: " + name_of(failed)
+        if self.turn([(one, "w")], limit) is None:
+            return "connect: timeout"
+        failed = one.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
+        if failed:
+            return "connect: " + name_of(failed)
+        data = probe["data"].encode()
+        if not data:
+            return "connected"
+        one.send(data)
+        if self.turn([(one, "r")], limit) is None:
+            return "recv: timeout"
+        try:
+            got = one.recv(65536)
+        except OSError as error:
+            return "recv: " + name_of(error.errno)
+        return "echo" if got == data else "recv: " + got.hex()
+
+    def probe_udp(self, one, probe, limit):
+        one.bind(("0.0.0.0", probe["sourcePort"]))
+        failed = one.connect_ex((probe["address"], probe["port"]))
+        if failed:
+            return "connect: " + name_of(failed)
+        data = bytes.fromhex(probe["dataHex"]) if probe.get("dataHex") else probe["data"].encode()
+        try:
+            one.send(data)
+        except OSError as error:
+            return "send: " + name_of(error.errno)
+        if self.turn([(one, "r")], limit) is None:
+            return "recv: timeout"
+        try:
+            got = one.recv(65536)
+        except OSError as error:
+            return "recv: " + name_of(error.errno)
+        return "echo" if got == data else "answer"
+
+    def probe_icmp(self, one, probe, limit):
+        one.setsockopt(socket.IPPROTO_IP, IP_RECVERR, 1)
+        one.connect((probe["address"], 0)) if probe.get("connect") else None
+        data = probe["data"].encode()
+        head = struct.pack("!BBHHH", 8, 0, 0, probe["sourcePort"], 1)
+        total = sum(struct.unpack("!%dH" % ((len(head + data) + 1) // 2), head + data + b"\0" * (len(data) % 2)))
+        total = (total & 0xFFFF) + (total >> 16)
+        total = (total & 0xFFFF) + (total >> 16)
+        packet = head[:2] + struct.pack("!H", ~total & 0xFFFF) + head[4:] + data
+        try:
+            one.sendto(packet, (probe["address"], 0))
+        except OSError as error:
+            return "send: " + name_of(error.errno)
+        end = time.monotonic() + limit
+        while time.monotonic() < end:
+            if self.turn([(one, "r")], end - time.monotonic()) is None:
+                break
+            try:
+                got, _control, _flags, _peer = one.recvmsg(65536, 512)
+            except OSError as error:
+                return "recv: " + name_of(error.errno)
+            at = (got[0] & 15) * 4
+            if got[at] == 0 and struct.unpack("!H", got[at + 4 : at + 6])[0] == probe["sourcePort"]:
+                return "reply"
+        return "recv: timeout"
+
+
+def main():
+    spec = json.load(sys.stdin)
+    judge = Judge(spec)
+    judge.turn([], 0.05)
+    results = [judge.probe(probe) for probe in spec["probes"]]
+    judge.turn([], 0.5)
+    judge.frames.sort(key=lambda frame: frame["time"])
+    json.dump({"results": results, "frames": judge.frames}, sys.stdout)
+
+
+main()

@@ -1,0 +1,149 @@
+import type { Simulation } from "../../src/core/simulation.js";
+import type { NetworkNamespace } from "../../src/core/namespace.js";
+import { PingSocket } from "../../src/inet/ping.js";
+import { connectTcp } from "../../src/inet/tcp-socket.js";
+import { UdpSocket } from "../../src/inet/udp-socket.js";
+import { buildLab } from "../../src/lab/build.js";
+import type { Lab } from "../../src/lab/lab.js";
+import { later, microseconds, seconds } from "../../src/sim/time.js";
+import { runTool } from "../../src/tools/index.js";
+import { encodeFrame } from "../../src/wire/frame.js";
+import { IPV4_ANY } from "../../src/wire/ip.js";
+import { profile } from "./profile.js";
+import type { SeenFrame } from "./normalise.js";
+import type { Observation, ProbeSpec } from "./observation.js";
+
+/** Builds the same lab in the emulator, runs the same probes one after the other, and reads the same tables. */
+export function emulate(lab: Lab, probes: readonly ProbeSpec[], seed = 1): Observation {
+  const commands = lab.namespaces.flatMap((ns) =>
+    profile.map((knob) => ({ ns, argv: ["sysctl", "-w", knob] })),
+  );
+  const sim = buildLab({ ...lab, commands: [...commands, ...lab.commands] }, seed);
+  sim.runUntilIdle(later(sim.queue.now, seconds(0.05)));
+  const frames: SeenFrame[] = [];
+  sim.trace = (event) => {
+    if (event.kind !== "device" || event.dev === undefined) return;
+    frames.push({
+      ns: event.ns,
+      dev: event.dev,
+      direction: event.direction,
+      bytes: encodeFrame(event.frame),
+    });
+  };
+  const results = probes.map((probe) => runProbe(sim, probe));
+  sim.runUntilIdle(later(sim.queue.now, seconds(0.5)));
+  const each = (argv: readonly string[]): ReadonlyMap<string, string> =>
+    new Map(lab.namespaces.map((ns) => [ns, runTool(sim, { ns, argv }).stdout]));
+  return {
+    results,
+    frames,
+    rules: each(["iptables-save", "-c"]),
+    conntrack: each(["conntrack", "-L"]),
+    neighbours: each(["ip", "neigh", "show"]),
+  };
+}
+
+/** Runs one probe and then as long as the judge settles. */
+function runProbe(sim: Simulation, probe: ProbeSpec): string {
+  const ns = sim.namespaces.get(probe.ns);
+  if (ns === undefined) throw new Error(`no namespace ${probe.ns}`);
+  const result = start(ns, probe);
+  const end = later(sim.queue.now, seconds(probe.limit));
+  while (result.text === undefined && (sim.queue.nextAt ?? Number.POSITIVE_INFINITY) <= end)
+    sim.step();
+  if (result.text === undefined) sim.runUntilIdle(end);
+  const text = result.text ?? `${result.waits}: timeout`;
+  sim.queue.after(microseconds(1), "probe closes", result.close);
+  sim.runUntilIdle(later(sim.queue.now, seconds(0.06)));
+  return text;
+}
+
+interface Running {
+  text: string | undefined;
+  /** The system call that the program waits in. */
+  waits: string;
+  close: () => void;
+}
+
+function start(ns: NetworkNamespace, probe: ProbeSpec): Running {
+  switch (probe.protocol) {
+    case "tcp":
+      return startTcp(ns, probe);
+    case "udp":
+      return startUdp(ns, probe);
+    case "icmp":
+      return startPing(ns, probe);
+  }
+}
+
+function startTcp(ns: NetworkNamespace, probe: ProbeSpec): Running {
+  const data = new TextEncoder().encode(probe.data);
+  const running: Running = { text: undefined, waits: "connect", close: () => connection.close() };
+  const connection = connectTcp(ns, {
+    address: probe.address,
+    port: probe.port,
+    sourcePort: probe.sourcePort === 0 ? undefined : probe.sourcePort,
+    ttl: probe.ttl,
+  });
+  connection.onConnected = () => {
+    running.waits = "recv";
+    if (data.length === 0) running.text = "connected";
+    else ns.sim.queue.after(microseconds(1), "probe sends", () => connection.send(data));
+  };
+  connection.onData = (got) => {
+    running.text = same(got, data) ? "echo" : "recv: other";
+  };
+  connection.onError = (errno) => {
+    running.text ??= `${running.waits}: ${errno}`;
+  };
+  if (connection.error !== undefined) running.text = `connect: ${connection.error}`;
+  return running;
+}
+
+function startUdp(ns: NetworkNamespace, probe: ProbeSpec): Running {
+  const socket = new UdpSocket(ns);
+  const data =
+    probe.dataHex === undefined
+      ? new TextEncoder().encode(probe.data)
+      : Uint8Array.from(Buffer.from(probe.dataHex, "hex"));
+  const running: Running = { text: undefined, waits: "recv", close: () => socket.close() };
+  if (probe.ttl !== undefined) socket.ttl = probe.ttl;
+  socket.bind(IPV4_ANY, probe.sourcePort);
+  socket.onDatagram = (datagram) => {
+    running.text = same(datagram.data, data) ? "echo" : "answer";
+  };
+  socket.onError = (errno) => {
+    running.text ??= `recv: ${errno}`;
+  };
+  const refused = socket.connect(probe.address, probe.port);
+  if (refused !== undefined) running.text = `connect: ${refused}`;
+  else {
+    const failed = socket.send(data);
+    if (failed !== undefined) running.text = `send: ${failed}`;
+  }
+  return running;
+}
+
+function startPing(ns: NetworkNamespace, probe: ProbeSpec): Running {
+  const socket = new PingSocket(ns);
+  const running: Running = { text: undefined, waits: "recv", close: () => socket.close() };
+  if (probe.ttl !== undefined) socket.ttl = probe.ttl;
+  socket.onReply = () => {
+    running.text = "reply";
+  };
+  socket.onError = (errno) => {
+    running.text ??= `recv: ${errno}`;
+  };
+  const failed = socket.send(probe.address, {
+    id: probe.sourcePort,
+    sequence: 1,
+    dontFragment: true,
+    data: new TextEncoder().encode(probe.data),
+  });
+  if (failed !== undefined) running.text = `send: ${failed}`;
+  return running;
+}
+
+function same(a: Uint8Array, b: Uint8Array): boolean {
+  return a.length === b.length && a.every((byte, index) => byte === b[index]);
+}

@@ -1,0 +1,121 @@
+import { execFileSync } from "node:child_process";
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import type { Lab } from "../../src/lab/lab.js";
+import { labScript, netnsName } from "../../src/lab/shell.js";
+import { formatIpv4 } from "../../src/wire/ip.js";
+import { profile, realOnly } from "./profile.js";
+import type { Observation, ProbeSpec } from "./observation.js";
+
+/** Programs the judge needs; one that is missing makes the tests skip, or fail in CI. */
+const needed = ["ip", "iptables-save", "conntrack", "ethtool", "python3", "sysctl"];
+
+/** Why there is no judge on this machine; undefined when there is one. */
+export function missingJudge(): string | undefined {
+  if (process.platform !== "linux") return "the judge is a Linux kernel";
+  if (process.getuid?.() !== 0) return "network namespaces need root";
+  for (const program of needed) {
+    try {
+      execFileSync("sh", ["-c", `command -v ${program}`], { stdio: "ignore" });
+    } catch {
+      return `${program} is not installed`;
+    }
+  }
+  try {
+    execFileSync("ip", ["netns", "add", "hopwise-judge-probe"], { stdio: "ignore" });
+    execFileSync("ip", ["netns", "del", "hopwise-judge-probe"], { stdio: "ignore" });
+  } catch {
+    return "this machine cannot make network namespaces";
+  }
+  return undefined;
+}
+
+/** Builds the lab in real namespaces, sends its probes, reads its tables, and takes everything away again. */
+export function judge(
+  lab: Lab,
+  probes: readonly ProbeSpec[],
+  replies: Readonly<Record<string, string>> = {},
+): Observation {
+  const prefix = `hw${process.pid}-`;
+  const folder = mkdtempSync(join(tmpdir(), "hopwise-judge-"));
+  const script = join(folder, "lab.sh");
+  writeFileSync(script, withProfile(labScript(lab, { prefix }), lab, prefix));
+  try {
+    execFileSync("sh", [script], { stdio: ["ignore", "pipe", "pipe"], encoding: "utf8" });
+    for (const ns of lab.namespaces) quietOffloads(netnsName(ns, prefix));
+    const agent = execFileSync("python3", [new URL("agent.py", import.meta.url).pathname], {
+      input: JSON.stringify({
+        namespaces: Object.fromEntries(lab.namespaces.map((ns) => [ns, netnsName(ns, prefix)])),
+        listeners: lab.listeners.map((one) => ({
+          ...one,
+          address: formatIpv4(one.address),
+          ...(one.protocol === "udp" && one.port === 53 && Object.keys(replies).length > 0
+            ? { replies }
+            : {}),
+        })),
+        probes: probes.map((one) => ({
+          ...one,
+          address: formatIpv4(one.address),
+          ttl: one.ttl ?? 0,
+        })),
+      }),
+      encoding: "utf8",
+      maxBuffer: 1 << 28,
+    });
+    const seen: {
+      results: string[];
+      frames: { ns: string; dev: string; direction: "rx" | "tx"; bytes: string }[];
+    } = JSON.parse(agent);
+    const inNs = (ns: string, ...argv: string[]): string =>
+      execFileSync("ip", ["netns", "exec", netnsName(ns, prefix), ...argv], {
+        encoding: "utf8",
+        stdio: ["ignore", "pipe", "ignore"],
+      });
+    const each = (read: (ns: string) => string): ReadonlyMap<string, string> =>
+      new Map(lab.namespaces.map((ns) => [ns, read(ns)]));
+    return {
+      results: seen.results,
+      frames: seen.frames.map((frame) => ({
+        ...frame,
+        bytes: Uint8Array.from(Buffer.from(frame.bytes, "hex")),
+      })),
+      rules: each((ns) => inNs(ns, "iptables-save", "-c")),
+      conntrack: each((ns) => inNs(ns, "conntrack", "-L")),
+      neighbours: each((ns) => inNs(ns, "ip", "neigh", "show")),
+    };
+  } finally {
+    execFileSync("sh", [script, "down"], { stdio: "ignore" });
+    rmSync(folder, { recursive: true, force: true });
+  }
+}
+
+/** The profile goes in right after the namespaces are made, before the lab's own commands. */
+function withProfile(script: string, lab: Lab, prefix: string): string {
+  const lines = script.split("\n");
+  const last = lines.findLastIndex(
+    (line) => line.startsWith("ip -n ") && line.endsWith("link set lo up"),
+  );
+  const knobs = lab.namespaces.map(
+    (ns) =>
+      `ip netns exec ${netnsName(ns, prefix)} sysctl -qw ${[...profile, ...realOnly].join(" ")}`,
+  );
+  return lines.toSpliced(last + 1, 0, ...knobs).join("\n");
+}
+
+/** Frames leave with their checksums filled in, one packet a frame. */
+function quietOffloads(netns: string): void {
+  const links: { ifname: string; link_type: string }[] = JSON.parse(
+    execFileSync("ip", ["-n", netns, "-j", "link", "show"], { encoding: "utf8" }),
+  );
+  for (const { ifname } of links.filter((link) => link.link_type === "ether")) {
+    execFileSync("ip", [
+      "netns",
+      "exec",
+      netns,
+      "sh",
+      "-c",
+      `ethtool -K ${ifname} tx off tso off gso off gro off rx off >/dev/null 2>&1 || true`,
+    ]);
+  }
+}

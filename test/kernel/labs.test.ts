@@ -1,0 +1,33 @@
+import { readdirSync, readFileSync } from "node:fs";
+import { describe, expect, it } from "vitest";
+import { parseLab } from "../../src/lab/lab-file.js";
+import { emulate } from "./emulate.js";
+import { judge, missingJudge } from "./judge.js";
+import { comparable, type ProbeSpec } from "./observation.js";
+
+const folder = new URL("../../topologies/labs/", import.meta.url);
+const files = readdirSync(folder)
+  .filter((file) => file.endsWith(".yaml"))
+  .toSorted();
+const missing = missingJudge();
+const mustJudge = process.env["CI"] !== undefined && process.env["CI"] !== "";
+
+/** How long a probe's program waits, in seconds: two retransmissions of a SYN are seen. */
+const limit = 2.6;
+
+describe("labs on the real kernel and in the emulator", () => {
+  it.runIf(missing !== undefined)(`have their judge (${missing ?? "present"})`, (context) => {
+    if (mustJudge) expect(missing, "CI needs the real kernel").toBeUndefined();
+    else context.skip(`no judge: ${missing ?? ""}`);
+  });
+
+  for (const file of missing === undefined ? files : []) {
+    it(`${file.replace(".yaml", "")} sends the same frames, counts the same packets and tells programs the same`, () => {
+      const lab = parseLab(file, readFileSync(new URL(file, folder), "utf8"));
+      const probes: ProbeSpec[] = lab.probes.map((probe) => ({ ...probe, limit }));
+      expect(comparable(emulate(lab, probes), lab, probes)).toBe(
+        comparable(judge(lab, probes), lab, probes),
+      );
+    });
+  }
+});

@@ -1,0 +1,139 @@
+import { decodeFrame, type Frame } from "../../src/wire/frame.js";
+import { formatIpv4, formatMac } from "../../src/wire/ip.js";
+import { TCP_ACK, TCP_FIN, TCP_PSH, TCP_RST, TCP_SYN, TCP_URG } from "../../src/wire/tcp.js";
+
+/** One frame as it was seen on an interface. */
+export interface SeenFrame {
+  readonly ns: string;
+  readonly dev: string;
+  readonly direction: "rx" | "tx";
+  readonly bytes: Uint8Array;
+}
+
+/**
+ * Writes frames as lines that two runs can be compared by. What is random becomes an alias in order of first
+ * appearance: IP ids that are not 0, and TCP sequence numbers as a distance from the sender's first one.
+ * Windows and TCP options belong to the kernel's own stack and are left out.
+ */
+export class Normaliser {
+  readonly #ids = new Map<number, string>();
+  readonly #bases: number[] = [];
+  readonly #ports = new Map<number, string>();
+  readonly #known: ReadonlySet<number>;
+
+  /** `known` are the ports that the lab names; any other was drawn by chance and becomes an alias. */
+  constructor(known: ReadonlySet<number>) {
+    this.#known = known;
+  }
+
+  /** A port, or its alias when it was drawn by chance. */
+  port(port: number): string {
+    if (this.#known.has(port)) return String(port);
+    const alias = this.#ports.get(port) ?? `p${this.#ports.size + 1}`;
+    this.#ports.set(port, alias);
+    return alias;
+  }
+
+  line(seen: SeenFrame): string {
+    const decoded = decodeFrame(seen.bytes);
+    return `${seen.direction} ${decoded.ok ? this.#frame(decoded.value) : `undecodable: ${decoded.reason}`}`;
+  }
+
+  #frame(frame: Frame): string {
+    const { link, network } = frame;
+    const macs = `${formatMac(link.source)} > ${formatMac(link.destination)}`;
+    if (network === undefined) return `${macs} type 0x${link.etherType.toString(16)}`;
+    if (network.kind === "arp") {
+      const what =
+        network.operation === 1
+          ? "who-has"
+          : network.operation === 2
+            ? "is-at"
+            : `op ${network.operation}`;
+      return `${macs} arp ${what} ${formatIpv4(network.targetIp)} tell ${formatIpv4(network.senderIp)} (${formatMac(network.senderMac)} ${formatMac(network.targetMac)})`;
+    }
+    return `${macs} ${this.#packet(frame)}`;
+  }
+
+  #packet(frame: Frame): string {
+    const { network, transport } = frame;
+    if (network?.kind !== "ipv4") return "";
+    const flags = `${network.dontFragment ? " DF" : ""}${network.moreFragments ? " MF" : ""}${network.fragmentOffset > 0 ? ` +${network.fragmentOffset}` : ""}`;
+    const head = `ttl ${network.ttl} tos 0x${network.tos.toString(16)} id ${this.#id(network.id)}${flags}`;
+    const [from, to] = [formatIpv4(network.source), formatIpv4(network.destination)];
+    switch (transport?.kind) {
+      case "tcp":
+        return `${from}.${this.port(transport.sourcePort)} > ${to}.${this.port(transport.destinationPort)} tcp [${flagNames(transport.flags)}] seq ${this.#sequence(transport.sequence, (transport.flags & TCP_SYN) !== 0)} ack ${(transport.flags & TCP_ACK) === 0 ? "-" : this.#sequence(transport.acknowledgment, false)} ${head} ${text(frame.payload)}${wrong(transport)}`;
+      case "udp":
+        return `${from}.${this.port(transport.sourcePort)} > ${to}.${this.port(transport.destinationPort)} udp ${head} ${text(frame.payload)}${wrong(transport)}`;
+      case "icmp":
+        return `${from} > ${to} icmp ${transport.type}/${transport.code} rest 0x${transport.rest.toString(16)} ${head} ${this.#icmpData(frame)}${wrong(transport)}`;
+      case undefined:
+        return `${from} > ${to} proto ${network.protocol} ${head} ${hex(frame.payload)}`;
+      default:
+        return `${from} > ${to} ${head}`;
+    }
+  }
+
+  /** What an ICMP error quotes is a packet of its own: its id and numbers are aliased too. */
+  #icmpData(frame: Frame): string {
+    const { transport, payload } = frame;
+    if (transport?.kind !== "icmp" || ![3, 4, 5, 11, 12].includes(transport.type))
+      return text(payload);
+    const framed = new Uint8Array(14 + payload.length);
+    framed.set([8, 0], 12);
+    framed.set(payload, 14);
+    const quote = decodeFrame(framed);
+    return quote.ok
+      ? `quotes {${this.#packet(quote.value).replace(/ bad checksum.*$/, "")}}`
+      : `quotes ${hex(payload)}`;
+  }
+
+  #id(id: number): string {
+    if (id === 0) return "0";
+    let alias = this.#ids.get(id);
+    if (alias === undefined) {
+      alias = `#${this.#ids.size + 1}`;
+      this.#ids.set(id, alias);
+    }
+    return alias;
+  }
+
+  #sequence(value: number, isFirst: boolean): string {
+    const near = this.#bases.findIndex((base) => (value - base) >>> 0 < 1 << 14);
+    if (near >= 0) return `${near}+${(value - (this.#bases[near] ?? 0)) >>> 0}`;
+    if (!isFirst) return value === 0 ? "0" : "?";
+    this.#bases.push(value);
+    return `${this.#bases.length - 1}+0`;
+  }
+}
+
+const FLAG_NAMES: readonly (readonly [number, string])[] = [
+  [TCP_FIN, "F"],
+  [TCP_SYN, "S"],
+  [TCP_RST, "R"],
+  [TCP_PSH, "P"],
+  [TCP_URG, "U"],
+  [TCP_ACK, "."],
+];
+
+function flagNames(flags: number): string {
+  return FLAG_NAMES.filter(([bit]) => (flags & bit) !== 0)
+    .map(([, name]) => name)
+    .join("");
+}
+
+function wrong(transport: { readonly checksumError?: number | undefined }): string {
+  return transport.checksumError === undefined || transport.checksumError === 0
+    ? ""
+    : " bad checksum";
+}
+
+function text(bytes: Uint8Array): string {
+  const words = new TextDecoder("latin1").decode(bytes);
+  return /^[\x20-\x7e]*$/.test(words) ? JSON.stringify(words) : hex(bytes);
+}
+
+function hex(bytes: Uint8Array): string {
+  return Array.from(bytes, (byte) => byte.toString(16).padStart(2, "0")).join("");
+}

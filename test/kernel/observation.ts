@@ -1,0 +1,112 @@
+import type { Lab, Probe } from "../../src/lab/lab.js";
+import { Normaliser, type SeenFrame } from "./normalise.js";
+
+/** A probe with how long its program waits for each answer, in seconds, and bytes to send instead of text. */
+export interface ProbeSpec extends Probe {
+  readonly limit: number;
+  readonly dataHex?: string | undefined;
+}
+
+/** What one run of a lab left behind, on the real kernel or in the emulator. */
+export interface Observation {
+  /** What each probe's program was told. */
+  readonly results: readonly string[];
+  /** Frames on every interface, in order of time. */
+  readonly frames: readonly SeenFrame[];
+  /** `iptables-save -c`, by namespace. */
+  readonly rules: ReadonlyMap<string, string>;
+  /** `conntrack -L`, by namespace. */
+  readonly conntrack: ReadonlyMap<string, string>;
+  /** `ip neigh show`, by namespace. */
+  readonly neighbours: ReadonlyMap<string, string>;
+}
+
+/** An observation as text that compares: one section a thing, what is random or timed left out. */
+export function comparable(seen: Observation, lab: Lab, probes: readonly Probe[]): string {
+  const normaliser = new Normaliser(portsOf(lab, probes));
+  const byDevice = new Map<string, string[]>();
+  for (const frame of seen.frames) {
+    const key = `${frame.ns} ${frame.dev}`;
+    byDevice.set(key, [...(byDevice.get(key) ?? []), normaliser.line(frame)]);
+  }
+  const sections: string[] = seen.results.map((result, index) => `probe ${index + 1}: ${result}`);
+  // Loopback cannot switch its checksum offload off, and what it sends it receives.
+  for (const [key, lines] of byDevice) {
+    if (!key.endsWith(" lo")) continue;
+    byDevice.set(
+      key,
+      lines
+        .filter((line) => line.startsWith("tx "))
+        .map((line) => line.replace(/ bad checksum$/, "")),
+    );
+  }
+  for (const key of [...byDevice.keys()].toSorted())
+    sections.push(`\nframes ${key}`, ...(byDevice.get(key) ?? []));
+  sections.push(
+    ...tables("rules", seen.rules, ruleLines),
+    ...tables("conntrack", seen.conntrack, (text) => conntrackLines(text, normaliser)),
+    ...tables("neighbours", seen.neighbours, neighbourLines),
+  );
+  return `${sections.join("\n")}\n`;
+}
+
+/** Every port that the lab's own text names. */
+function portsOf(lab: Lab, probes: readonly Probe[]): ReadonlySet<number> {
+  const rules = lab.commands
+    .flatMap(({ argv, stdin }) => `${argv.join(" ")} ${stdin ?? ""}`.match(/\d+/g) ?? [])
+    .map(Number);
+  return new Set([
+    ...rules,
+    ...lab.listeners.map(({ port }) => port),
+    ...probes.flatMap(({ port, sourcePort }) => [port, sourcePort]),
+  ]);
+}
+
+function tables(
+  title: string,
+  texts: ReadonlyMap<string, string>,
+  lines: (text: string) => readonly string[],
+): readonly string[] {
+  return [...texts].flatMap(([ns, text]) => {
+    const found = lines(text);
+    return found.length === 0 ? [] : [`\n${title} ${ns}`, ...found];
+  });
+}
+
+/** Comments hold the date. */
+function ruleLines(text: string): readonly string[] {
+  return text.split("\n").filter((line) => line !== "" && !line.startsWith("#"));
+}
+
+/** Timeouts run; the order is that of a random hash. */
+function conntrackLines(text: string, normaliser: Normaliser): readonly string[] {
+  return text
+    .split("\n")
+    .filter((line) => line.trim() !== "" && !line.startsWith("conntrack v"))
+    .map((line) =>
+      line
+        .replace(/^(\S+\s+\d+) \d+/, "$1")
+        .replaceAll(/\s+/g, " ")
+        .replace(/ use=\d+/, "")
+        .trim(),
+    )
+    .map((line) =>
+      line.replaceAll(
+        /\b([sd]port)=(\d+)/g,
+        (_, side: string, port: string) => `${side}=${normaliser.port(Number(port))}`,
+      ),
+    )
+    .toSorted();
+}
+
+/** REACHABLE and DELAY turn into STALE by the clock; what counts is whether the address is known. */
+function neighbourLines(text: string): readonly string[] {
+  return (
+    text
+      .split("\n")
+      .map((line) => line.trim().replace(/\b(REACHABLE|DELAY|STALE|PROBE)$/, "VALID"))
+      // The kernel's collector takes FAILED entries away every now and then.
+      .filter((line) => line !== "" && !/ (FAILED|INCOMPLETE)$/.test(line))
+      .toSorted()
+  );
+}

@@ -1,0 +1,17 @@
+/**
+ * Knobs that both sides get before a lab's own commands: no timestamps in segments, no ICMP rate limit, no redirects,
+ * and the defaults that distributions change. A lab's own sysctl commands come later and win.
+ */
+export const profile: readonly string[] = [
+  "net.ipv4.tcp_timestamps=0",
+  "net.ipv4.icmp_ratemask=0",
+  "net.ipv4.conf.all.rp_filter=0",
+  "net.ipv4.conf.default.rp_filter=0",
+  "net.ipv4.conf.all.send_redirects=0",
+  "net.ipv4.conf.default.send_redirects=0",
+  "net.netfilter.nf_conntrack_acct=0",
+  "net.bridge.bridge-nf-call-iptables=0",
+];
+
+/** Knobs of things that the emulator does not have: IGMP reports of the bridge's own groups. */
+export const realOnly: readonly string[] = ["net.ipv4.igmp_link_local_mcast_reports=0"];
