@@ -7,6 +7,7 @@ import {
   type Ipv4,
   type Ipv6,
   mappedIpv4,
+  parseIpv4,
   parseIpv6,
 } from "../../wire/ip.js";
 import { parseNumber } from "./numbers.js";
@@ -28,7 +29,7 @@ const HOSTS: Readonly<Record<string, readonly [Ipv4, Ipv6]>> = {
 
 /** One address as inet_pton reads it, octal and hex octets and missing ones (0) allowed in IPv4. Mirrors numeric_to_ipaddr(). */
 export function parseAddress(text: string, family: RuleFamily): IpAddress | undefined {
-  return family === "ipv6" ? parseIpv6(text) : parseLooseIpv4(text, false);
+  return family === "ipv6" ? parseIpv6(text) : (parseIpv4(text) ?? parseLooseIpv4(text, false));
 }
 
 function parseLooseIpv4(text: string, whole: boolean): Ipv4 | undefined {
@@ -75,8 +76,12 @@ export function parseHostMask(text: string, family: RuleFamily): MaskedAddress {
 
 /** An address or a name that resolves without asking anyone. */
 export function parseHost(text: string, family: RuleFamily): IpAddress | undefined {
-  const [v4, v6] = HOSTS[text] ?? [undefined, undefined];
-  return (family === "ipv4" ? v4 : v6) ?? parseAddress(text, family);
+  return parseAddress(text, family) ?? namedHost(text, family);
+}
+
+function namedHost(text: string, family: RuleFamily): IpAddress | undefined {
+  const [v4, v6] = Object.hasOwn(HOSTS, text) ? (HOSTS[text] ?? []) : [];
+  return family === "ipv4" ? v4 : v6;
 }
 
 export function andAddress(address: IpAddress, mask: IpAddress): IpAddress {
@@ -98,7 +103,11 @@ export function formatAddress(address: IpAddress): string {
 
 /** The length of a mask that is a prefix, else undefined. */
 export function prefixLength(mask: IpAddress): number | undefined {
-  const family: RuleFamily = typeof mask === "bigint" ? "ipv6" : "ipv4";
+  if (typeof mask === "number") {
+    const length = Math.clz32(~mask);
+    return ipv4Mask(length) === mask ? length : undefined;
+  }
+  const family: RuleFamily = "ipv6";
   let ones = 0;
   for (
     let bits = BigInt(mask), top = 1n << BigInt(addressBits(family) - 1);

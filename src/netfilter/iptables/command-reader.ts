@@ -401,9 +401,13 @@ class CommandReader {
     const specs = this.#rule.specs(place);
     if (letter === "R" && specs.length !== 1)
       throw refuse("Replacement rule does not specify a unique address");
+    const kind = RULE_COMMANDS[letter] ?? "append";
     return {
-      ...base,
-      kind: RULE_COMMANDS[letter] ?? "append",
+      place,
+      line,
+      sourceLine,
+      verbose: base.verbose,
+      kind,
       chain,
       specs,
       number: number ?? 1,

@@ -1,5 +1,9 @@
 /** Reads a whole number as C's strtoul with base 0 does (`0x` hex, `0` octal), within bounds; undefined when it is not one. */
 export function parseNumber(text: string, low: number, high: number): number | undefined {
+  if (/^[1-9]\d{0,8}$/.test(text)) {
+    const small = Number(text);
+    return small < low || small > high ? undefined : small;
+  }
   const value = parseBig(text);
   if (value === undefined || value < BigInt(low) || value > BigInt(high)) return undefined;
   return Number(value);

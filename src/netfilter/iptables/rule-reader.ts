@@ -113,24 +113,26 @@ export class RuleReader {
   specs(place: Place | undefined): readonly RuleSpec[] {
     const sources = this.#addresses(this.#source);
     const destinations = this.#addresses(this.#destination);
-    const rest = {
-      in: this.#in,
-      out: this.#out,
-      protocol: this.protocol,
-      fragment: this.#fragment,
-      matches: this.#loader.matches(),
-      action: this.#action(),
-      place,
-    };
-    const pairs = sources.flatMap((source) =>
-      destinations.map((destination) => ({ source, destination })),
-    );
-    return pairs.map((pair, index) => ({
-      ...pair,
-      ...rest,
-      // Rules of one line must not share what their matches remember.
-      matches: index === 0 ? rest.matches : rest.matches.map((match) => match.fresh()),
-    }));
+    const matches = this.#loader.matches();
+    const action = this.#action();
+    const specs: RuleSpec[] = [];
+    for (const source of sources) {
+      for (const destination of destinations) {
+        specs.push({
+          source,
+          destination,
+          in: this.#in,
+          out: this.#out,
+          protocol: this.protocol,
+          fragment: this.#fragment,
+          // Rules of one line must not share what their matches remember.
+          matches: specs.length === 0 ? matches : matches.map((match) => match.fresh()),
+          action,
+          place,
+        });
+      }
+    }
+    return specs;
   }
 
   #addresses(given: Addresses | undefined): readonly (AddressTest | undefined)[] {
@@ -143,7 +145,7 @@ export class RuleReader {
       throw refuse("too many addresses in one rule", { code: "LIMIT_ADDRESSES" });
     return list.map((text) => {
       const parsed: MaskedAddress = parseHostMask(text.trim(), family);
-      return { ...parsed, invert: given.invert };
+      return { address: parsed.address, mask: parsed.mask, invert: given.invert };
     });
   }
 

@@ -111,6 +111,8 @@ export function string(min: number, max: number): Read<string> {
 
 /** The longest beginning of a text that fits in `max` bytes of UTF-8. */
 export function cutBytes(text: string, max: number): string {
+  // A character takes at most three bytes for each of its units.
+  if (text.length * 3 <= max || byteLength(text) <= max) return text;
   let bytes = 0;
   let kept = "";
   for (const char of text) {

@@ -21,46 +21,72 @@ const MAX_WORD_LENGTH = 1023;
  */
 export function splitWords(line: string, from = 0): readonly Word[] {
   const words: Word[] = [];
-  let text = "";
-  let start = -1;
-  let quoted = false;
-  let open = false;
-  const end = (at: number): void => {
-    if (words.length >= MAX_WORDS)
+  let at = from;
+  while (at < line.length) {
+    const char = line[at];
+    if (char === " " || char === "\t") at++;
+    else at = takeWord(line, at, words);
+    if (words.length > MAX_WORDS)
       throw refuse("Parser cannot handle more arguments\n", { code: "LIMIT_WORDS" });
-    words.push({ text, column: start + 1, length: Math.max(1, at - start), quoted });
-    text = "";
-    start = -1;
-    quoted = false;
-  };
-  const full = `${line}\n`;
-  for (let index = from; index < full.length; index++) {
-    const char = full[index] ?? "";
-    if (open && char === "\\") {
-      text += full[++index] ?? "";
-    } else if (open && char !== '"') {
-      text += char;
-    } else if (open) {
-      open = false;
-      end(index + 1);
-    } else if (char === '"') {
-      open = true;
-      quoted = true;
-      if (start < 0) start = index;
-    } else if (char === " " || char === "\t" || char === "\n") {
-      if (text !== "") end(index);
-    } else {
-      if (start < 0) start = index;
-      text += char;
-    }
-    if (text.length > MAX_WORD_LENGTH)
-      throw refuse("Parameter too long!\n", { code: "LIMIT_WORDS" });
-  }
-  if (text !== "") {
-    quoted = false;
-    end(full.length);
   }
   return words;
+}
+
+/** Reads the word that starts at `start`; the index behind it. */
+function takeWord(line: string, start: number, words: Word[]): number {
+  let end = start;
+  while (end < line.length && !isSpecial(line.charCodeAt(end))) end++;
+  if (line[end] === '"') return takeQuoted(line, start, end, words);
+  addWord(
+    { text: line.slice(start, end), column: start + 1, length: end - start, quoted: false },
+    words,
+  );
+  return end;
+}
+
+/** A word with a quote at `quote`: what stands before it belongs to it, and the closing quote ends it. */
+function takeQuoted(line: string, start: number, quote: number, words: Word[]): number {
+  let text = line.slice(start, quote);
+  let from = quote + 1;
+  for (let at = from; at < line.length; at++) {
+    if (line[at] === '"') {
+      addWord(
+        {
+          text: text + line.slice(from, at),
+          column: start + 1,
+          length: at + 1 - start,
+          quoted: true,
+        },
+        words,
+      );
+      return at + 1;
+    }
+    if (line[at] !== "\\") continue;
+    text += line.slice(from, at);
+    from = ++at;
+  }
+  // The quote stays open: the newline belongs to the word, unless a backslash before it eats it too.
+  addWord(
+    {
+      text: `${text}${line.slice(from)}\n`,
+      column: start + 1,
+      length: line.length - start,
+      quoted: false,
+    },
+    words,
+  );
+  return line.length;
+}
+
+function addWord(word: Word, words: Word[]): void {
+  if (word.text.length > MAX_WORD_LENGTH)
+    throw refuse("Parameter too long!\n", { code: "LIMIT_WORDS" });
+  words.push(word);
+}
+
+/** A blank, a tab or a quote. */
+function isSpecial(code: number): boolean {
+  return code === 0x20 || code === 0x09 || code === 0x22;
 }
 
 /** A shell's arguments as words, placed as if they were typed with one blank between. */
