@@ -1,3 +1,4 @@
+import { decodeDns, encodeDns } from "../../wire/dns.js";
 import type { DnsMessage, DnsRecord } from "../../wire/dns-message.js";
 import { replyTo } from "./messages.js";
 import { isInZone } from "./names.js";
@@ -58,14 +59,15 @@ export class AnswerTable {
     };
   }
 
-  /** Serves as a program that listens: `serveDns` takes it. */
-  answer(
-    query: DnsMessage,
+  /** Answers bytes from the network, as `serveDns` wants it. */
+  receive(
+    bytes: Uint8Array,
     client: Client,
-    respond: (replies: readonly DnsMessage[]) => void,
+    respond: (replies: readonly Uint8Array[]) => void,
   ): void {
-    const reply = this.ask(query, client.proto);
-    respond(reply === undefined ? [] : [reply]);
+    const query = decodeDns(bytes);
+    const reply = query.ok && !query.value.qr ? this.ask(query.value, client.proto) : undefined;
+    respond(reply === undefined ? [] : [encodeDns(reply)]);
   }
 
   #rule(query: DnsMessage, proto: "udp" | "tcp"): AnswerRule | undefined {

@@ -28,7 +28,7 @@ type Node =
   | {
       readonly kind: "if";
       readonly pipe: Pipe;
-      readonly then: readonly Node[];
+      readonly body: readonly Node[];
       readonly otherwise: readonly Node[];
     };
 
@@ -42,9 +42,9 @@ type Operand =
 
 const functions: Readonly<Record<string, TemplateFunction>> = {
   index: (list, ...keys) => keys.reduce<TemplateValue>((value, key) => elementOf(value, key), list),
-  len: (value) => (Array.isArray(value) ? value.length : String(value).length),
+  len: (value) => (Array.isArray(value) ? value.length : shown(value).length),
   print: (...args) => args.map(shown).join(""),
-  printf: (format, ...args) => printf(String(format), args),
+  printf: (format, ...args) => printf(shown(format), args),
   eq: (first, ...rest) => rest.some((value) => value === first),
   ne: (a, b) => a !== b,
   lt: (a, b) => Number(a) < Number(b),
@@ -145,7 +145,7 @@ class TemplateParser {
       otherwise = rest.nodes;
     }
     this.#depth--;
-    return { kind: "if", pipe, then: then.nodes, otherwise };
+    return { kind: "if", pipe, body: then.nodes, otherwise };
   }
 }
 
@@ -225,7 +225,7 @@ function render(name: string, nodes: readonly Node[], data: TemplateMap): string
         case "action":
           return shown(evaluateAction(name, node, data));
         case "if":
-          return render(name, isTrue(evaluate(node.pipe, data)) ? node.then : node.otherwise, data);
+          return render(name, isTrue(evaluate(node.pipe, data)) ? node.body : node.otherwise, data);
       }
     })
     .join("");
@@ -299,10 +299,10 @@ function fieldOf(value: TemplateValue, key: string): TemplateValue {
 }
 
 function elementOf(value: TemplateValue, key: TemplateValue): TemplateValue {
-  if (isMap(value)) return fieldOf(value, String(key));
+  if (isMap(value)) return fieldOf(value, shown(key));
   const at = Number(key);
   if (!Array.isArray(value) || !(at >= 0 && at < value.length)) {
-    throw new TemplateFailure(`error calling index: index out of range: ${String(key)}`);
+    throw new TemplateFailure(`error calling index: index out of range: ${shown(key)}`);
   }
   const element: TemplateValue = value[at];
   return element;
@@ -317,7 +317,7 @@ function isTrue(value: TemplateValue): boolean {
 function shown(value: TemplateValue): string {
   if (value === undefined) return "<no value>";
   if (Array.isArray(value)) return `[${value.map(shown).join(" ")}]`;
-  return isMap(value) || isFunction(value) ? "" : String(value);
+  return typeof value === "object" || typeof value === "function" ? "" : String(value);
 }
 
 function printf(format: string, args: readonly TemplateValue[]): string {

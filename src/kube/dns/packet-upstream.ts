@@ -1,7 +1,8 @@
 import type { NetworkNamespace } from "../../core/namespace.js";
 import { UdpSocket } from "../../inet/udp-socket.js";
 import { decodeDns, encodeDns } from "../../wire/dns.js";
-import { parseIpv4 } from "../../wire/ip.js";
+import { parseIpv4, type Ipv4 } from "../../wire/ip.js";
+import { queryTcp } from "./tcp-query.js";
 import type { Upstream, UpstreamReply, UpstreamRequest } from "./upstream.js";
 
 /**
@@ -22,12 +23,8 @@ export function packetUpstream(
           reason: `the world does not say what the resolver ${request.server} answers`,
         });
       }
-      if (request.proto === "tcp") {
-        return then({
-          kind: "unknown",
-          reason: `DNS over TCP to ${request.server} is not modelled`,
-        });
-      }
+      if (request.proto === "tcp")
+        return exchangeTcp(ns, address, Number(match?.[2]), request, then);
       const socket = new UdpSocket(ns);
       const errno = socket.connect(address, Number(match?.[2]));
       if (errno !== undefined)
@@ -35,6 +32,27 @@ export function packetUpstream(
       exchangeOver(ns, socket, request, then);
     },
   };
+}
+
+function exchangeTcp(
+  ns: NetworkNamespace,
+  address: Ipv4,
+  port: number,
+  request: UpstreamRequest,
+  then: (reply: UpstreamReply) => void,
+): void {
+  const messages = [encodeDns(request.message)];
+  queryTcp({ ns, address, port, messages, timeout: request.timeout }, ({ replies, failure }) => {
+    const reply = replies[0] === undefined ? undefined : decodeDns(replies[0]);
+    if (reply?.ok === true) return then({ kind: "reply", message: reply.value });
+    const text =
+      failure === "timeout"
+        ? "i/o timeout"
+        : failure === "closed"
+          ? "EOF"
+          : goErrno(failure ?? "EPROTO");
+    then({ kind: "error", text: `read tcp ${request.server}: ${text}` });
+  });
 }
 
 function exchangeOver(

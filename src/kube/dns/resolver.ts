@@ -5,8 +5,9 @@ import type { SocketOwner } from "../../inet/socket-owner.js";
 import { seconds, type Micros } from "../../sim/time.js";
 import { decodeDns, encodeDns } from "../../wire/dns.js";
 import type { DnsMessage } from "../../wire/dns-message.js";
-import { parseIpv4 } from "../../wire/ip.js";
+import { parseIpv4, type Ipv4 } from "../../wire/ip.js";
 import { newQuery } from "./messages.js";
+import { queryTcp } from "./tcp-query.js";
 import { fqdn, isDomainName, isFqdn, labelsOf } from "./names.js";
 import {
   resolverSettings,
@@ -201,6 +202,7 @@ class Walk {
     const outcomes = new Map<AddressType, Outcome>();
     const address = parseIpv4(server);
     if (address === undefined) return then(this.#types.map(() => "ENETUNREACH" as const));
+    if (this.#settings.useTcp) return this.#exchangeTcp(name, server, address, wait, then);
     const socket = new UdpSocket(ns, owner);
     const errno = socket.connect(address, 53);
     if (errno !== undefined) return then(this.#types.map(() => errno));
@@ -227,10 +229,18 @@ class Walk {
       then(this.#types.map((type) => outcomes.get(type) ?? "timeout"));
     };
     const timer = ns.sim.queue.after(wait, `dns answer for ${name}`, () => finish("timeout"));
+    const overTcp = (): void => {
+      if (done) return;
+      done = true;
+      timer.cancel();
+      socket.close();
+      this.#exchangeTcp(name, server, address, wait, then);
+    };
     socket.onError = (error) => finish(error);
     socket.onDatagram = ({ data }) => {
       const reply = this.#match(data, name, pending);
       if (reply === undefined) return;
+      if (reply.message.tc) return overTcp();
       outcomes.set(reply.type, reply.message);
       const answers = reply.message.answers.map((record) => record.data);
       this.#tell(
@@ -256,6 +266,37 @@ class Walk {
       const sent = socket.send(encodeDns(newQuery(name, type, { id, edns })));
       if (typeof sent === "string") return finish(sent);
     }
+  }
+
+  /** A truncated reply: all is asked again over TCP, of the same server. Mirrors res_send.c:send_vc(). */
+  #exchangeTcp(
+    name: string,
+    server: string,
+    address: Ipv4,
+    timeout: Micros,
+    then: (outcomes: readonly Outcome[]) => void,
+  ): void {
+    const { ns, owner } = this.#request;
+    const pending = new Map<AddressType, number>();
+    const messages = this.#types.map((type) => {
+      const id = Math.floor(ns.sim.random() * 65_536);
+      pending.set(type, id);
+      this.#queries++;
+      this.#tell(name, type, server, "ask", undefined, []);
+      return encodeDns(newQuery(name, type, { id }));
+    });
+    queryTcp({ ns, owner, address, port: 53, messages, timeout }, ({ replies, failure }) => {
+      const outcomes = new Map<AddressType, Outcome>();
+      for (const data of replies) {
+        const reply = this.#match(data, name, pending);
+        if (reply === undefined) continue;
+        outcomes.set(reply.type, reply.message);
+        const answers = reply.message.answers.map((record) => record.data);
+        this.#tell(name, reply.type, server, "answer", reply.message.rcode, answers);
+      }
+      const rest: Outcome = failure === undefined || failure === "closed" ? "timeout" : failure;
+      then(this.#types.map((type) => outcomes.get(type) ?? rest));
+    });
   }
 
   /** The reply to one of the pending queries: same id, same question. */

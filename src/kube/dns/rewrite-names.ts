@@ -1,7 +1,7 @@
 import type { DnsRecord } from "../../wire/dns-message.js";
 import { namePositions, rdataWords } from "../../wire/dns-rdata.js";
 import type { Controller } from "./controller.js";
-import { compileRegexp } from "./go-regexp.js";
+import { compileRegexp, type GoRegexp } from "./go-regexp.js";
 import { fqdn } from "./names.js";
 
 export type MatchKind = "exact" | "prefix" | "suffix" | "substring" | "regex";
@@ -22,7 +22,7 @@ export function rewriterOf(
   kind: MatchKind,
   from: string,
   to: string,
-  pattern: RegExp | undefined,
+  pattern: GoRegexp | undefined,
 ): Rewriter {
   switch (kind) {
     case "exact":
@@ -43,22 +43,20 @@ export function rewriterOf(
 }
 
 /** `{0}` … `{n}` of the replacement are what the groups matched. */
-function replaceGroups(pattern: RegExp, text: string, to: string): string | undefined {
+function replaceGroups(pattern: GoRegexp, text: string, to: string): string | undefined {
   const match = pattern.exec(text);
-  if (match === null) return undefined;
-  return to.replaceAll(/\{(\d{1,2})\}/g, (whole, group: string) =>
-    Number(group) < match.length ? (match[Number(group)] ?? "") : whole,
-  );
+  if (match === undefined) return undefined;
+  const { groups } = match;
+  return to.replaceAll(/\{(\d{1,2})\}/g, (whole, group: string) => groups[Number(group)] ?? whole);
 }
 
 /** Compiles a pattern whose groups the replacement uses. */
-export function regexFor(c: Controller, from: string, to: string): RegExp {
+export function regexFor(c: Controller, from: string, to: string): GoRegexp {
   const pattern = compileRegexp(from);
   if (typeof pattern === "string") throw c.plain(`invalid regex matching pattern: ${from}`);
   let used = 0;
   while (to.includes(`{${used}}`) && used < 100) used++;
-  const groups = (new RegExp(`${pattern.source}|`, pattern.flags).exec("")?.length ?? 1) - 1;
-  if (used - 1 > groups) {
+  if (used - 1 > pattern.groupCount) {
     throw c.plain(
       `the rewrite regex pattern (${to}) uses more subexpressions than its corresponding matching regex pattern (${from})`,
     );

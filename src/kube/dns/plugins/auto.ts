@@ -44,9 +44,9 @@ function directory(
   for (const path of [...c.config.files.keys()].toSorted()) {
     if (!path.startsWith(prefix)) continue;
     const match = regex.exec(path.slice(path.lastIndexOf("/") + 1));
-    if (match === null) continue;
+    if (match === undefined) continue;
     const origin = fqdn(
-      template.replaceAll(/\{(\d+)\}/g, (_, group: string) => match[Number(group)] ?? ""),
+      template.replaceAll(/\{(\d+)\}/g, (_, group: string) => match.groups[Number(group)] ?? ""),
     ).toLowerCase();
     if (longestZone(origins, origin) !== undefined)
       zones.set(origin, readZoneFile(c, path, origin, false));

@@ -330,9 +330,9 @@ class CacheHandler implements Handler {
       item.hits = previous.hits;
       item.lastHit = previous.lastHit;
     }
-    if (denial) this.#denial.set(query, item, context.random);
+    if (denial) this.#denial.set(query, item, () => context.random());
     else {
-      this.#success.set(query, item, context.random);
+      this.#success.set(query, item, () => context.random());
       this.#denial.delete(query);
     }
   }

@@ -1,7 +1,7 @@
 import type { Micros } from "../../../sim/time.js";
 import { rcodeNumber } from "../../../wire/dns.js";
 import type { Controller } from "../controller.js";
-import { compileRegexp } from "../go-regexp.js";
+import { compileRegexp, type GoRegexp } from "../go-regexp.js";
 import { duration } from "../go-values.js";
 import { questionOf } from "../messages.js";
 import {
@@ -16,7 +16,7 @@ import {
 interface Pattern {
   readonly period: Micros;
   readonly source: string;
-  readonly regex: RegExp;
+  readonly regex: GoRegexp;
   readonly level: string;
   readonly showFirst: boolean;
   count: number;

@@ -11,7 +11,7 @@ import {
   type ExprType,
   type ExprValue,
 } from "../expr.js";
-import { compileRegexp } from "../go-regexp.js";
+import { compileRegexp, GoRegexp, type RegexpMatch } from "../go-regexp.js";
 import {
   parseTemplate,
   TemplateFailure,
@@ -38,7 +38,7 @@ interface Rule {
   readonly class: string;
   readonly type: string;
   readonly zones: readonly string[];
-  readonly regexes: { readonly regex: RegExp; readonly source: string }[];
+  readonly regexes: { readonly regex: GoRegexp; readonly source: string }[];
   readonly answers: Template[];
   readonly additionals: Template[];
   readonly authorities: Template[];
@@ -89,7 +89,7 @@ function directive(c: Controller): Rule {
     fallthrough: undefined,
   };
   while (c.nextBlock()) property(c, rule);
-  if (rule.regexes.length === 0) rule.regexes.push({ regex: /.*/, source: ".*" });
+  if (rule.regexes.length === 0) rule.regexes.push({ regex: new GoRegexp(".*"), source: ".*" });
   return rule;
 }
 
@@ -231,7 +231,7 @@ function matchRule(rule: Rule, query: Query, zone: string): Match | undefined {
   const { name } = questionOf(query);
   for (const { regex, source } of rule.regexes) {
     const found = regex.exec(name.toLowerCase());
-    if (found === null) continue;
+    if (found === undefined) continue;
     const variables = evaluateRule(rule, query, found);
     return variables === undefined
       ? undefined
@@ -244,7 +244,7 @@ function matchRule(rule: Rule, query: Query, zone: string): Match | undefined {
 function evaluateRule(
   rule: Rule,
   query: Query,
-  found: RegExpExecArray,
+  found: RegexpMatch,
 ): Map<string, ExprValue> | undefined {
   const functions = queryFunctions(query).set("group", (key) => groupOf(found, key));
   const variables = new Map<string, ExprValue>();
@@ -260,28 +260,34 @@ function evaluateRule(
   }
 }
 
-function groupOf(found: RegExpExecArray, key: ExprValue): string {
-  return (typeof key === "number" ? found[key] : found.groups?.[String(key)]) ?? "";
+function groupOf(found: RegexpMatch, key: ExprValue): string {
+  return (
+    (typeof key === "number"
+      ? found.groups[key]
+      : typeof key === "string"
+        ? found.named[key]
+        : undefined) ?? ""
+  );
 }
 
 function dataFor(
   rule: Rule,
   query: Query,
   zone: string,
-  found: RegExpExecArray,
+  found: RegexpMatch,
   variables: ReadonlyMap<string, ExprValue>,
 ): TemplateMap {
   const question = questionOf(query);
   const groups: Record<string, string> = {};
-  for (const [at, text] of found.entries()) groups[String(at)] = text ?? "";
-  for (const [key, text] of Object.entries(found.groups ?? {})) groups[key] = text ?? "";
+  for (const [at, text] of found.groups.entries()) groups[String(at)] = text;
+  Object.assign(groups, found.named);
   return {
     "\u0000struct": true,
     Name: question.name,
     Zone: zone,
     Class: question.class === "ANY" ? rule.class : question.class,
     Type: question.type === "ANY" ? rule.type : question.type,
-    Match: [...found].map((text) => text ?? ""),
+    Match: found.groups,
     Group: groups,
     Message: {
       Id: query.message.id,
@@ -294,7 +300,7 @@ function dataFor(
       Qclass: rrClassNumber(question.class),
     },
     Remote: query.client.address,
-    Meta: (label) => query.metadata?.get(String(label)) ?? "",
+    Meta: (label) => (typeof label === "string" ? (query.metadata?.get(label) ?? "") : ""),
     Var: Object.fromEntries([...variables].map(([key, value]) => [key, plain(value)])),
   };
 }
