@@ -7,7 +7,11 @@ const failed = process.argv.slice(2).filter((version) => {
   const node = `--package=node-${platform}-${process.arch}@${version}`;
   const suite = ["node", "node_modules/vitest/vitest.mjs", "run"];
   const args = ["exec", "--yes", node, "--", ...suite];
-  return spawnSync("npm", args, { stdio: "inherit", shell: process.platform === "win32" }).status !== 0;
+  return (
+    spawnSync("npm", args, { stdio: "inherit", shell: process.platform === "win32" }).status !== 0
+  );
 });
-process.stdout.write(failed.length === 0 ? "\nall passed\n" : `\nfailed: Node ${failed.join(", ")}\n`);
+process.stdout.write(
+  failed.length === 0 ? "\nall passed\n" : `\nfailed: Node ${failed.join(", ")}\n`,
+);
 process.exitCode = failed.length === 0 ? 0 : 1;

@@ -178,7 +178,8 @@ export class Neighbour {
     const { values, delayProbeTime, retransTime } = this.#parms;
     if (from === "DELAY") {
       // The kernel's timer for seconds fires a little late: a confirmation of its first moments is too old by then.
-      if (later(this.#now, timerSlack) <= later(this.confirmed, delayProbeTime)) return this.#enter("REACHABLE");
+      if (later(this.#now, timerSlack) <= later(this.confirmed, delayProbeTime))
+        return this.#enter("REACHABLE");
       this.#enter("PROBE");
       this.probes = 0;
     } else {

@@ -370,7 +370,9 @@ test("ports are chosen by seed: even ones for connections, any for datagrams, re
   expect(ports(1)).toEqual(ports(1));
   const chosen = ports(1);
   expect(chosen.slice(0, 3).every((port) => port % 2 === 0)).toBe(true);
-  expect([...chosen].sort((a, b) => a - b)).toEqual([0, 40_000, 40_001, 40_003, 40_004, 40_005, 40_006, 40_007]);
+  expect([...chosen].sort((a, b) => a - b)).toEqual([
+    0, 40_000, 40_001, 40_003, 40_004, 40_005, 40_006, 40_007,
+  ]);
   const lab = routedLab();
   set(lab.client, "net.ipv4.ip_local_port_range", "40000 40000");
   expect([connect(lab).connection.error, connect(lab).connection.error]).toEqual([

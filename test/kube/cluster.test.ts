@@ -242,5 +242,7 @@ test("a whole cluster on another network is told in ten notes and a count", () =
 
 test("demo:shop-firewall is demo:shop, with the rules of worker-2 beside it", () => {
   expect(topology("shop-firewall")).toEqual(topology("shop"));
-  expect(repositoryText("topologies/shop-firewall/worker-2.rules")).toContain("--dport 5432 -j DROP");
+  expect(repositoryText("topologies/shop-firewall/worker-2.rules")).toContain(
+    "--dport 5432 -j DROP",
+  );
 });
