@@ -285,8 +285,7 @@ function readChainCounters(
   chain: string,
   text: string | undefined,
 ): readonly [number, number] | undefined {
-  if (text === undefined) return undefined;
-  const parts = /^\[(\d+):(\d+)\]/.exec(text);
+  const parts = /^\[(\d+):(\d+)\]/.exec(text ?? "");
   if (parts === null) throw refuse(`invalid policy counters for chain '${chain}'`);
   return [Number(parts[1]), Number(parts[2])];
 }
