@@ -19,6 +19,7 @@ import {
   type Result,
 } from "./plugin.js";
 import { scrub } from "./scrub.js";
+import type { PluginEra } from "./order.js";
 import { setUpBlocks, type ServerConfig } from "./server-blocks.js";
 import { noUpstream, type Upstream } from "./upstream.js";
 
@@ -34,6 +35,8 @@ export interface DnsServerOptions {
   readonly kubernetes?: KubernetesView | undefined;
   readonly localAddresses?: readonly string[] | undefined;
   readonly hostname?: string | undefined;
+  /** Which release's order of plugins the chain has; the newest when left out. */
+  readonly era?: PluginEra | undefined;
   /** The wall clock at the start of the run, in seconds since 1970; 2026-11-25 when left out. */
   readonly startTime?: number | undefined;
   log?(line: string): void;
@@ -66,6 +69,7 @@ export class DnsServer {
     this.configs = setUpBlocks(options.corefile, {
       files,
       env,
+      era: options.era,
       log: (line) => options.log?.(line),
     });
     for (const config of this.configs) {
@@ -99,6 +103,15 @@ export class DnsServer {
     ].toSorted();
   }
 
+  /** The counters that `prometheus` keeps, in Prometheus's text format. Differs: the series of requests and replies only. */
+  metrics(): string {
+    const lines = this.configs
+      .flatMap((config) => config.handlers.flatMap((handler) => [...(handler.metrics?.() ?? [])]))
+      .map(([series, value]) => `${series} ${value}`)
+      .toSorted();
+    return lines.map((line) => `${line}\n`).join("");
+  }
+
   /**
    * Answers bytes from the network. Unreadable messages get FORMERR, too short ones and replies nothing.
    * Mirrors miekg/dns server.go:serveDNS() and acceptfunc.go.
@@ -107,6 +120,7 @@ export class DnsServer {
     bytes: Uint8Array,
     client: Client,
     respond: (replies: readonly Uint8Array[], unknown?: string) => void,
+    port = 53,
   ): void {
     if (bytes.length < 12 || (get8(bytes, 2) & 0x80) !== 0) return respond([]);
     const opcode = (get8(bytes, 2) >> 3) & 15;
@@ -118,12 +132,13 @@ export class DnsServer {
     }
     const message = decodeDns(bytes);
     if (!message.ok) return respond([headerReply(bytes, "FORMERR", 0, true)]);
-    this.ask(message.value, client, (answer) => {
+    const answered = (answer: DnsAnswer): void => {
       respond(
         answer.replies.map((reply) => encodeDns(reply.message, { compress: reply.compress })),
         answer.unknown,
       );
-    });
+    };
+    this.ask(message.value, client, answered, port);
   }
 
   /** Answers a message. `respond` is called once, at once or later in simulated time. `port` is the one it came to. */

@@ -85,23 +85,6 @@ export function isDomainName(name: string): boolean {
   return octets <= 255;
 }
 
-/** How many octets a name takes on the wire without compression. */
-export function wireLength(name: string): number {
-  return labelsOf(name).reduce(
-    (sum, label) => sum + utf8Length(label.replaceAll(/\\(\d{3}|.)/gs, "x")) + 1,
-    1,
-  );
-}
-
-function utf8Length(text: string): number {
-  let length = 0;
-  for (const char of text) {
-    const code = char.codePointAt(0) ?? 0;
-    length += code < 0x80 ? 1 : code < 0x800 ? 2 : code < 0x1_0000 ? 3 : 4;
-  }
-  return length;
-}
-
 /**
  * The zones that a zone argument of a plugin stands for: one name, or the reverse zones of a CIDR block.
  * Empty when the text is no zone. Mirrors plugin.Host.NormalizeExact().

@@ -104,5 +104,17 @@ export const pluginOrder: readonly Plugin[] = [
   outside.nomad,
 ];
 
+/** `1.14.1` stands for all releases up to it, those of kubeadm clusters to date. */
+export type PluginEra = "1.14.7" | "1.14.1";
+
+/** The chain's order in a release. Up to 1.14.1 `acl` and `cache` come before `rewrite`, and `autopath` after them. */
+export function chainOrder(era: PluginEra = "1.14.7"): readonly string[] {
+  if (era === "1.14.7") return directiveOrder;
+  const moved = ["acl", "cache", "rewrite", "header", "dnssec", "autopath"];
+  const rest = directiveOrder.filter((name) => name !== "tls" && !moved.includes(name));
+  const order = rest.toSpliced(rest.indexOf("tsig") + 1, 0, ...moved);
+  return order.toSpliced(order.indexOf("multisocket") + 1, 0, "tls");
+}
+
 /** The directives that a Corefile may use. */
 export const directiveOrder: readonly string[] = pluginOrder.map((plugin) => plugin.name);

@@ -3,7 +3,7 @@ import { Controller, pluginError, type BlockConfig } from "./controller.js";
 import type { Corefile, ServerBlock } from "./corefile.js";
 import type { Files } from "./files.js";
 import { isDomainName, splitKey } from "./names.js";
-import { directiveOrder, pluginOrder } from "./order.js";
+import { chainOrder, pluginOrder, type PluginEra } from "./order.js";
 import type { Handler } from "./plugin.js";
 
 /** One zone of one block: what a key stands for. */
@@ -28,10 +28,11 @@ export interface SetupWorld {
   readonly files?: Files | undefined;
   readonly env?: ReadonlyMap<string, string> | undefined;
   readonly port?: number | undefined;
+  readonly era?: PluginEra | undefined;
   log?(line: string): void;
 }
 
-/** The blocks that serve when there is no Corefile text at all. */
+/** What a server key may begin with, and the port each means. */
 const schemes: ReadonlyMap<string, number> = new Map([
   ["dns", 53],
   ["tls", 853],
@@ -62,7 +63,7 @@ export function setUpBlocks(corefile: Corefile, world: SetupWorld = {}): ServerC
       }
     }
     for (const { config } of prepared) for (const check of config.afterSetup) check();
-    const configs = prepared.map(finish);
+    const configs = prepared.map((one) => finish(one, chainOrder(world.era)));
     checkOverlaps(configs);
     return configs;
   });
@@ -108,8 +109,8 @@ function servedZones(key: string, block: ServerBlock, defaultPort: number): Serv
   return split.zones.map((zone) => ({ scheme, zone, port }));
 }
 
-function finish({ block, served, config }: Prepared): ServerConfig {
-  const rank = (handler: Handler): number => directiveOrder.indexOf(handler.name);
+function finish({ block, served, config }: Prepared, order: readonly string[]): ServerConfig {
+  const rank = (handler: Handler): number => order.indexOf(handler.name);
   const handlers = config.handlers.toSorted((a, b) => rank(a) - rank(b));
   return {
     block,

@@ -12,10 +12,12 @@ import { frameMessage, MessageReader } from "./tcp-framing.js";
 
 /** A program that answers DNS messages: `DnsServer`, or a resolver whose answers are written down. */
 export interface DnsResponder {
+  /** `port` is the one the bytes came to. */
   receive(
     bytes: Uint8Array,
     client: Client,
     respond: (replies: readonly Uint8Array[], unknown?: string) => void,
+    port: number,
   ): void;
 }
 
@@ -56,10 +58,15 @@ export function serveDns(
   socket.onDatagram = (datagram) => {
     const { source, sourcePort, skb } = datagram;
     const client: Client = { address: formatIpv4(source), port: sourcePort, proto: "udp" };
-    responder.receive(datagram.data, client, (replies, unknown) => {
-      tell(unknown, skb);
-      for (const reply of replies) socket.sendTo(reply, source, sourcePort, skb);
-    });
+    responder.receive(
+      datagram.data,
+      client,
+      (replies, unknown) => {
+        tell(unknown, skb);
+        for (const reply of replies) socket.sendTo(reply, source, sourcePort, skb);
+      },
+      port,
+    );
   };
   const listener = listenTcp(ns, { address, port }, (connection) =>
     accept(responder, connection, tell),
@@ -97,10 +104,15 @@ function accept(
     timer = idle();
     const { current } = connection;
     for (const message of reader.read(data)) {
-      responder.receive(message, client, (replies, unknown) => {
-        tell(unknown, current);
-        for (const reply of replies) connection.send(frameMessage(reply), current);
-      });
+      responder.receive(
+        message,
+        client,
+        (replies, unknown) => {
+          tell(unknown, current);
+          for (const reply of replies) connection.send(frameMessage(reply), current);
+        },
+        connection.local.port,
+      );
     }
   };
   connection.onClose = () => {

@@ -4,6 +4,7 @@ import { Simulation } from "../../../src/core/simulation.js";
 import { parseCorefile } from "../../../src/kube/dns/corefile.js";
 import { DnsServer, type DnsAnswer } from "../../../src/kube/dns/dns-server.js";
 import { newQuery } from "../../../src/kube/dns/messages.js";
+import { chainOrder } from "../../../src/kube/dns/order.js";
 import { setUpBlocks, startupLines } from "../../../src/kube/dns/server-blocks.js";
 import { decodeDns, encodeDns } from "../../../src/wire/dns.js";
 import type { DnsMessage } from "../../../src/wire/dns-message.js";
@@ -205,4 +206,44 @@ test("start-up names every zone and warns of unusual ones", () => {
     "0.0.10.in-addr.arpa.:53",
     "1.0.10.in-addr.arpa.:53",
   ]);
+});
+
+test("before 1.14.2 the cache keeps what rewrite made for the client's own name", () => {
+  const text = ".:53 {\n    cache\n    rewrite name a.example b.example\n    whoami\n}\n";
+  const order = (era: "1.14.1" | "1.14.7"): string[] =>
+    setUpBlocks(parseCorefile(text, "Corefile"), { era }).flatMap((config) =>
+      config.chain.map((handler) => handler.name),
+    );
+  expect(order("1.14.7")).toEqual(["rewrite", "cache", "whoami"]);
+  expect(order("1.14.1")).toEqual(["cache", "rewrite", "whoami"]);
+});
+
+test("both orders have the same plugins", () => {
+  expect(chainOrder("1.14.1").toSorted()).toEqual(chainOrder("1.14.7").toSorted());
+});
+
+test("a block on another port answers there and nowhere else", () => {
+  const server = serverOf("a.example:5353 {\n    whoami\n}\n");
+  const rcodes = [53, 5353].map((port) => {
+    let rcode: string | undefined;
+    server.ask(
+      newQuery("a.example.", "A"),
+      client,
+      (answer) => (rcode = answer.replies[0]?.message.rcode),
+      port,
+    );
+    return rcode;
+  });
+  expect(rcodes).toEqual(["REFUSED", "NOERROR"]);
+  expect(server.ports).toEqual([5353]);
+});
+
+test("prometheus counts queries and replies by zone", () => {
+  const server = serverOf("example:53 {\n    prometheus\n    whoami\n}\n");
+  ask(server, newQuery("a.example.", "A"));
+  ask(server, newQuery("b.example.", "A"));
+  expect(server.metrics()).toBe(
+    'coredns_dns_requests_total{server="dns://:53",zone="example.",view="",proto="udp",family="1",type="A"} 2\n' +
+      'coredns_dns_responses_total{server="dns://:53",zone="example.",view="",rcode="NOERROR"} 2\n',
+  );
 });

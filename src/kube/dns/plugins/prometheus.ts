@@ -3,7 +3,7 @@ import { questionOf } from "../messages.js";
 import { longestZone } from "../names.js";
 import { definePlugin, type Plugin, type Query, type Result } from "../plugin.js";
 
-/** `prometheus [ADDRESS]`: counts queries and replies of the block by zone. The text is served by `metricsText`. */
+/** `prometheus [ADDRESS]`: counts queries and replies of the block by zone. The text is `DnsServer.metrics()`. */
 export const prometheus: Plugin = definePlugin({
   name: "prometheus",
   setup(c) {
