@@ -131,10 +131,11 @@ const clusterProtocol = fc.oneof(
   fc.record({ udp: fc.constant({}) }),
   fc.record({ destinationNamedPort: fc.constantFrom("http", "dns") }),
 );
-const byName: fc.Arbitrary<ClusterRule> = fc.record({
-  action: fc.constant("Accept" as const),
-  to: fc.constant([{ domainNames: ["example.com"] }]),
-});
+const byName = (generation: 1 | 2): fc.Arbitrary<ClusterRule> =>
+  fc.constant({
+    action: generation === 1 ? "Allow" : "Accept",
+    to: [{ domainNames: ["example.com"] }],
+  });
 
 function rules(generation: 1 | 2, direction: "from" | "to"): fc.Arbitrary<readonly ClusterRule[]> {
   const action = fc.constantFrom(generation === 1 ? "Allow" : "Accept", "Deny", "Pass");
@@ -157,7 +158,7 @@ function rules(generation: 1 | 2, direction: "from" | "to"): fc.Arbitrary<readon
   const plain = rule.map((value) => trim(value) as ClusterRule);
   return fc.array(
     direction === "to"
-      ? fc.oneof({ weight: 9, arbitrary: plain }, { weight: 1, arbitrary: byName })
+      ? fc.oneof({ weight: 9, arbitrary: plain }, { weight: 1, arbitrary: byName(generation) })
       : plain,
     { maxLength: 3 },
   );

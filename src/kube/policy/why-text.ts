@@ -1,0 +1,202 @@
+import type { Place } from "../../base/errors.js";
+import { safeText } from "../../base/safe-text.js";
+import { formatAddress } from "./cidr.js";
+import type { Step } from "./edit.js";
+import type {
+  ClusterStep,
+  PolicyExplanation,
+  RuleExplanation,
+  SideExplanation,
+} from "./explain.js";
+import type { Fix } from "./fixes.js";
+import { probeName } from "./matrix.js";
+import { policyName, reasonText, ruleName } from "./reason-text.js";
+import type { Endpoint } from "./world.js";
+import type { WhyAnswer } from "./why.js";
+
+export interface WhyTextOptions {
+  /** Which fix is shown in full; counts from 1. */
+  readonly fix?: number;
+  /** Every rule and not only the nearest. */
+  readonly all?: boolean;
+}
+
+/** Where the text of a side begins, and how wide it is before the verdict. */
+const TEXT_COLUMN = 24;
+const TEXT_WIDTH = 48;
+/** How many rules of a policy are shown without `all`. */
+const RULES_SHOWN = 3;
+
+/** The answer for a terminal, one line each. spec/ux.md S2. */
+export function whyText(
+  answer: WhyAnswer,
+  { fix = 1, all = false }: WhyTextOptions = {},
+): readonly string[] {
+  const { flow, sides, verdict, traps, fixes, dialect, assumed } = answer;
+  const word = { allow: "ALLOWED", deny: "DENIED", unknown: "UNKNOWN" }[verdict.outcome];
+  const pair = `${endpointName(flow.source)} -> ${endpointName(flow.destination)} ${probeName(flow)}`;
+  const where = sides
+    .filter(({ verdict: side }) => verdict.outcome !== "allow" && side.outcome === verdict.outcome)
+    .map(sidePlace);
+  const width = Math.max(
+    TEXT_COLUMN,
+    13 + Math.max(...sides.map(({ subject }) => endpointName(subject).length)),
+  );
+  return [
+    `${word}  ${pair}${where.length === 0 ? "" : `, ${where.join(" and ")}`}`,
+    ...sides.flatMap((side) => sideLines(side, width, all)),
+    ...traps.map((trap) => `note: ${safeText(trap)}`),
+    ...(assumed.length === 0 ? [] : [`dialect ${dialect.name}: ${assumed.join("; ")}`]),
+    ...fixLines(fixes, fix),
+    ...(verdict.outcome === "deny" && fixes.length === 0
+      ? ["no fix found: nothing that hopwise can write would allow it"]
+      : []),
+  ];
+}
+
+export function endpointName(endpoint: Endpoint): string {
+  return safeText(endpoint.kind === "pod" ? endpoint.key : formatAddress(endpoint.address));
+}
+
+/** `ingress of shop/db-0 (worker-2)`. */
+function sidePlace({ direction, subject }: SideExplanation): string {
+  const node =
+    subject.kind === "pod" && subject.node !== undefined ? ` (${safeText(subject.node)})` : "";
+  return `${direction} of ${endpointName(subject)}${node}`;
+}
+
+function sideLines(side: SideExplanation, width: number, all: boolean): readonly string[] {
+  const { direction, subject, verdict } = side;
+  const mark = { allow: "  allowed", deny: "! DENIED", unknown: "? UNKNOWN" }[verdict.outcome];
+  const head = `  ${direction.padEnd(9)}${endpointName(subject)}`.padEnd(width);
+  const line = `${head}${sideText(side).padEnd(TEXT_WIDTH)}${mark}`;
+  return [
+    line,
+    ...side.cluster
+      .filter(({ effect }) => effect !== undefined || all)
+      .flatMap((step) => clusterLine(step)),
+    ...(verdict.reason.kind === "denied-no-rule"
+      ? side.policies.flatMap((policy) => policyLines(policy, direction, all))
+      : []),
+    ...(verdict.reason.kind === "allowed-by" ? allowingLine(side) : []),
+    ...(verdict.outcome === "deny"
+      ? side.dormant.map((policy) => dormantLine(policy, direction))
+      : []),
+  ];
+}
+
+/** `1 policy selects it, 0 of its 1 rules match`. */
+function sideText({ policies, verdict }: SideExplanation): string {
+  if (verdict.reason.kind !== "denied-no-rule") return safeText(reasonText(verdict.reason));
+  const rules = policies.reduce((sum, policy) => sum + policy.rules.length, 0);
+  const one = policies.length === 1;
+  const count = one ? "1 policy selects it" : `${policies.length} policies select it`;
+  return rules === 0
+    ? `${count} and ${one ? "has" : "have"} no rules`
+    : `${count}, 0 of ${one ? "its" : "their"} ${rules} rules match`;
+}
+
+function placeText({ file, line, column }: Place): string {
+  return safeText(`${file}:${line}:${column}`);
+}
+
+function column(name: string, text: string): string {
+  return `    ${safeText(name)}`.padEnd(TEXT_COLUMN - 2).concat("  ") + safeText(text);
+}
+
+function policyLines(
+  { policy, place, rules }: PolicyExplanation,
+  direction: string,
+  all: boolean,
+): readonly string[] {
+  const name = policyName(policy);
+  if (rules.length === 0)
+    return [column(name, `${placeText(place)}  has no ${direction} rules: it allows nothing`)];
+  const shown = all ? rules : rules.slice(0, RULES_SHOWN);
+  const lines = shown.flatMap((rule, at) => ruleLines(at === 0 ? name : "", rule));
+  const more = rules.length - shown.length;
+  return more === 0
+    ? lines
+    : [
+        ...lines,
+        column("", `and ${more} more rule${more === 1 ? "" : "s"} further away (-v shows them)`),
+      ];
+}
+
+function ruleLines(name: string, { place, text, failures }: RuleExplanation): readonly string[] {
+  return [
+    column(name, `${placeText(place)}  ${text}`),
+    ...failures.map((failure) => column("", failure)),
+  ];
+}
+
+function allowingLine({ verdict, policies }: SideExplanation): readonly string[] {
+  if (verdict.reason.kind !== "allowed-by") return [];
+  const { rule } = verdict.reason;
+  const found = policies
+    .flatMap(({ rules }) => rules)
+    .find(({ ref }) => ref.index === rule.index && ref.policy.key === rule.policy.key);
+  return found === undefined
+    ? []
+    : [column(policyName(rule.policy), `${placeText(found.place)}  ${found.text}`)];
+}
+
+function clusterLine({ ref, place, text, effect, tier }: ClusterStep): readonly string[] {
+  const what =
+    effect === undefined
+      ? "does not match"
+      : effect === "unknown"
+        ? "not known"
+        : `${tier} tier: ${effect.toLowerCase()}`;
+  return [column(ruleName(ref), `${placeText(place)}  ${text}`), column("", what)];
+}
+
+function dormantLine({ policy, place, rules }: PolicyExplanation, direction: string): string {
+  const fits = rules.some(({ matches }) => matches)
+    ? "one of which would match"
+    : `${rules.length}`;
+  return column(
+    policyName(policy),
+    `${placeText(place)}  has ${direction} rules (${fits}) that are dead: its policyTypes leave the direction out`,
+  );
+}
+
+/** `FIX 1 of 2, smallest: opens 1 of 42 pod pairs, tcp/5432 only       (--fix 2 shows the other)`. */
+function fixLines(fixes: readonly Fix[], number: number): readonly string[] {
+  const fix = fixes[number - 1];
+  if (fix === undefined) return [];
+  const others =
+    fixes.length === 1
+      ? ""
+      : fixes.length === 2
+        ? `(--fix ${number === 1 ? 2 : 1} shows the other)`
+        : `(--fix ${number === fixes.length ? 1 : number + 1} shows the next)`;
+  const head = `FIX ${number} of ${fixes.length}${number === 1 ? ", smallest" : ""}: ${fixCounts(fix)}`;
+  return [others === "" ? head : `${head.padEnd(65)}  ${others}`, ...fix.steps.flatMap(stepLines)];
+}
+
+/** `opens 1 of 42 pod pairs, tcp/5432 only`. */
+export function fixCounts({ opens, closes, pairs, ports, allPorts }: Fix): string {
+  const which = allPorts
+    ? "all ports"
+    : ports.length === 0
+      ? ""
+      : `${ports.slice(0, 4).join(", ")}${ports.length > 4 ? " and more" : " only"}`;
+  return `opens ${opens} of ${pairs} pod pairs${which === "" ? "" : `, ${which}`}${closes === 0 ? "" : `, closes ${closes}`}`;
+}
+
+function stepLines(step: Step): readonly string[] {
+  switch (step.kind) {
+    case "patch": {
+      const { file, afterLine, remove, insert } = step;
+      const where = remove === 0 ? `after line ${afterLine}` : `instead of line ${afterLine + 1}`;
+      return [`  ${safeText(file)}, ${where}:`, ...insert.map((line) => `  +${safeText(line)}`)];
+    }
+    case "new-file":
+      return ["  a new file:", ...step.lines.map((line) => `  +${safeText(line)}`)];
+    case "command":
+      return [`  $ ${safeText(step.line)}`];
+    default:
+      return step satisfies never;
+  }
+}
