@@ -15,7 +15,7 @@ export function seededRandom(seed: number): Random {
   let b = next();
   let c = next();
   let counter = 1;
-  return () => {
+  const random: Random = () => {
     const sum = (a + b + counter) >>> 0;
     counter = (counter + 1) >>> 0;
     a = b ^ (b >>> 9);
@@ -24,7 +24,12 @@ export function seededRandom(seed: number): Random {
     c = (c + sum) >>> 0;
     return sum / 0x1_0000_0000;
   };
+  for (let round = 0; round < warmUp; round++) random();
+  return random;
 }
+
+/** Numbers thrown away at first, so that seeds with few bits set do not begin alike. */
+const warmUp = 15;
 
 /** A whole number from `low` to `high`, both included. */
 export function randomBetween(random: Random, low: number, high: number): number {

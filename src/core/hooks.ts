@@ -120,6 +120,8 @@ export function nfHookAfter(
         kind: "rewrite",
         by: entry.name,
         hook: state.hook,
+        in: state.in?.name,
+        out: state.out?.name,
         before,
         after: skb.frame,
       });

@@ -101,6 +101,8 @@ export interface RewriteEvent extends PacketStamp {
   readonly kind: "rewrite";
   readonly by: string;
   readonly hook: Hook | undefined;
+  readonly in: string | undefined;
+  readonly out: string | undefined;
   readonly before: Frame;
   readonly after: Frame;
 }

@@ -13,10 +13,9 @@ import {
 } from "../kube/nodes.js";
 import { nameOf, namespaceOf } from "../kube/objects.js";
 import { DEFAULT_MACHINE, DEFAULT_SETTINGS, type ProxyConfig } from "../kube/proxy/config.js";
-import { localhostNodePorts, renderIptables } from "../kube/proxy/iptables.js";
-import { renderProxyJumps } from "../kube/proxy/jumps.js";
-import { renderKubelet } from "../kube/proxy/kubelet.js";
+import { localhostNodePorts } from "../kube/proxy/iptables.js";
 import { proxyObjects } from "../kube/proxy/loaded.js";
+import { renderNodeIptables } from "../kube/proxy/node-rules.js";
 import { proxyNode } from "../kube/proxy/node.js";
 import { readProxyConfiguration } from "../kube/proxy/read-config.js";
 import type { RenderedText } from "../kube/proxy/rendered-text.js";
@@ -55,8 +54,7 @@ export function clusterLab(
   part: ClusterPart = wholeCluster(world.cluster),
 ): ClusterLab {
   const { cluster } = world;
-  const config = proxyConfig(cluster);
-  const services = serviceObjects(proxyObjects(cluster.services, cluster.endpointSlices), 4);
+  const inputs = nodeRuleInputs(cluster);
   const makers = new Map<string, RuleMaker>();
   const nodes = cluster.nodes.filter(({ name }) => part.nodes.has(name));
   const pods = cluster.pods.filter(
@@ -66,7 +64,7 @@ export function clusterLab(
     ...underlayCommands(cluster),
     ...nodes.flatMap((node) => [
       ...nodeCommands(cluster, node),
-      ...ruleCommands(world, node, services, config, makers),
+      ...ruleCommands(world, node, inputs, makers),
       ...podCommands(node, pods),
     ]),
   ];
@@ -102,54 +100,57 @@ function podCommands(node: ClusterNode, pods: readonly ClusterPod[]): readonly L
     .flatMap((pod) => network.addPod(pod).commands);
 }
 
-/** The node's own rules first, then kubelet's, then kube-proxy's, as they come when a node starts. */
+/** The node's own rules first, then kubelet's and kube-proxy's, as they come when a node starts. */
 function ruleCommands(
   world: ClusterWorld,
   node: ClusterNode,
-  services: ServiceObjects,
-  config: ProxyConfig,
+  { services, config }: NodeRuleInputs,
   makers: Map<string, RuleMaker>,
 ): readonly LabCommand[] {
   const own = world.nodeRules.get(node.name);
   const proxied = proxyNode(node.loaded.object);
-  const state = serviceState(services, proxied);
-  const restore = (text: string, stdinName: string): LabCommand => ({
+  const rendered = renderNodeIptables(serviceState(services, proxied), proxied, config);
+  const file = `${node.name}/kube-proxy.rules`;
+  makers.set(file, makerOf(rendered));
+  const restore = (stdin: string, stdinName: string): LabCommand => ({
     ns: node.name,
     argv: ["iptables-restore", "--noflush", "--counters"],
-    stdin: text,
+    stdin,
     stdinName,
   });
-  const rendered = (name: string, maker: string, text: RenderedText): LabCommand => {
-    const file = `${node.name}/${name}.rules`;
-    makers.set(file, makerOf(maker, text));
-    return restore(text.text, file);
-  };
+  const localhost = ["sysctl", "-w", "net.ipv4.conf.all.route_localnet=1"];
   return [
     ...(own === undefined ? [] : [restore(own.text, own.file)]),
-    rendered("kubelet", "kubelet", renderKubelet(4)),
-    rendered("kube-proxy-jumps", "kube-proxy", renderProxyJumps(4, true)),
-    rendered("kube-proxy", "kube-proxy", renderIptables(state, proxied, config)),
-    ...(localhostNodePorts(proxied, config)
-      ? [{ ns: node.name, argv: ["sysctl", "-w", "net.ipv4.conf.all.route_localnet=1"] }]
-      : []),
+    ...(localhostNodePorts(proxied, config) ? [{ ns: node.name, argv: localhost }] : []),
+    restore(rendered.text, file),
   ];
 }
 
-function makerOf(name: string, { origins }: RenderedText): RuleMaker {
+function makerOf({ origins }: RenderedText): RuleMaker {
   const byLine = new Map<number, string>();
-  origins.forEach(({ objects }, index) => {
+  origins.forEach(({ objects, by }, index) => {
     const [first] = objects;
-    if (first !== undefined)
-      byLine.set(
-        index + 1,
-        `${first.kind} ${first.namespace === "" ? "" : `${first.namespace}/`}${first.name}`,
-      );
+    const name = first === undefined ? by : `${first.kind} ${first.namespace}/${first.name}`;
+    byLine.set(index + 1, name);
   });
-  return { name, origins: byLine };
+  return { name: "kube-proxy", origins: byLine };
+}
+
+/** What every node's rules are made of. */
+export interface NodeRuleInputs {
+  readonly services: ServiceObjects;
+  readonly config: ProxyConfig;
+}
+
+export function nodeRuleInputs(cluster: Cluster): NodeRuleInputs {
+  return {
+    services: serviceObjects(proxyObjects(cluster.services, cluster.endpointSlices), 4),
+    config: proxyConfig(cluster),
+  };
 }
 
 /** What kube-proxy's ConfigMap says; the pod network stands in for a clusterCIDR that it leaves out. */
-export function proxyConfig(cluster: Cluster): ProxyConfig {
+function proxyConfig(cluster: Cluster): ProxyConfig {
   const found = cluster.configMaps.find(
     ({ object }) => namespaceOf(object) === "kube-system" && nameOf(object) === "kube-proxy",
   );

@@ -36,9 +36,7 @@ export function buildLiveCluster(
   const { lab, makers } = clusterLab(world, part);
   const servers = dnsPods(cluster).filter(({ key }) => part === undefined || part.pods.has(key));
   const names = new Set(servers.map(podNamespace));
-  const listeners = lab.listeners.filter(
-    ({ ns, protocol, port }) => !(protocol === "udp" && port === 53 && names.has(ns)),
-  );
+  const listeners = lab.listeners.filter(({ ns, port }) => !(port === 53 && names.has(ns)));
   const sim = buildLab({ ...lab, listeners }, seed);
   const unknown: string[] = [];
   for (const pod of servers) startDns(sim, world, pod, unknown);
@@ -113,7 +111,8 @@ function startDns(sim: Simulation, world: ClusterWorld, pod: ClusterPod, unknown
   }
 }
 
-function corefileOf({ cluster, corefile }: ClusterWorld): {
+/** The Corefile of a cluster's DNS. Throws UserError when there is none. */
+export function corefileOf({ cluster, corefile }: ClusterWorld): {
   readonly text: string;
   readonly file: string;
 } {
@@ -130,7 +129,8 @@ function corefileOf({ cluster, corefile }: ClusterWorld): {
   return { text, file: "kube-system/coredns/Corefile" };
 }
 
-function kubernetesView(cluster: Cluster): KubernetesView {
+/** What CoreDNS sees of the cluster. */
+export function kubernetesView(cluster: Cluster): KubernetesView {
   return {
     synced: true,
     serial: 0,

@@ -65,10 +65,10 @@ export function traceRequest(world: World, request: TraceRequest): Recording {
     throw new UserError("ENDPOINT_POD", `"${request.endpoint}" is not a pod`);
   for (let seed = request.seed; seed < request.seed + SEEDS_TRIED; seed++) {
     const recording = record(world, { ...request, seed }, source, destination);
-    const reached = recording.events.some(
-      (event) =>
-        event.kind === "delivered" && event.ns === wanted.ns && event.to.startsWith("socket"),
+    const arrival = recording.events.find(
+      (event) => event.kind === "delivered" && event.to.startsWith("socket"),
     );
+    const reached = arrival?.ns === wanted.ns;
     if (reached)
       return seed === request.seed
         ? recording
@@ -136,7 +136,7 @@ function record(
     names: namesOf(cluster),
     makers: live.makers,
     chain: (name, table, chain) => chainRules(sim, name, table, chain),
-    notes: [],
+    notes: cluster.notes.map(({ text }) => text),
     unknown: policiesInTheWay(cluster, source.kind === "inside" ? source.pod : undefined, events),
     oneWay: request.oneWay,
   };
@@ -209,8 +209,8 @@ function lookUp(
     found = {
       asked: name,
       address,
-      name: address === undefined ? undefined : result.name,
-      tried: result.tried.map((one) => one.name),
+      name: address === undefined ? undefined : withoutDot(result.name),
+      tried: result.tried.map((one) => withoutDot(one.name)),
       error: address === undefined ? (result.error ?? "no IPv4 address") : undefined,
       unknown: undefined,
       means: address === undefined ? undefined : serviceAt(world.cluster, address),
@@ -231,6 +231,10 @@ function lookUp(
   return result.address === undefined && unknown !== undefined
     ? { ...result, error: undefined, unknown }
     : result;
+}
+
+function withoutDot(name: string): string {
+  return name.replace(/(?<=.)\.$/, "");
 }
 
 function serviceAt(cluster: Cluster, address: string): string | undefined {

@@ -337,6 +337,8 @@ function rewriteMacs(skb: SkBuff, after: Frame): void {
   skb.ns.sim.trace?.({
     ...stamp(skb),
     kind: "rewrite",
+    in: undefined,
+    out: undefined,
     by: "br_netfilter",
     hook: "PREROUTING",
     before,

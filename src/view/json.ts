@@ -1,4 +1,5 @@
 import { encodeFrame } from "../wire/frame.js";
+import { queriesOf } from "./lookup.js";
 import { verdictName } from "./outcome.js";
 import type { Step } from "./steps.js";
 import type { TraceView } from "./trace-view.js";
@@ -57,19 +58,10 @@ export function stepJson(step: Step): object {
 function lookupJson({ recording }: TraceView): object | null {
   const { lookup } = recording;
   if (lookup === undefined) return null;
-  const queries = recording.lookupEvents.flatMap((event) =>
-    event.kind === "resolver" && event.action === "answer"
-      ? [
-          {
-            name: event.name,
-            type: event.type,
-            server: event.server,
-            rcode: event.rcode ?? null,
-            answers: event.answers,
-          },
-        ]
-      : [],
-  );
+  const queries = queriesOf(recording).map(({ plugins, ...query }) => ({
+    ...query,
+    plugins: plugins.map(({ ns, plugin, action, why }) => ({ pod: ns, plugin, action, why })),
+  }));
   return { ...lookup, queries };
 }
 

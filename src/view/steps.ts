@@ -56,7 +56,25 @@ export function stepsOf(
     legs.back === undefined
       ? []
       : draftsOf(recording, legs.back).map((draft) => ({ ...draft, leg: "back" as const }));
-  return [...out, ...back].map((draft, index) => ({ n: index + 1, ...draft }));
+  const all = [...out, ...back];
+  return all.map((draft, index) => ({
+    n: index + 1,
+    ...draft,
+    decisive: draft.decisive && !isRoutine(draft, all.slice(0, index)),
+  }));
+}
+
+/**
+ * What decides nothing any more: the way back is known, so its routes are not news; neither is a node's word that it
+ * does not masquerade, unless the node has just translated the packet.
+ */
+function isRoutine(
+  draft: Draft & { readonly leg: "out" | "back" },
+  before: readonly Draft[],
+): boolean {
+  if (draft.event.kind === "route") return draft.leg === "back" && draft.mark === "";
+  if (draft.event.kind !== "rule" || draft.event.effect !== "return") return false;
+  return !before.some((other) => other.mark === "*" && other.decisive && other.ns === draft.ns);
 }
 
 /** One leg's events as lines: what belongs together is told once. */
@@ -238,7 +256,7 @@ function common(event: PacketEvent): Draft {
     packet: event.packet,
     time: event.time,
     ns: event.ns,
-    dev: event.kind === "rule" || event.kind === "policy" ? (event.out ?? event.in) : event.dev,
+    dev: deviceOf(event),
     hook: undefined,
     table: undefined,
     chain: undefined,
@@ -255,6 +273,13 @@ function common(event: PacketEvent): Draft {
     frame: event.frame,
     event,
   };
+}
+
+/** Inside a hook the device that `-o` or `-i` sees, a bridge rather than its port. */
+function deviceOf(event: PacketEvent): string | undefined {
+  if (event.kind !== "rule" && event.kind !== "policy" && event.kind !== "rewrite")
+    return event.dev;
+  return event.out ?? event.in ?? event.dev;
 }
 
 function ruleDraft({ event, changes, markBefore, walk, recording }: Context): Draft | undefined {
@@ -297,7 +322,9 @@ function ruleEffect(
 ): string {
   if (!event.matched) return `no match: ${event.failed ?? "its conditions"}`;
   if (markText !== undefined)
-    return caller === undefined ? markText : `${markText}, asked for by ${caller}`;
+    return caller === undefined || !event.chain.includes("MARK")
+      ? markText
+      : `${markText}, asked for by ${caller}`;
   switch (event.effect) {
     case "jump":
     case "goto":

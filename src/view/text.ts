@@ -4,6 +4,7 @@ import type { Recording } from "../core/recording.js";
 import type { PolicyEvent, RuleEvent } from "../core/trace.js";
 import { TCP_SYN } from "../wire/tcp.js";
 import { sourceOf } from "./fields.js";
+import { type LookupQuery, queriesOf } from "./lookup.js";
 import { type Verdict, verdictName } from "./outcome.js";
 import type { Step } from "./steps.js";
 import type { TraceView } from "./trace-view.js";
@@ -83,28 +84,36 @@ function flowLine({ recording, conversation }: TraceView): string {
   return `${what} ${from} -> ${request.destination}   ${proxy}seed ${recording.seed}, conntrack empty`;
 }
 
-function lookupLines({ lookup, lookupEvents }: Recording, options: TextOptions): readonly string[] {
+function lookupLines(recording: Recording, options: TextOptions): readonly string[] {
+  const { lookup } = recording;
   if (lookup === undefined) return [];
+  const means = lookup.means === undefined ? "" : ` (${lookup.means})`;
   const answer =
     lookup.address === undefined
       ? (lookup.unknown ?? lookup.error ?? "no answer")
-      : `${lookup.address}${lookup.means === undefined ? "" : ` (${lookup.means})`}`;
+      : `${lookup.address}${means}`;
   const tries = lookup.tried.length;
   const name = lookup.name === undefined ? "" : `: ${lookup.name}`;
-  const summary = `DNS ${lookup.asked} -> ${answer}   ${ordinal(tries)} of ${tries} ${tries === 1 ? "name" : "names"} tried${name}`;
-  const details = lookupEvents.flatMap((event) => {
-    if (event.kind === "resolver" && event.action === "answer") {
-      return [
-        `  ${event.name} ${event.type}  ${event.server}  ${event.rcode ?? ""}${event.answers.length === 0 ? "" : `  ${event.answers.join(" ")}`}`,
-      ];
-    }
-    return event.kind === "dns-plugin" && options.all
-      ? [
-          `    ${event.ns}  ${event.plugin}: ${event.action}${event.why === "" ? "" : `  ${event.why}`}`,
-        ]
-      : [];
-  });
-  return [summary, ...details];
+  return [
+    `DNS ${lookup.asked} -> ${answer}   ${ordinal(tries)} of ${tries} ${tries === 1 ? "name" : "names"} tried${name}`,
+    ...queriesOf(recording).flatMap((query) => queryLines(query, options)),
+  ];
+}
+
+function queryLines(
+  { number, name, type, rcode, answers, plugins }: LookupQuery,
+  { all }: TextOptions,
+): readonly string[] {
+  const [first] = plugins;
+  const asked = `  Q${number} ${name} ${type}`.padEnd(52);
+  const line = `${asked} ${rcode}${answers.length === 0 ? "" : ` ${answers.join(" ")}`}${first === undefined ? "" : `   by ${first.ns}`}`;
+  if (!all) return [line];
+  return [
+    line,
+    ...plugins.map(
+      ({ plugin, action, why }) => `       ${plugin}: ${action}${why === "" ? "" : `, ${why}`}`,
+    ),
+  ];
 }
 
 function ordinal(n: number): string {

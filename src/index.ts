@@ -1,0 +1,38 @@
+/**
+ * The engine that the command `hopwise` is a thin layer over: worlds, traces, labs, texts, rules and DNS. Nothing here
+ * reads files, opens sockets or looks at a clock; texts are handed in. docs/library.md shows each in use.
+ */
+export { UserError, UserErrors, type Place, type UserErrorDetails } from "./base/errors.js";
+export type { Recording, NameLookup, RequestInfo } from "./core/recording.js";
+export type { Simulation } from "./core/simulation.js";
+export type { TraceEvent } from "./core/trace.js";
+
+export { loadWorld, labOf, type ClusterWorld, type LabWorld, type World } from "./lab/world.js";
+export { checkWorld, type CheckReport } from "./lab/check.js";
+export { traceRequest, type TraceRequest } from "./lab/trace.js";
+export { viewOf, type TraceView } from "./view/trace-view.js";
+export { formatTrace, formatStep, formatVerdict } from "./view/text.js";
+export { traceJson } from "./view/json.js";
+export { tracePcapng } from "./view/pcapng.js";
+export { formatErrors, errorsJson } from "./view/error-text.js";
+export type { Step } from "./view/steps.js";
+export { type Outcome, type Verdict, verdictName } from "./view/outcome.js";
+
+export { parseLab } from "./lab/lab-file.js";
+export { buildLab } from "./lab/build.js";
+export { labScript } from "./lab/shell.js";
+export { sendRequest, type OutgoingRequest } from "./lab/send.js";
+export type { Lab, Listener, Probe } from "./lab/lab.js";
+export { runTool } from "./tools/index.js";
+export type { LabCommand, ToolResult } from "./tools/command.js";
+
+export { formatRulesText } from "./netfilter/iptables/format-rules.js";
+export { parseRestore } from "./netfilter/iptables/restore.js";
+export { formatSave } from "./netfilter/iptables/save.js";
+export { parseCorefile } from "./kube/dns/corefile.js";
+export { formatCorefile } from "./kube/dns/format.js";
+export { parseConflist } from "./kube/cni/conflist.js";
+export { formatConflist } from "./kube/cni/format.js";
+
+export { renderNodeRules, type NodeRules } from "./lab/node-rules.js";
+export { askDns, type DnsReply } from "./lab/ask-dns.js";

@@ -1,0 +1,38 @@
+import { UserError } from "../base/errors.js";
+import { nearest } from "../base/nearest.js";
+import { renderNodeIptables } from "../kube/proxy/node-rules.js";
+import { proxyNode } from "../kube/proxy/node.js";
+import { serviceState } from "../kube/proxy/service-state.js";
+import { nodeRuleInputs } from "./cluster-lab.js";
+import type { ClusterWorld } from "./world.js";
+
+/** The rules that kubelet and kube-proxy write on one node, and the object that each line is there for. */
+export interface NodeRules {
+  /** For `iptables-restore --noflush`. */
+  readonly text: string;
+  /** By line, counting from 1: `Service shop/api`; lines that are there whatever the objects are missing. */
+  readonly origins: ReadonlyMap<number, string>;
+}
+
+/** Renders a node's rules from the world's objects alone. Throws UserError for a node that is not there. */
+export function renderNodeRules({ cluster, name }: ClusterWorld, nodeName: string): NodeRules {
+  const node = cluster.nodes.find((one) => one.name === nodeName);
+  if (node === undefined) {
+    const near = nearest(
+      nodeName,
+      cluster.nodes.map((one) => one.name),
+    );
+    throw new UserError("NODE_UNKNOWN", `no node "${nodeName}" in ${name}`, {
+      help: near === undefined ? undefined : `did you mean ${near}?`,
+    });
+  }
+  const { services, config } = nodeRuleInputs(cluster);
+  const proxied = proxyNode(node.loaded.object);
+  const { text, origins } = renderNodeIptables(serviceState(services, proxied), proxied, config);
+  const byLine = new Map<number, string>();
+  origins.forEach(({ objects: [first] }, index) => {
+    if (first !== undefined)
+      byLine.set(index + 1, `${first.kind} ${first.namespace}/${first.name}`);
+  });
+  return { text, origins: byLine };
+}

@@ -1,0 +1,119 @@
+import type { Place } from "../base/errors.js";
+import type { Recording } from "../core/recording.js";
+import type { RuleEvent } from "../core/trace.js";
+import type { PacketEvent } from "./follow.js";
+
+/** A rule of a chain as one packet met it, at one moment. */
+export interface ChainRow {
+  readonly number: number;
+  readonly text: string;
+  readonly place: Place | undefined;
+  readonly verdict: "match" | "no match" | "not reached";
+  /** Why it did not match: the failing test and the packet's value. */
+  readonly failed: string | undefined;
+  /** Packets counted before the step and after it; equal where the step did not count. */
+  readonly packets: readonly [number, number];
+  /** The rule of the step itself. */
+  readonly here: boolean;
+}
+
+/** A chain that a packet walked through, with the calls that led to it. */
+export interface ChainView {
+  readonly ns: string;
+  readonly table: string;
+  readonly chain: string;
+  readonly rows: readonly ChainRow[];
+  /** `PREROUTING[1]`, outermost first. */
+  readonly calls: readonly string[];
+}
+
+/**
+ * The chain that `event` belongs to. `legEvents` are the packet's own events; counters are those of the moments right
+ * before and right after the step, found from the end of the run backwards.
+ */
+export function chainAt(
+  recording: Recording,
+  legEvents: readonly PacketEvent[],
+  event: PacketEvent,
+): ChainView | undefined {
+  if (event.kind !== "rule" && event.kind !== "policy") return undefined;
+  const visit = visitOf(legEvents, event);
+  const position = recording.events.indexOf(event);
+  const later = countsAfter(recording, event.ns, event.table, event.chain, position);
+  const rules = recording.chain(event.ns, event.table, event.chain);
+  const rows = rules.map((rule): ChainRow => {
+    const met = visit.met.get(rule.number);
+    const here = event.kind === "rule" && event.number === rule.number;
+    const reached = met !== undefined && (event.kind === "policy" || rule.number <= event.number);
+    const after = rule.packets - (later.get(rule.number) ?? 0);
+    return {
+      number: rule.number,
+      text: rule.text,
+      place: rule.place,
+      verdict: !reached ? "not reached" : met.matched ? "match" : "no match",
+      failed: reached ? met.failed : undefined,
+      packets: [here && event.kind === "rule" && event.matched ? after - 1 : after, after],
+      here,
+    };
+  });
+  return { ns: event.ns, table: event.table, chain: event.chain, rows, calls: visit.calls };
+}
+
+interface Visit {
+  readonly met: ReadonlyMap<number, RuleEvent>;
+  readonly calls: readonly string[];
+}
+
+/** This visit of the chain: the rules looked at, and the jumps that led there. */
+function visitOf(
+  events: readonly PacketEvent[],
+  event: Extract<PacketEvent, { kind: "rule" | "policy" }>,
+): Visit {
+  const met = new Map<number, RuleEvent>();
+  let calls: RuleEvent[] = [];
+  for (const other of events) {
+    if (other.kind !== "rule" && other.kind !== "policy") continue;
+    if (other.hook !== event.hook || other.table !== event.table || other.ns !== event.ns) {
+      if (other.kind === "rule") calls = [];
+      continue;
+    }
+    // A packet comes back to a chain when the one it called has ended.
+    while (calls.length > 0 && calls.at(-1)?.outcome !== other.chain) calls.pop();
+    if (other.kind === "rule" && other.chain === event.chain) {
+      if (other.number === 1) met.clear();
+      met.set(other.number, other);
+    }
+    if (other === event) break;
+    if (
+      other.kind === "rule" &&
+      other.matched &&
+      (other.effect === "jump" || other.effect === "goto")
+    )
+      calls.push(other);
+  }
+  return { met, calls: calls.map(({ chain, number }) => `${chain}[${number}]`) };
+}
+
+/** How often each rule of a chain counted after an event. */
+function countsAfter(
+  recording: Recording,
+  ns: string,
+  table: string,
+  chain: string,
+  position: number,
+): ReadonlyMap<number, number> {
+  const counts = new Map<number, number>();
+  for (let index = position + 1; index < recording.events.length; index++) {
+    const event = recording.events[index];
+    if (
+      event?.kind !== "rule" ||
+      !event.matched ||
+      event.ns !== ns ||
+      event.table !== table ||
+      event.chain !== chain
+    )
+      continue;
+    counts.set(event.number, (counts.get(event.number) ?? 0) + event.counter[1] - event.counter[0]);
+  }
+  return counts;
+}
