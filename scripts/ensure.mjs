@@ -1,7 +1,7 @@
 // Before `npm start` and `npm test`: installs what package-lock.json asks for when it is not there, and with the word
 // `build` builds when dist is older than the sources. Quiet when there is nothing to do; stdout stays the program's.
 import { spawnSync } from "node:child_process";
-import { existsSync, readFileSync, readdirSync, statSync, utimesSync } from "node:fs";
+import { existsSync, readFileSync, readdirSync, statSync } from "node:fs";
 import { join } from "node:path";
 
 const BUILD_STAMP = "dist/.tsbuildinfo";
@@ -15,12 +15,10 @@ if (!installed()) {
 }
 if (
   process.argv.includes("build") &&
-  newest(["src", "types", "tsconfig.json", "tsconfig.build.json"]) > builtAt()
+  newest(["src", "types", "tsconfig.json", "tsconfig.build.json", "scripts/build.mjs"]) > builtAt()
 ) {
   say("building");
-  run(process.execPath, ["node_modules/typescript/bin/tsc", "-p", "tsconfig.build.json"]);
-  // An incremental build that found nothing new leaves its file as it was.
-  utimesSync(BUILD_STAMP, new Date(), new Date());
+  run(process.execPath, ["scripts/build.mjs"]);
 }
 
 /** Whether node_modules holds the versions of package-lock.json; packages for other platforms may be missing. */
@@ -36,7 +34,7 @@ function installed() {
 }
 
 function builtAt() {
-  return existsSync("dist/cli/main.js") && existsSync(BUILD_STAMP)
+  return existsSync("dist/program/main.js") && existsSync(BUILD_STAMP)
     ? statSync(BUILD_STAMP).mtimeMs
     : 0;
 }
