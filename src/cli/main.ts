@@ -83,7 +83,8 @@ function usageError(error: CommanderError, args: readonly string[], program: Com
   const words = unknown.startsWith("-")
     ? (command ?? program).options.flatMap((option) => [option.long ?? "", option.short ?? ""])
     : program.commands.map((one) => one.name());
-  const near = unknown === "" ? undefined : nearest(unknown, words);
+  const near =
+    unknown === "" || error.code === "commander.missingArgument" ? undefined : nearest(unknown, words);
   const help =
     near !== undefined
       ? `did you mean "${near}"?`

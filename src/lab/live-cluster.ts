@@ -23,8 +23,11 @@ export interface LiveCluster {
   readonly unknown: string[];
 }
 
-/** What a node's own resolv.conf is taken to say: nobody tells, and nobody answers there. */
-const NODE_RESOLV_CONF = "nameserver 192.0.2.53\n";
+/** A node's own resolv.conf is not in the world: this address stands for whatever it names, and nobody knows what that answers. */
+const NODE_RESOLVER = "192.0.2.53";
+const NODE_RESOLV_CONF = `nameserver ${NODE_RESOLVER}\n`;
+const NODE_RESOLVER_UNKNOWN =
+  "CoreDNS forwards the name to its node's own resolver, and the world does not say what that answers";
 
 /** Builds nodes and pods, and CoreDNS in its pods. */
 export function buildLiveCluster(
@@ -102,7 +105,11 @@ function startDns(sim: Simulation, world: ClusterWorld, pod: ClusterPod, unknown
     hostname: pod.name,
   });
   for (const port of server.ports) {
-    const listening = serveDns(ns, server, { port, onUnknown: (reason) => unknown.push(reason) });
+    const listening = serveDns(ns, server, {
+      port,
+      onUnknown: (reason) =>
+        unknown.push(reason.includes(NODE_RESOLVER) ? NODE_RESOLVER_UNKNOWN : reason),
+    });
     if (typeof listening === "string")
       throw new UserError(
         "DNS_LISTEN",

@@ -25,6 +25,7 @@ export function followRequest(recording: Recording): Conversation {
   );
   if (first === undefined) return { out: undefined, back: undefined };
   const out = legOf(first.packet, recording.events, births);
+  if (recording.oneWay) return { out, back: undefined };
   const answered = new Set(copiesOf(first.packet, births));
   const answer = [...births.values()].find(
     (birth) =>

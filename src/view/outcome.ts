@@ -73,7 +73,7 @@ export function verdictOf(recording: Recording, { out, back }: Conversation): Ve
   if (out === undefined) return make(...withoutPacket(recording.events));
   const judged = judgeLeg(out, recording);
   if (judged !== undefined) return make(...judged);
-  if (back === undefined) return make("DELIVERED", "", fateOf(out));
+  if (back === undefined || recording.oneWay) return make("DELIVERED", "", fateOf(out));
   const answer = judgeAnswer(back);
   if (answer !== undefined) return make(...answer);
   const returned = judgeLeg(back, recording);
@@ -115,7 +115,11 @@ function judgeDrop(fate: DroppedEvent, leg: Leg, recording: Recording): Judgemen
     case "IP_INHDR":
       return fate.where === "ip_forward" && visitedTwice(leg)
         ? ["LOOP", "the packet went round until its TTL was used up", fate]
-        : ["DROPPED", fate.where === "ip_forward" ? "TTL used up" : fate.reason, fate];
+        : [
+            "DROPPED",
+            fate.where === "ip_forward" ? `TTL used up in ${fate.ns}` : fate.reason,
+            fate,
+          ];
     default: {
       const routed = leg.events.findLast((event) => event.kind === "route");
       if (routed?.kind === "route" && routed.result === "error")
@@ -202,6 +206,8 @@ function senderSees(events: readonly TraceEvent[]): string {
       (opened === undefined || event.socket === opened.socket),
   );
   if (told === undefined) return "no answer";
-  if (told.errno !== undefined) return ERRNO_TEXT[told.errno] ?? told.errno;
+  const wait = (told.time - (opened?.time ?? told.time)) / 1_000_000;
+  const after = wait >= 1 ? ` after ${Math.round(wait)} s` : "";
+  if (told.errno !== undefined) return `${ERRNO_TEXT[told.errno] ?? told.errno}${after}`;
   return told.action === "connected" ? "connected" : "an answer";
 }

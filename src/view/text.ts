@@ -2,7 +2,8 @@ import type { Place } from "../base/errors.js";
 import { safeText } from "../base/safe-text.js";
 import type { Recording } from "../core/recording.js";
 import type { PolicyEvent, RuleEvent } from "../core/trace.js";
-import { TCP_SYN } from "../wire/tcp.js";
+import { ICMP_ECHOREPLY } from "../wire/icmp.js";
+import { TCP_RST, TCP_SYN } from "../wire/tcp.js";
 import { sourceOf } from "./fields.js";
 import { type LookupQuery, queriesOf } from "./lookup.js";
 import { type Verdict, verdictName } from "./outcome.js";
@@ -122,11 +123,19 @@ function ordinal(n: number): string {
   return `${n}${suffix}`;
 }
 
-/** A delivery on the way back is told as such. */
+/** A delivery on the way back is told as such, and a refusal as what it is. */
 function relabelled(steps: readonly Step[]): readonly Step[] {
   return steps.map((step) =>
-    step.leg === "back" && step.mark === "ok" ? { ...step, effect: `REPLY ${step.effect}` } : step,
+    step.leg === "back" && step.mark === "ok"
+      ? { ...step, effect: `${answerName(step)} ${step.effect}` }
+      : step,
   );
+}
+
+function answerName({ frame: { transport } }: Step): string {
+  if (transport?.kind === "tcp" && (transport.flags & TCP_RST) !== 0) return "RST";
+  if (transport?.kind !== "icmp" || transport.type === ICMP_ECHOREPLY) return "REPLY";
+  return `ICMP ${transport.type}/${transport.code}`;
 }
 
 function table(steps: readonly Step[]): readonly string[] {
@@ -197,7 +206,7 @@ function decidedBy(verdict: Verdict, recording: Recording): string {
   return verdict.because;
 }
 
-/** The deciding rule among its neighbours, with counters. */
+/** The deciding rule among its neighbours: how the packet fared at each, with the decider's counters. */
 function chainLines(verdict: Verdict, recording: Recording): readonly string[] {
   const event = verdict.deciding;
   if (event?.kind !== "rule") return [];
@@ -205,14 +214,26 @@ function chainLines(verdict: Verdict, recording: Recording): readonly string[] {
   const around = rules.filter(({ number }) => Math.abs(number - event.number) <= 2);
   const width = Math.max(...around.map(({ text }) => text.length), 0);
   return around.map(({ number, text }) => {
-    const here = number === event.number;
-    const status = here
-      ? `pkts ${event.counter[0]} => ${event.counter[1]}`
-      : number < event.number
-        ? "no match"
-        : "not reached";
-    return `  ${here ? ">" : " "} ${number} ${text.padEnd(width)}   ${status}`;
+    const mark = number === event.number ? ">" : " ";
+    return `  ${mark} ${number} ${text.padEnd(width)}   ${ruleStatus(number, event, recording)}`;
   });
+}
+
+function ruleStatus(number: number, decider: RuleEvent, { events }: Recording): string {
+  if (number === decider.number) return `pkts ${decider.counter[0]} => ${decider.counter[1]}`;
+  if (number > decider.number) return "not reached";
+  const met = events.find(
+    (event) =>
+      event.kind === "rule" &&
+      event.packet === decider.packet &&
+      event.ns === decider.ns &&
+      event.hook === decider.hook &&
+      event.table === decider.table &&
+      event.chain === decider.chain &&
+      event.number === number,
+  );
+  if (met?.kind !== "rule" || !met.matched) return "no match";
+  return met.effect === "jump" ? "went through it" : "match";
 }
 
 function placeOfEvent(

@@ -1,0 +1,119 @@
+import type { InputText } from "../../kube/load.js";
+import type { RuleFamily } from "../../netfilter/iptables/addresses.js";
+import type { Variant } from "../../netfilter/iptables/tables.js";
+import type { Place } from "../../base/errors.js";
+import type { Ipv4, Ipv4Prefix, Mac } from "../../wire/ip.js";
+
+/** An `iptables-save` of one family and one of the two kernels' sides. */
+export interface RecordedRules extends InputText {
+  readonly family: RuleFamily;
+  readonly variant: Variant;
+}
+
+export interface RecordedAddress {
+  readonly address: Ipv4;
+  /** 0..32 */
+  readonly length: number;
+  readonly peer: Ipv4 | undefined;
+  readonly broadcast: Ipv4 | undefined;
+  /** `global`, `link`, `host` or a number. */
+  readonly scope: string;
+  readonly noPrefixRoute: boolean;
+}
+
+/** A switch of a bridge port that is not as the kernel sets it at first, by its `bridge link set` word. */
+export type PortSwitches = ReadonlyMap<string, boolean>;
+
+export interface RecordedLink {
+  readonly name: string;
+  readonly ifindex: number;
+  /** `veth`, `bridge`, `vxlan`, …; undefined for hardware, and where `ip -d` was not asked. */
+  readonly kind: string | undefined;
+  readonly loopback: boolean;
+  readonly up: boolean;
+  /** There is a carrier. */
+  readonly running: boolean;
+  readonly mtu: number;
+  readonly mac: Mac | undefined;
+  readonly master: string | undefined;
+  /** The index of the other end, and which namespace it is in; undefined in this one. */
+  readonly peerIndex: number | undefined;
+  readonly peerNetnsId: number | undefined;
+  readonly ports: PortSwitches;
+  readonly addresses: readonly RecordedAddress[];
+  readonly place: Place;
+}
+
+/** One IPv4 route in the words of `ip route`. */
+export interface RecordedRoute {
+  readonly words: readonly string[];
+  readonly table: string;
+  readonly protocol: string | undefined;
+  readonly type: string;
+  readonly destination: string;
+  readonly dev: string | undefined;
+  readonly place: Place;
+}
+
+export interface RecordedPolicyRule {
+  readonly priority: number;
+  readonly words: readonly string[];
+  readonly place: Place;
+}
+
+export interface RecordedNeighbour {
+  readonly address: Ipv4;
+  readonly dev: string;
+  readonly mac: Mac | undefined;
+  /** In lower case: `stale`. */
+  readonly state: string;
+  readonly place: Place;
+}
+
+export interface RecordedFdbEntry {
+  readonly mac: Mac;
+  readonly dev: string;
+  readonly permanent: boolean;
+  readonly place: Place;
+}
+
+export interface RecordedSysctl {
+  readonly name: string;
+  readonly value: string;
+  readonly place: Place;
+}
+
+export interface RecordedSocket {
+  readonly protocol: "tcp" | "udp";
+  readonly address: Ipv4;
+  readonly port: number;
+}
+
+/** What was recorded of one namespace: a node, or a pod's. What is undefined was not recorded. */
+export interface NodeRecord {
+  readonly name: string;
+  /** The node that a pod's namespace was found on. */
+  readonly host: string | undefined;
+  readonly rules: readonly RecordedRules[];
+  readonly links: readonly RecordedLink[] | undefined;
+  /** Whether the links were recorded with their addresses. */
+  readonly hasAddresses: boolean;
+  readonly routes: readonly RecordedRoute[] | undefined;
+  readonly policyRules: readonly RecordedPolicyRule[] | undefined;
+  readonly neighbours: readonly RecordedNeighbour[] | undefined;
+  readonly fdb: readonly RecordedFdbEntry[] | undefined;
+  /** Names of namespaces by the ids that links give. */
+  readonly netnsNames: ReadonlyMap<number, string>;
+  readonly sysctls: readonly RecordedSysctl[] | undefined;
+  readonly sockets: readonly RecordedSocket[] | undefined;
+  readonly connections: InputText | undefined;
+  readonly ipsets: InputText | undefined;
+}
+
+/** An address given by hand: `--addr eth0=192.0.2.10/24`. */
+export interface GivenAddress {
+  /** The node; undefined where there is only one. */
+  readonly node: string | undefined;
+  readonly dev: string;
+  readonly prefix: Ipv4Prefix;
+}

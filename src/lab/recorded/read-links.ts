@@ -1,0 +1,122 @@
+import * as v from "valibot";
+import type { InputText } from "../../kube/load.js";
+import { parseIpv4, parseMac } from "../../wire/ip.js";
+import type { PortSwitches, RecordedAddress, RecordedLink } from "./node-record.js";
+import { type Item, readList } from "./read-list.js";
+
+const index = v.pipe(v.number(), v.integer(), v.minValue(1), v.maxValue(2_147_483_647));
+
+/** As the kernel takes names: up to 15 characters, no blank and no slash. */
+export const deviceName: v.GenericSchema<unknown, string> = v.pipe(
+  v.string(),
+  v.regex(/^(?!\.{1,2}$)[^\s/:]{1,15}$/, "expected the name of a device"),
+);
+
+const addressSchema = v.looseObject({
+  family: v.string(),
+  local: v.optional(v.string()),
+  /** The other end's, of a point-to-point link. */
+  address: v.optional(v.string()),
+  prefixlen: v.pipe(v.number(), v.integer(), v.minValue(0), v.maxValue(128)),
+  broadcast: v.optional(v.string()),
+  scope: v.optional(v.union([v.string(), v.number()]), "global"),
+  noprefixroute: v.optional(v.boolean(), false),
+});
+
+const linkSchema = v.looseObject({
+  ifindex: index,
+  ifname: deviceName,
+  flags: v.array(v.string()),
+  mtu: v.optional(v.pipe(v.number(), v.integer(), v.minValue(0), v.maxValue(2_147_483_647)), 1500),
+  address: v.optional(v.string()),
+  link_type: v.optional(v.string(), "ether"),
+  master: v.optional(deviceName),
+  link_index: v.optional(v.number()),
+  link_netnsid: v.optional(v.number()),
+  link: v.optional(v.string()),
+  linkinfo: v.optional(
+    v.looseObject({
+      info_kind: v.optional(v.string()),
+      info_slave_data: v.optional(v.record(v.string(), v.unknown()), {}),
+    }),
+  ),
+  addr_info: v.optional(v.array(v.record(v.string(), v.unknown())), []),
+});
+
+type LinkItem = Item<v.InferOutput<typeof linkSchema>>;
+
+/** Reads `ip -j addr` or `ip -j link`, with or without `-d`. IPv6 addresses are passed over. */
+export function readLinks(input: InputText): readonly RecordedLink[] {
+  return readList(input, "ip addr", linkSchema).map(linkOf);
+}
+
+function linkOf(item: LinkItem): RecordedLink {
+  const { value } = item;
+  const flags = new Set(value.flags);
+  return {
+    name: value.ifname,
+    ifindex: value.ifindex,
+    kind: value.linkinfo?.info_kind,
+    loopback: flags.has("LOOPBACK"),
+    up: flags.has("UP"),
+    running: flags.has("LOWER_UP"),
+    mtu: value.mtu,
+    mac: value.address === undefined ? undefined : parseMac(value.address),
+    master: value.master,
+    peerIndex: value.link_index,
+    peerNetnsId: value.link_netnsid,
+    ports: switchesOf(value.linkinfo?.info_slave_data ?? {}),
+    addresses: value.addr_info.flatMap((address) => addressOf(item, address)),
+    get place() {
+      return item.place;
+    },
+  };
+}
+
+function addressOf(item: LinkItem, given: Record<string, unknown>): readonly RecordedAddress[] {
+  if (Object.keys(given).length === 0 || given["family"] === "inet6") return [];
+  const parsed = v.safeParse(addressSchema, given);
+  if (!parsed.success) throw item.refuse("addr_info", "an address that is not as it prints it");
+  const { local = "", prefixlen, broadcast, scope, noprefixroute, address: peer } = parsed.output;
+  const address = parseIpv4(local);
+  if (address === undefined || prefixlen > 32)
+    throw item.refuse("addr_info", `"${local}/${prefixlen}" is not an IPv4 address with its length`);
+  return [
+    {
+      address,
+      length: prefixlen,
+      peer: peer === undefined ? undefined : parseIpv4(peer),
+      broadcast: broadcast === undefined ? undefined : parseIpv4(broadcast),
+      scope: String(scope),
+      noPrefixRoute: noprefixroute,
+    },
+  ];
+}
+
+/** The switches that lab commands can set, by the names of `ip -d` and of `bridge -d`. */
+const SWITCHES: readonly (readonly [field: string, word: string, byDefault: boolean])[] = [
+  ["hairpin", "hairpin", false],
+  ["learning", "learning", true],
+  ["flood", "flood", true],
+  ["mcast_flood", "mcast_flood", true],
+  ["bcast_flood", "bcast_flood", true],
+  ["isolated", "isolated", false],
+];
+
+function switchesOf(data: Readonly<Record<string, unknown>>): PortSwitches {
+  return new Map(
+    SWITCHES.flatMap(([field, word, byDefault]) => {
+      const value = data[field];
+      return typeof value === "boolean" && value !== byDefault ? [[word, value] as const] : [];
+    }),
+  );
+}
+
+const portSchema = v.looseObject({ ifname: deviceName });
+
+/** Reads `bridge -d -j link`: the switches of ports by their device. */
+export function readPorts(input: InputText): ReadonlyMap<string, PortSwitches> {
+  return new Map(
+    readList(input, "bridge link", portSchema).map(({ value }) => [value.ifname, switchesOf(value)]),
+  );
+}
