@@ -23,6 +23,8 @@ export { buildLab } from "./lab/build.js";
 export { labScript } from "./lab/shell.js";
 export { sendRequest, type OutgoingRequest } from "./lab/send.js";
 export type { Lab, Listener, Probe } from "./lab/lab.js";
+export { formatFrame } from "./wire/format-frame.js";
+export { formatIpv4, parseIpv4, type Ipv4 } from "./wire/ip.js";
 export { runTool } from "./tools/index.js";
 export type { LabCommand, ToolResult } from "./tools/command.js";
 

@@ -1,0 +1,34 @@
+import { readdirSync, readFileSync } from "node:fs";
+import { describe, expect, it, vi } from "vitest";
+
+const docs = new URL("../docs/", import.meta.url);
+const examples = readdirSync(new URL("examples/", docs)).filter((file) => file.endsWith(".ts"));
+const page = readFileSync(new URL("library.md", docs), "utf8");
+
+/** What each example prints somewhere, so that one that does nothing is noticed. */
+const prints: Readonly<Record<string, readonly string[]>> = {
+  "trace.ts": ["DELIVERED", "DNAT dst 10.96.44.10:80 =>"],
+  "lab.ts": ["a ARP, Request who-has 192.0.2.2 tell 192.0.2.1, length 28", "a IP 192.0.2.1 > 192.0.2.2: ICMP echo request, id 7, seq 1", "192.0.2.2 dev eth0 lladdr"],
+  "texts.ts": ["-A INPUT -p tcp -m tcp --dport 22 -j ACCEPT", "ip netns add a", 'did you mean "mark"?'],
+  "rules-and-dns.ts": ["KUBE-SVC-", "NOERROR", "kubernetes answered"],
+};
+
+describe("the library", () => {
+  for (const file of examples) {
+    it(`example ${file} stands in docs/library.md and does what it says`, async () => {
+      const text = readFileSync(new URL(`examples/${file}`, docs), "utf8");
+      expect(page).toContain(`\`\`\`ts\n// examples/${file}\n${text}\`\`\``);
+      const lines: string[] = [];
+      const log = vi.spyOn(console, "log").mockImplementation((...words: readonly unknown[]) => {
+        lines.push(words.map((word) => (typeof word === "string" ? word : JSON.stringify(word))).join(" "));
+      });
+      try {
+        await import(`../docs/examples/${file.replace(".ts", "")}.ts`);
+      } finally {
+        log.mockRestore();
+      }
+      for (const expected of prints[file] ?? []) expect(lines.join("\n")).toContain(expected);
+      expect(prints[file]).toBeDefined();
+    });
+  }
+});
