@@ -1,4 +1,4 @@
-import type { Errno } from "../../core/errno.js";
+import type { Errno, SendResult } from "../../core/errno.js";
 import type { NetworkNamespace } from "../../core/namespace.js";
 import { UdpSocket } from "../../inet/udp-socket.js";
 import type { SocketOwner } from "../../inet/socket-owner.js";
@@ -36,6 +36,7 @@ export interface TriedName {
   readonly queries: number;
 }
 
+/** `NXDOMAIN` and `NODATA` are final; `SERVFAIL` (also REFUSED and refused connections) and `timeout` are "try again". */
 export type ResolveError = "NXDOMAIN" | "NODATA" | "SERVFAIL" | "timeout";
 
 export interface ResolveResult {
@@ -70,6 +71,26 @@ export function candidateNames(name: string, conf: ResolvConf): string[] {
 
 type Outcome = DnsMessage | "timeout" | Errno;
 
+/** How the queries of one name are put to one server. */
+type Way = "together" | "in turn" | "apart";
+
+const nextWay: Readonly<Record<Way, Way | undefined>> = {
+  together: "in turn",
+  "in turn": "apart",
+  apart: undefined,
+};
+
+/** One name asked of one server. */
+interface Asked {
+  readonly name: string;
+  readonly server: string;
+  readonly address: Ipv4;
+  readonly wait: Micros;
+}
+
+/** Codes after which the next server is asked. */
+const serverErrors: ReadonlySet<string> = new Set(["SERVFAIL", "NOTIMP", "REFUSED"]);
+
 class Walk {
   readonly #request: ResolveRequest;
   readonly #then: (result: ResolveResult) => void;
@@ -77,8 +98,14 @@ class Walk {
   readonly #servers: readonly string[];
   readonly #types: readonly AddressType[];
   readonly #names: string[];
+  /** The server that is asked first: `rotate` draws it. */
+  readonly #turn: number;
   readonly #total: number;
   readonly #tried: TriedName[] = [];
+  /** The sockets of the name that is asked for now, one for each server: later rounds use them again. */
+  readonly #channels = new Map<string, Channel>();
+  /** The message ids of that name: repeated queries are the same messages. */
+  readonly #ids = new Map<AddressType, number>();
   #queries = 0;
   #sawNoData = false;
   #sawServfail = false;
@@ -89,6 +116,9 @@ class Walk {
     this.#settings = resolverSettings(request.conf);
     this.#servers = usableNameservers(request.conf);
     this.#types = request.families ?? ["A", "AAAA"];
+    this.#turn = this.#settings.rotate
+      ? Math.floor(request.ns.sim.random() * this.#servers.length)
+      : 0;
     this.#names = candidateNames(request.name, request.conf);
     this.#total = this.#names.length;
   }
@@ -103,6 +133,8 @@ class Walk {
     if (name === undefined)
       return this.#end(this.#sawServfail ? "SERVFAIL" : this.#sawNoData ? "NODATA" : "NXDOMAIN");
     this.#queries = 0;
+    for (const type of this.#types)
+      this.#ids.set(type, Math.floor(this.#request.ns.sim.random() * 65_536));
     this.#round(name, 0, 0, "timeout");
   }
 
@@ -117,9 +149,7 @@ class Walk {
   }
 
   #rotated(index: number): number {
-    if (!this.#settings.rotate) return index;
-    const turn = Math.floor(this.#request.ns.sim.random() * this.#servers.length);
-    return (index + turn) % this.#servers.length;
+    return (index + this.#turn) % this.#servers.length;
   }
 
   /** Mirrors res_send.c:send_dg(): later servers are waited for longer, shared among them. */
@@ -131,44 +161,40 @@ class Walk {
 
   #judge(name: string, attempt: number, index: number, replies: readonly Outcome[]): void {
     const messages = replies.filter((reply) => typeof reply !== "string");
-    if (messages.some((reply) => reply.rcode === "NOERROR" && addressesOf(reply).length > 0)) {
-      return this.#found(name, messages);
+    const good = messages.filter((reply) => !serverErrors.has(reply.rcode));
+    if (good.some((reply) => addressesOf(reply).length > 0)) return this.#found(name, good);
+    if (good.length === 0) {
+      const failed = replies.find((reply) => typeof reply === "string");
+      return this.#round(name, attempt, index + 1, messages[0]?.rcode ?? failed ?? "timeout");
     }
-    const bad = messages.find((reply) => ["SERVFAIL", "NOTIMP", "REFUSED"].includes(reply.rcode));
-    if (bad !== undefined) return this.#afterServerError(name, attempt, index, bad.rcode);
-    const failed = replies.find((reply) => typeof reply === "string");
-    if (failed !== undefined) return this.#round(name, attempt, index + 1, failed);
-    const noData = messages.some((reply) => reply.rcode === "NOERROR");
+    const noData = good.some((reply) => reply.rcode === "NOERROR");
     if (noData) this.#sawNoData = true;
-    this.#tried.push({
-      name,
-      outcome: noData ? "NODATA" : (messages[0]?.rcode ?? "NXDOMAIN"),
-      queries: this.#queries,
-    });
+    this.#finishName(name, noData ? "NODATA" : (good[0]?.rcode ?? "NXDOMAIN"));
     this.#next();
   }
 
-  /** A server that cannot answer: the next one is asked; when all could not, the round is not repeated. */
-  #afterServerError(name: string, attempt: number, index: number, rcode: string): void {
-    if (index + 1 < this.#servers.length) return this.#round(name, attempt, index + 1, rcode);
-    this.#failed(name, rcode);
+  #finishName(name: string, outcome: string): void {
+    this.#tried.push({ name, outcome, queries: this.#queries });
+    for (const channel of this.#channels.values()) channel.close();
+    this.#channels.clear();
   }
 
   /** No server gave an answer. Only SERVFAIL goes on with the search list; else the name as it is comes last. */
   #failed(name: string, outcome: string): void {
-    this.#tried.push({ name, outcome, queries: this.#queries });
+    this.#finishName(name, outcome);
     this.#sawServfail ||= outcome === "SERVFAIL";
     if (outcome === "SERVFAIL") return this.#next();
     const asIs = fqdn(this.#request.name);
     const left = this.#names.includes(asIs);
     this.#names.length = 0;
-    if (outcome === "ECONNREFUSED" || !left) return this.#end("timeout");
+    if (outcome === "ECONNREFUSED" || !left)
+      return this.#end(outcome === "timeout" ? "timeout" : "SERVFAIL");
     this.#names.push(asIs);
     this.#next();
   }
 
   #found(name: string, messages: readonly DnsMessage[]): void {
-    this.#tried.push({ name, outcome: "NOERROR", queries: this.#queries });
+    this.#finishName(name, "NOERROR");
     const found = messages.flatMap(addressesOf);
     const canonical = found[0]?.owner ?? name;
     const addresses = found.map(({ address, family }) => ({ address, family }));
@@ -188,102 +214,126 @@ class Walk {
     this.#then({ addresses: [], name: this.#request.name, tried: this.#tried, error });
   }
 
-  /**
-   * One socket, one query for each type, all sent before the first reply is waited for.
-   * Differs: when one reply came and the other timed out, glibc asks both again one after the other.
-   */
+  /** Asks one server for every type. When only some replies came in time, it is asked again in the next way. */
   #exchange(
     name: string,
     server: string,
     wait: Micros,
     then: (outcomes: readonly Outcome[]) => void,
   ): void {
-    const { ns, owner } = this.#request;
-    const outcomes = new Map<AddressType, Outcome>();
     const address = parseIpv4(server);
     if (address === undefined) return then(this.#types.map(() => "ENETUNREACH" as const));
-    if (this.#settings.useTcp) return this.#exchangeTcp(name, server, address, wait, then);
-    const socket = new UdpSocket(ns, owner);
-    const errno = socket.connect(address, 53);
-    if (errno !== undefined) return then(this.#types.map(() => errno));
-    const pending = new Map<AddressType, number>();
-    let done = false;
-    const finish = (rest: "timeout" | Errno): void => {
-      if (done) return;
-      done = true;
-      timer.cancel();
-      socket.close();
-      for (const type of pending.keys()) {
-        outcomes.set(type, rest);
-        this.#tell(
-          name,
-          type,
-          server,
-          "timeout",
-          rest === "timeout" ? undefined : rest,
-          [],
-          socket.localPort,
-        );
-      }
-      pending.clear();
+    const asked: Asked = { name, server, address, wait };
+    if (this.#settings.useTcp) return this.#exchangeTcp(asked, then);
+    this.#ask(asked, this.#settings.singleRequest ? "in turn" : "together", then);
+  }
+
+  /**
+   * `together`: A and AAAA at once on one socket; `in turn`: the second when the first was answered; `apart`: in turn and
+   * a socket each. Mirrors the RES_SNGLKUP and RES_SNGLKUPREOP fallbacks of res_send.c:send_dg().
+   */
+  #ask(asked: Asked, way: Way, then: (outcomes: readonly Outcome[]) => void): void {
+    const outcomes = new Map<AddressType, Outcome>();
+    const left = [...this.#types];
+    const done = (): void => {
+      const answered = [...outcomes.values()].filter(
+        (outcome) => typeof outcome !== "string",
+      ).length;
+      const again = nextWay[way];
+      const partly = answered > 0 && answered < this.#types.length;
+      if (partly && again !== undefined && [...outcomes.values()].includes("timeout"))
+        return this.#ask(asked, again, then);
       then(this.#types.map((type) => outcomes.get(type) ?? "timeout"));
     };
-    const timer = ns.sim.queue.after(wait, `dns answer for ${name}`, () => finish("timeout"));
-    const overTcp = (): void => {
+    const step = (types: readonly AddressType[]): void => {
+      const channel = this.#channel(asked, way === "apart");
+      if (typeof channel === "string") return then(this.#types.map(() => channel));
+      this.#await(channel, asked, types, (results) => {
+        if (results === "truncated") return this.#exchangeTcp(asked, then);
+        for (const [type, outcome] of results) outcomes.set(type, outcome);
+        const next = left.shift();
+        if (
+          next === undefined ||
+          [...results.values()].some((outcome) => typeof outcome === "string")
+        )
+          return done();
+        step([next]);
+      });
+    };
+    step(way === "together" ? left.splice(0) : left.splice(0, 1));
+  }
+
+  /** The socket for a server, opened when there is none yet or a fresh one is wanted. */
+  #channel(asked: Asked, fresh: boolean): Channel | Errno {
+    const known = this.#channels.get(asked.server);
+    if (known !== undefined && !fresh) return known;
+    known?.close();
+    const channel = new Channel(this.#request.ns, this.#request.owner);
+    const errno = channel.connect(asked.address);
+    if (errno !== undefined) return errno;
+    this.#channels.set(asked.server, channel);
+    return channel;
+  }
+
+  /** Sends one query for each type and waits for the replies. */
+  #await(
+    channel: Channel,
+    asked: Asked,
+    types: readonly AddressType[],
+    then: (results: ReadonlyMap<AddressType, Outcome> | "truncated") => void,
+  ): void {
+    const { ns } = this.#request;
+    const { name, server } = asked;
+    const { port } = channel;
+    const results = new Map<AddressType, Outcome>();
+    const pending = new Map(types.map((type) => [type, this.#ids.get(type) ?? 0]));
+    let done = false;
+    const finish = (rest: "timeout" | Errno, truncated = false): void => {
       if (done) return;
       done = true;
       timer.cancel();
-      socket.close();
-      this.#exchangeTcp(name, server, address, wait, then);
+      channel.ignore();
+      for (const type of truncated ? [] : pending.keys()) {
+        results.set(type, rest);
+        this.#tell(name, type, server, "timeout", rest === "timeout" ? undefined : rest, [], port);
+      }
+      then(truncated ? "truncated" : results);
     };
-    socket.onError = (error) => finish(error);
-    socket.onDatagram = ({ data }) => {
-      const reply = this.#match(data, name, pending);
-      if (reply === undefined) return;
-      if (reply.message.tc) return overTcp();
-      outcomes.set(reply.type, reply.message);
-      const answers = reply.message.answers.map((record) => record.data);
-      this.#tell(
-        name,
-        reply.type,
-        server,
-        "answer",
-        reply.message.rcode,
-        answers,
-        socket.localPort,
-      );
-      pending.delete(reply.type);
-      if (pending.size === 0) finish("timeout");
-    };
-    for (const type of this.#types) {
-      const id = Math.floor(ns.sim.random() * 65_536);
-      pending.set(type, id);
+    const timer = ns.sim.queue.after(asked.wait, `dns answer for ${name}`, () => finish("timeout"));
+    for (const type of types) {
       this.#queries++;
-      this.#tell(name, type, server, "ask", undefined, [], socket.localPort);
-      const edns = this.#settings.edns0
-        ? { udpSize: 1200, version: 0, do: false, options: [] }
-        : undefined;
-      const sent = socket.send(encodeDns(newQuery(name, type, { id, edns })));
-      if (typeof sent === "string") return finish(sent);
+      this.#tell(name, type, server, "ask", undefined, [], port);
+      const sent = channel.send(this.#query(name, type));
+      if (sent !== undefined) return finish(sent);
     }
+    channel.listen(finish, (data) => {
+      const reply = done ? undefined : this.#match(data, name, pending);
+      if (reply === undefined) return;
+      if (reply.message.tc) return finish("timeout", true);
+      results.set(reply.type, reply.message);
+      pending.delete(reply.type);
+      const answers = reply.message.answers.map((record) => record.data);
+      this.#tell(name, reply.type, server, "answer", reply.message.rcode, answers, port);
+      if (pending.size === 0) finish("timeout");
+    });
+  }
+
+  #query(name: string, type: AddressType): Uint8Array {
+    const edns = this.#settings.edns0
+      ? { udpSize: 1200, version: 0, do: false, options: [] }
+      : undefined;
+    return encodeDns(newQuery(name, type, { id: this.#ids.get(type) ?? 0, edns }));
   }
 
   /** A truncated reply: all is asked again over TCP, of the same server. Mirrors res_send.c:send_vc(). */
-  #exchangeTcp(
-    name: string,
-    server: string,
-    address: Ipv4,
-    timeout: Micros,
-    then: (outcomes: readonly Outcome[]) => void,
-  ): void {
+  #exchangeTcp(asked: Asked, then: (outcomes: readonly Outcome[]) => void): void {
     const { ns, owner } = this.#request;
-    const pending = new Map<AddressType, number>();
+    const { name, server, address, wait: timeout } = asked;
+    const pending = new Map(this.#ids);
     const messages = this.#types.map((type) => {
-      const id = Math.floor(ns.sim.random() * 65_536);
-      pending.set(type, id);
       this.#queries++;
       this.#tell(name, type, server, "ask", undefined, []);
-      return encodeDns(newQuery(name, type, { id }));
+      return this.#query(name, type);
     });
     queryTcp({ ns, owner, address, port: 53, messages, timeout }, ({ replies, failure }) => {
       const outcomes = new Map<AddressType, Outcome>();
@@ -341,6 +391,58 @@ class Walk {
       attempt,
       port,
     });
+  }
+}
+
+/** A UDP socket to one server. What comes while nobody waits is kept until somebody does. */
+class Channel {
+  readonly #socket: UdpSocket;
+  readonly #inbox: Uint8Array[] = [];
+  #error: Errno | undefined;
+  #onError: ((errno: Errno) => void) | undefined;
+  #onData: ((data: Uint8Array) => void) | undefined;
+
+  constructor(ns: NetworkNamespace, owner: SocketOwner | undefined) {
+    this.#socket = new UdpSocket(ns, owner);
+    this.#socket.onDatagram = ({ data }) => {
+      if (this.#onData === undefined) this.#inbox.push(data);
+      else this.#onData(data);
+    };
+    this.#socket.onError = (errno) => {
+      if (this.#onError === undefined) this.#error = errno;
+      else this.#onError(errno);
+    };
+  }
+
+  get port(): number {
+    return this.#socket.localPort;
+  }
+
+  connect(address: Ipv4): Errno | undefined {
+    return this.#socket.connect(address, 53);
+  }
+
+  send(data: Uint8Array): SendResult {
+    return this.#socket.send(data);
+  }
+
+  /** Tells what is kept and what comes from now on, until `ignore`. */
+  listen(onError: (errno: Errno) => void, onData: (data: Uint8Array) => void): void {
+    this.#onError = onError;
+    this.#onData = onData;
+    for (const data of this.#inbox.splice(0)) onData(data);
+    const error = this.#error;
+    this.#error = undefined;
+    if (error !== undefined) this.#onError?.(error);
+  }
+
+  ignore(): void {
+    this.#onError = undefined;
+    this.#onData = undefined;
+  }
+
+  close(): void {
+    this.#socket.close();
   }
 }
 
