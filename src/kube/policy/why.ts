@@ -97,8 +97,9 @@ export function reachesDns(
   if (servers.length === 0) return undefined;
   return servers.some((destination) => {
     const port =
-      destination.ports.find((each) => each.protocol === protocol && /^dns/.test(each.name ?? ""))
-        ?.number ?? 53;
+      destination.ports.find(
+        (each) => each.protocol === protocol && each.name?.startsWith("dns") === true,
+      )?.number ?? 53;
     return judgeSide(world, { source, destination, protocol, port }, "egress").outcome !== "deny";
   });
 }

@@ -8,7 +8,7 @@ export type FieldPath = readonly (string | number)[];
 
 /** A Kubernetes object, or a value in it, by name: what a rule was made from. */
 export interface ObjectRef {
-  readonly kind: "Service" | "EndpointSlice" | "Node" | "ConfigMap";
+  readonly kind: "Service" | "EndpointSlice" | "Node" | "ConfigMap" | "NetworkPolicy" | "Pod";
   /** Empty for objects without a namespace. */
   readonly namespace: string;
   readonly name: string;

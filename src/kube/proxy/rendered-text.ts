@@ -3,7 +3,7 @@ import type { ObjectRef } from "./objects.js";
 /** Why a line of rule text is there: the objects it was made from, and in words what it does for them. */
 export interface LineOrigin {
   /** Who writes it on a real node. */
-  readonly by: "kube-proxy" | "kubelet";
+  readonly by: "kube-proxy" | "kubelet" | "kube-router";
   /** Empty for what kube-proxy and kubelet write whatever the objects. */
   readonly objects: readonly ObjectRef[];
   readonly why: string;

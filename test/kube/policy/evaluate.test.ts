@@ -1,4 +1,5 @@
 import fc from "fast-check";
+import type { NetworkPolicy } from "kubernetes-types/networking/v1.js";
 import { describe, expect, it } from "vitest";
 import { parseAddress } from "../../../src/kube/policy/cidr.js";
 import {
@@ -114,11 +115,7 @@ describe("the fast evaluator", () => {
 });
 
 /** The world with one policy replaced, or one more. */
-function withPolicy(
-  objects: PolicyObjects,
-  policy: Parameters<typeof loaded>[0] & object,
-  at: number,
-): PolicyObjects {
+function withPolicy(objects: PolicyObjects, policy: NetworkPolicy, at: number): PolicyObjects {
   const networkPolicies = [...objects.networkPolicies];
   networkPolicies[Math.min(at, networkPolicies.length)] = loaded({
     ...policy,
