@@ -1,0 +1,75 @@
+import { readdirSync, readFileSync } from "node:fs";
+import { describe, expect, it } from "vitest";
+import { parseDestination, parseSource } from "../../src/lab/endpoints.js";
+import { loadWorld } from "../../src/lab/world.js";
+import { formatIpv4 } from "../../src/wire/ip.js";
+
+const folder = new URL("../../topologies/shop/", import.meta.url);
+const world = loadWorld(
+  readdirSync(folder).map((file) => ({ file, text: readFileSync(new URL(file, folder), "utf8") })),
+  "demo:shop",
+);
+if (world.kind !== "cluster") throw new Error("demo:shop is a cluster");
+const { cluster } = world;
+
+const to = (text: string, protocol: "tcp" | "udp" | "icmp" = "tcp"): string => {
+  const found = parseDestination(text, cluster, "demo:shop", protocol);
+  return found.kind === "name"
+    ? `${found.name} port ${found.port}`
+    : `${formatIpv4(found.address)}:${found.port}`;
+};
+
+describe("a destination", () => {
+  it.each([
+    ["shop/api", "10.96.44.10:80"],
+    ["shop/api:http", "10.96.44.10:80"],
+    ["svc:shop/api:81", "10.96.44.10:81"],
+    ["shop/api-0", "10.244.1.6:8080"],
+    ["pod:shop/api-0:9", "10.244.1.6:9"],
+    ["worker-1:22", "192.168.10.11:22"],
+    ["10.1.2.3:4", "10.1.2.3:4"],
+    ["http://api.shop", "api.shop port 80"],
+    ["https://api.shop/x/y", "api.shop port 443"],
+    ["http://api.shop:81/", "api.shop port 81"],
+    ["api.shop:81", "api.shop port 81"],
+  ])("%s is %s", (text, expected) => {
+    expect(to(text)).toBe(expected);
+  });
+
+  it.each([
+    ["shop/apu:80", /no pod, service or node/, /did you mean shop\/api\?/],
+    ["shop/api:htp", /no tcp port "htp"/, /did you mean "http"\?/],
+    ["shop/api:99999", /"99999" in .* is not a port/, /from 1 to 65535/],
+    ["batch/job-0", /declares no tcp ports/, /batch\/job-0:PORT/],
+    ["worker-1", /names no port/, /worker-1:PORT/],
+    ["kube-system/kube-dns", /has several tcp ports/, /dns-tcp tcp\/53/],
+  ])("%s is refused with help", (text, message, help) => {
+    expect(() => to(text)).toThrow(message);
+    try {
+      to(text);
+    } catch (error) {
+      expect((error as { details: { help: string } }).details.help).toMatch(help);
+    }
+  });
+
+  it("needs no port for ICMP", () => {
+    expect(to("shop/db", "icmp")).toBe("10.96.44.20:0");
+  });
+});
+
+describe("a source", () => {
+  it.each([
+    ["shop/web-0", "shop/web-0"],
+    ["pod:shop/web-0", "shop/web-0"],
+    ["worker-2", "worker-2"],
+    ["10.244.1.5", "shop/web-0"],
+    ["192.168.10.12", "worker-2"],
+  ])("%s sends from %s", (text, ns) => {
+    const source = parseSource(text, cluster, "demo:shop");
+    expect(source.kind === "inside" ? source.ns : "outside").toBe(ns);
+  });
+
+  it("is outside when nobody inside has the address", () => {
+    expect(parseSource("203.0.113.9", cluster, "demo:shop").kind).toBe("outside");
+  });
+});
