@@ -1,5 +1,7 @@
 import { writeFileSync } from "node:fs";
 import { UserError } from "../base/errors.js";
+import { safeText } from "../base/safe-text.js";
+import type { Recording } from "../core/recording.js";
 import { nearest } from "../base/nearest.js";
 import { loadWorld } from "../lab/world.js";
 import { traceRequest } from "../lab/trace.js";
@@ -7,7 +9,7 @@ import { stepJson, traceJson } from "../view/json.js";
 import { type Verdict, verdictName } from "../view/outcome.js";
 import { OUTCOMES } from "../view/outcomes.js";
 import { tracePcapng } from "../view/pcapng.js";
-import { formatMinimal, formatStep, formatTrace, formatVerdict } from "../view/text.js";
+import { formatMinimal, formatStep, formatTrace, formatVerdict, placeText } from "../view/text.js";
 import { type TraceView, viewOf } from "../view/trace-view.js";
 import type { TraceOptions } from "./commands/trace.js";
 import { readWorlds } from "./files.js";
@@ -23,7 +25,9 @@ export function traceCommand(
 ): number {
   if (options.expect !== undefined) checkOutcome(options.expect);
   const paths = worldPaths(options.world);
-  const world = loadWorld(readWorlds(paths), paths.join(" "));
+  const world = loadWorld(readWorlds(paths), paths.join(" "), {
+    addresses: options.addr ?? [],
+  });
   const recording = traceRequest(world, {
     source,
     destination,
@@ -33,11 +37,25 @@ export function traceCommand(
     seed: options.seed,
     endpoint: options.endpoint,
     oneWay: options.oneWay ?? false,
+    inputDevice: options.in,
   });
   const view = viewOf(recording);
-  for (const note of recording.notes) streams.err(`note: ${note}\n`);
+  for (const line of noteLines(recording)) streams.err(`${safeText(line)}\n`);
   print(view, options, streams);
   return exitCode(view.verdict, options.expect);
+}
+
+/** More notes about places than this are only counted. */
+const MOST_NOTES = 20;
+
+function noteLines({ notes, unreached = [] }: Recording): readonly string[] {
+  const placed = unreached.slice(0, MOST_NOTES);
+  const more = unreached.length - placed.length;
+  return [
+    ...placed.map(({ text, place }) => `${placeText(place)}: note: ${text}`),
+    ...(more > 0 ? [`note: ${more} more matches and targets that are not modelled`] : []),
+    ...notes.map((note) => `note: ${note}`),
+  ];
 }
 
 function print(view: TraceView, options: TraceOptions, streams: Streams): void {

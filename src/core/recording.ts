@@ -48,6 +48,12 @@ export interface ChainRule {
   readonly packets: number;
 }
 
+/** Something to know about a place in the user's text. */
+export interface PlacedNote {
+  readonly text: string;
+  readonly place: Place;
+}
+
 /** A run of one request, whole: everything that outputs are made of. */
 export interface Recording {
   /** As given with -w. */
@@ -72,4 +78,8 @@ export interface Recording {
   readonly unknown: readonly string[];
   /** The run was cut short: by --one-way, or by the end of the world that was given. */
   readonly oneWay: boolean;
+  /** Where a route comes from that nobody recorded, by `NODE NETWORK dev DEVICE`: `assumed from --addr`. */
+  readonly assumedRoutes?: ReadonlyMap<string, string> | undefined;
+  /** What is not modelled in the world's rules and no packet came to. */
+  readonly unreached?: readonly PlacedNote[] | undefined;
 }

@@ -11,7 +11,16 @@ export type TextKind =
   | "nft"
   | "ipvsadm-save"
   | "conntrack"
-  | "ip-json"
+  | "ip-addr"
+  | "ip-link"
+  | "ip-route"
+  | "ip-rule"
+  | "ip-neigh"
+  | "bridge-fdb"
+  | "bridge-link"
+  | "netns-ids"
+  | "sysctl"
+  | "sockets"
   | "unknown";
 
 /** How much of a text decides. */
@@ -35,6 +44,8 @@ export function recognise(text: string): TextKind {
   if (/^-A -[tuf] \S+ -s \S+/.test(first)) return "ipvsadm-save";
   if (/^(ipv[46]\s+\d+\s+)?(tcp|udp|icmp|icmpv6|sctp|unknown)\s+\d+\s+\d+ /.test(first))
     return "conntrack";
+  if (/^[a-z]+(\.[\w/:@-]+)+ = ?/.test(first)) return "sysctl";
+  if (/^(tcp|udp)\s+(LISTEN|UNCONN)\s+\d+\s+\d+\s/.test(first)) return "sockets";
   if (lines.some((line) => /^(apiVersion|"apiVersion"|kind|"kind")\s*:/.test(line)))
     return "kubernetes";
   if (lines.some((line) => /^(namespaces|links|commands|lab)\s*:/.test(line))) return "lab";
@@ -49,8 +60,7 @@ function recogniseJson(text: string, lines: readonly string[]): TextKind {
   } catch {
     return byKeys(lines.join("\n"));
   }
-  if (Array.isArray(value))
-    return value.every((item) => isMapping(item) && isIpObject(item)) ? "ip-json" : "unknown";
+  if (Array.isArray(value)) return recogniseList(value.filter((item) => isMapping(item)));
   if (!isMapping(value)) return "unknown";
   if ("nftables" in value) return "nft";
   if ("kind" in value || "apiVersion" in value) return "kubernetes";
@@ -59,8 +69,19 @@ function recogniseJson(text: string, lines: readonly string[]): TextKind {
   return "namespaces" in value || "links" in value ? "lab" : "unknown";
 }
 
-function isIpObject(item: Record<string, unknown>): boolean {
-  return "ifname" in item || "dst" in item || "ifindex" in item;
+/** What `ip -j` and `bridge -j` print: a list of objects, told by the fields that only one of the commands has. */
+function recogniseList(items: readonly Record<string, unknown>[]): TextKind {
+  const has = (...fields: readonly string[]): boolean =>
+    items.some((item) => fields.every((field) => field in item));
+  if (has("ifname", "addr_info")) return "ip-addr";
+  if (has("mac", "ifname")) return "bridge-fdb";
+  if (has("ifname", "link_type")) return "ip-link";
+  if (has("ifname", "hairpin")) return "bridge-link";
+  if (has("ifname", "ifindex")) return "ip-link";
+  if (has("priority", "src")) return "ip-rule";
+  if (has("nsid")) return "netns-ids";
+  if (has("dst", "state")) return "ip-neigh";
+  return has("dst") ? "ip-route" : "unknown";
 }
 
 /** For JSON that does not parse: its keys tell which reader shall complain. YAML in flow style looks the same. */
@@ -68,6 +89,10 @@ function byKeys(head: string): TextKind {
   if (/"?(kind|apiVersion)"?\s*:/.test(head)) return "kubernetes";
   if (/"(cniVersion|plugins)"\s*:/.test(head)) return "conflist";
   if (/"nftables"\s*:/.test(head)) return "nft";
+  if (/"addr_info"\s*:/.test(head)) return "ip-addr";
+  if (/"ifname"\s*:/.test(head)) return /"mac"\s*:/.test(head) ? "bridge-fdb" : "ip-link";
+  if (/"priority"\s*:.*"src"\s*:/.test(head)) return "ip-rule";
+  if (/"dst"\s*:/.test(head)) return /"state"\s*:/.test(head) ? "ip-neigh" : "ip-route";
   return "unknown";
 }
 

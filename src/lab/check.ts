@@ -1,5 +1,6 @@
 import type { Place } from "../base/errors.js";
 import { keyOf } from "../kube/objects.js";
+import { checkRecorded } from "./recorded/check-recorded.js";
 import { unusedFiles, type World } from "./world.js";
 
 /** What there is to say about a world that could be read and built. */
@@ -14,8 +15,11 @@ export interface CheckReport {
 }
 
 export interface CheckNote {
-  /** `note` for what was assumed or passed over, `unmodelled` for what can make an answer UNKNOWN. */
-  readonly what: "note" | "unmodelled";
+  /**
+   * `recorded` and `rendered` say where a part of a node comes from, `missing` what was not given, `note` what was
+   * assumed or passed over, `unmodelled` what can make an answer UNKNOWN.
+   */
+  readonly what: "recorded" | "rendered" | "missing" | "note" | "unmodelled";
   readonly text: string;
   readonly place: Place | undefined;
 }
@@ -28,6 +32,7 @@ export function checkWorld(world: World): CheckReport {
     kind: file.kind,
     used: !unused.has(file),
   }));
+  if (world.kind === "recorded") return { files, ...checkRecorded(world) };
   if (world.kind === "lab") {
     const { namespaces, listeners, probes } = world.lab;
     return {

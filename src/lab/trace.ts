@@ -19,6 +19,7 @@ import { runLabCommand } from "./build.js";
 import { type Destination, parseDestination, parseSource, type Source } from "./endpoints.js";
 import { buildLiveCluster, type LiveCluster, resolvConfOf } from "./live-cluster.js";
 import { policiesInTheWay } from "./policies.js";
+import { traceRecorded } from "./recorded/recorded-trace.js";
 import { sendRequest } from "./send.js";
 import type { ClusterWorld, World } from "./world.js";
 
@@ -36,6 +37,8 @@ export interface TraceRequest {
   readonly endpoint: string | undefined;
   /** Stop when the request has arrived. */
   readonly oneWay: boolean;
+  /** The device that a packet from outside comes in by, where only dumps are given: `eth0`, `gw:eth0`. */
+  readonly inputDevice?: string | undefined;
 }
 
 /** How many seeds `endpoint` tries before it gives up. */
@@ -43,6 +46,7 @@ const SEEDS_TRIED = 200;
 
 /** Sends one request through a world and records everything. Throws UserError for names that mean nothing in it. */
 export function traceRequest(world: World, request: TraceRequest): Recording {
+  if (world.kind === "recorded") return traceRecorded(world, request);
   if (world.kind !== "cluster") {
     throw new UserError(
       "TRACE_LAB",

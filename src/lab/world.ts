@@ -2,10 +2,12 @@ import { UserError } from "../base/errors.js";
 import { buildCluster, type Cluster } from "../kube/cluster.js";
 import { chooseConflist } from "../kube/cni/conflist.js";
 import { type InputText, loadObjects } from "../kube/load.js";
-import { recognise, type TextKind } from "../kube/recognise.js";
+import type { TextKind } from "../kube/recognise.js";
 import { clusterLab } from "./cluster-lab.js";
 import type { Lab } from "./lab.js";
 import { parseLab } from "./lab-file.js";
+import { isNodeKind, kindOfDump } from "./recorded/dump-files.js";
+import { readRecorded, type RecordedParts } from "./recorded/recorded-world.js";
 
 /** A text of a world and what it was taken for. */
 export interface WorldFile extends InputText {
@@ -33,14 +35,30 @@ export interface LabWorld {
   readonly lab: Lab;
 }
 
-export type World = ClusterWorld | LabWorld;
+/** Dumps of nodes without Kubernetes objects. */
+export interface RecordedWorld extends RecordedParts {
+  readonly kind: "recorded";
+  readonly name: string;
+  readonly files: readonly WorldFile[];
+}
+
+export type World = ClusterWorld | LabWorld | RecordedWorld;
+
+export interface WorldOptions {
+  /** Addresses of devices that no dump tells: `eth0=192.0.2.10/24`. */
+  readonly addresses?: readonly string[];
+}
 
 /**
  * Reads a world from its texts; each kind is found by content. Throws UserError or UserErrors for what is wrong in
  * them, and for a world that holds nothing to send a packet in.
  */
-export function loadWorld(texts: readonly InputText[], name: string): World {
-  const files = texts.map((text) => ({ ...text, kind: recognise(text.text) }));
+export function loadWorld(
+  texts: readonly InputText[],
+  name: string,
+  options: WorldOptions = {},
+): World {
+  const files = texts.map((text) => ({ ...text, kind: kindOfDump(text) }));
   const lab = files.find(({ kind }) => kind === "lab");
   if (lab !== undefined) {
     const other = files.find((file) => file !== lab);
@@ -52,7 +70,14 @@ export function loadWorld(texts: readonly InputText[], name: string): World {
     return { kind: "lab", name, files, lab: parseLab(lab.file, lab.text) };
   }
   const objects = files.filter(({ kind }) => kind === "kubernetes");
+  const { addresses = [] } = options;
+  if (objects.length === 0 && files.some(({ kind }) => isNodeKind(kind)))
+    return { kind: "recorded", name, files, ...readRecorded(name, files, addresses) };
   if (objects.length === 0) throw noObjects(files, name);
+  if (addresses.length > 0)
+    throw new UserError("ADDR_CLUSTER", "--addr is for dumps without Kubernetes objects", {
+      help: "a cluster's objects tell the addresses of its nodes",
+    });
   const conflist = chooseConflist(files.filter(({ kind }) => kind === "conflist"));
   const cluster = buildCluster(loadObjects(objects), { conflist });
   return {
@@ -67,11 +92,12 @@ export function loadWorld(texts: readonly InputText[], name: string): World {
 
 /** The whole world as a lab: every node and pod. */
 export function labOf(world: World): Lab {
-  return world.kind === "lab" ? world.lab : clusterLab(world).lab;
+  return world.kind === "cluster" ? clusterLab(world).lab : world.lab;
 }
 
 /** Files that hopwise reads nothing from yet. */
 export function unusedFiles(world: World): readonly WorldFile[] {
+  if (world.kind === "recorded") return world.files.filter(({ kind }) => !isNodeKind(kind));
   return world.files.filter(
     ({ kind }) => !["kubernetes", "lab", "conflist", "corefile", "iptables-save"].includes(kind),
   );

@@ -220,7 +220,7 @@ function draftOf(context: Context): Draft | undefined {
     case "conntrack":
       return conntrackDraft(event, changes);
     case "route":
-      return routeDraft(event, changes);
+      return routeDraft(event, context);
     case "neighbour":
       return {
         ...common(event),
@@ -239,7 +239,7 @@ function draftOf(context: Context): Draft | undefined {
         ...common(event),
         dev: undefined,
         step: event.to,
-        effect: "DELIVERED",
+        effect: event.to.startsWith("outside") ? "LEFT" : "DELIVERED",
         mark: "ok",
         changes,
         decisive: true,
@@ -414,8 +414,10 @@ function entryText(event: ConntrackEvent): string {
   );
 }
 
-function routeDraft(event: RouteEvent, changes: readonly Change[]): Draft {
+function routeDraft(event: RouteEvent, { changes, recording }: Context): Draft {
   const error = event.result === "error";
+  const [network = ""] = event.text.split(" ");
+  const assumed = recording.assumedRoutes?.get(`${event.ns} ${network} dev ${event.out ?? ""}`);
   return {
     ...common(event),
     dev: undefined,
@@ -424,10 +426,10 @@ function routeDraft(event: RouteEvent, changes: readonly Change[]): Draft {
       ? `${event.error ?? "no route"}: ${event.text}`
       : event.result === "local"
         ? "local: the address is this host's"
-        : `${event.via === undefined ? (event.text.split(" ")[0] ?? "") : `via ${event.via}`} dev ${event.out ?? ""}`,
+        : `${event.via === undefined ? network : `via ${event.via}`} dev ${event.out ?? ""}${assumed === undefined ? "" : ` (${assumed})`}`,
     mark: error ? "!" : "",
     changes,
-    decisive: error || event.via !== undefined,
+    decisive: error || event.via !== undefined || assumed !== undefined,
   };
 }
 

@@ -5,6 +5,8 @@ import type { PolicyEvent, RuleEvent } from "../core/trace.js";
 import { ICMP_ECHOREPLY } from "../wire/icmp.js";
 import { TCP_RST, TCP_SYN } from "../wire/tcp.js";
 import { sourceOf } from "./fields.js";
+import { isPacketEvent } from "./follow.js";
+import { nearestRule } from "./nearest-rule.js";
 import { type LookupQuery, queriesOf } from "./lookup.js";
 import { type Verdict, verdictName } from "./outcome.js";
 import type { Step } from "./steps.js";
@@ -172,8 +174,20 @@ function verdictLines(view: TraceView, hidden: number): readonly string[] {
   return [
     `${name}  ${decidedBy(verdict, recording)}`.trimEnd(),
     ...chainLines(verdict, recording),
+    ...nearestLines(view),
     ...sees(verdict),
   ];
+}
+
+/** The rule that would have let the packet pass with the fewest changes, when none did. */
+function nearestLines({ verdict, recording }: TraceView): readonly string[] {
+  const { deciding } = verdict;
+  if (deciding?.kind !== "policy") return [];
+  const nearest = nearestRule(deciding, recording.events.filter(isPacketEvent));
+  if (nearest === undefined) return [];
+  const { place, text } = nearest.event;
+  const where = place === undefined ? "" : `${placeText(place)} `;
+  return [`NEAREST  ${where}${text}   (${nearest.failed.join(", ")})`];
 }
 
 function sees(verdict: Verdict): readonly string[] {
@@ -201,7 +215,8 @@ function decidedBy(verdict: Verdict, recording: Recording): string {
   }
   if (event?.kind === "policy") {
     const place = event.place === undefined ? "" : `   ${placeText(event.place)}`;
-    return `policy of ${event.ns} ${event.table} ${event.chain}, none of ${event.rulesLookedAt} rules matched${place}`;
+    const node = recording.proxy === undefined ? "" : `${event.ns} `;
+    return `policy of ${node}${event.table} ${event.chain}, none of ${event.rulesLookedAt} rules matched${place}`;
   }
   return verdict.because;
 }
@@ -243,6 +258,7 @@ function placeOfEvent(
 }
 
 function makerText(recording: Recording, place: Place): string {
+  if (recording.makers.size === 0) return "";
   const maker = recording.makers.get(place.file);
   if (maker === undefined) return "   not made by kube-proxy or the CNI";
   const origin = maker.origins.get(place.line);

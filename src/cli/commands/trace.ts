@@ -18,6 +18,8 @@ export interface TraceOptions {
   readonly quiet?: boolean;
   readonly step?: number;
   readonly expect?: string;
+  readonly in?: string;
+  readonly addr?: readonly string[];
 }
 
 export function registerTrace(program: Command, streams: Streams): void {
@@ -37,6 +39,16 @@ export function registerTrace(program: Command, streams: Streams): void {
     .option("--ttl <n>", "time to live of the request", wholeNumber(1, 255))
     .option("--seed <n>", "seed of everything random", wholeNumber(0, 4_294_967_295), 1)
     .option("--endpoint <pod>", "try seeds until this pod is drawn, and say which seed it was")
+    .option("--in <device>", "where a packet from outside comes in, for dumps: eth0 or NODE:eth0")
+    .addOption(
+      new Option(
+        "--addr <device=address>",
+        "an address that no dump tells, eth0=192.0.2.10/24; repeatable",
+      ).argParser((value: string, before: readonly string[] | undefined): readonly string[] => [
+        ...(before ?? []),
+        value,
+      ]),
+    )
     .option("--one-way", "do not follow the reply")
     .addOption(
       new Option("-o, --output <format>", "how it is printed")

@@ -67,9 +67,7 @@ function linkOf(item: LinkItem): RecordedLink {
     peerNetnsId: value.link_netnsid,
     ports: switchesOf(value.linkinfo?.info_slave_data ?? {}),
     addresses: value.addr_info.flatMap((address) => addressOf(item, address)),
-    get place() {
-      return item.place;
-    },
+    place: item.place,
   };
 }
 
@@ -80,7 +78,10 @@ function addressOf(item: LinkItem, given: Record<string, unknown>): readonly Rec
   const { local = "", prefixlen, broadcast, scope, noprefixroute, address: peer } = parsed.output;
   const address = parseIpv4(local);
   if (address === undefined || prefixlen > 32)
-    throw item.refuse("addr_info", `"${local}/${prefixlen}" is not an IPv4 address with its length`);
+    throw item.refuse(
+      "addr_info",
+      `"${local}/${prefixlen}" is not an IPv4 address with its length`,
+    );
   return [
     {
       address,
@@ -117,6 +118,9 @@ const portSchema = v.looseObject({ ifname: deviceName });
 /** Reads `bridge -d -j link`: the switches of ports by their device. */
 export function readPorts(input: InputText): ReadonlyMap<string, PortSwitches> {
   return new Map(
-    readList(input, "bridge link", portSchema).map(({ value }) => [value.ifname, switchesOf(value)]),
+    readList(input, "bridge link", portSchema).map(({ value }) => [
+      value.ifname,
+      switchesOf(value),
+    ]),
   );
 }

@@ -33,7 +33,9 @@ const routeSchema = v.looseObject({
   prefsrc: v.optional(word),
   metric: v.optional(number),
   tos: v.optional(wordOrNumber),
-  metrics: v.optional(v.array(v.looseObject({ mtu: v.optional(number), advmss: v.optional(number) }))),
+  metrics: v.optional(
+    v.array(v.looseObject({ mtu: v.optional(number), advmss: v.optional(number) })),
+  ),
   nexthops: v.optional(v.array(hopSchema), []),
   flags: v.optional(v.array(v.string()), []),
 });
@@ -55,9 +57,7 @@ export function readRoutes(input: InputText): readonly RecordedRoute[] {
         type: value.type,
         destination: value.dst,
         dev: value.dev,
-        get place() {
-          return item.place;
-        },
+        place: item.place,
       },
     ];
   });
@@ -119,9 +119,7 @@ export function readPolicyRules(input: InputText): readonly RecordedPolicyRule[]
   return readList(input, "ip rule", ruleSchema).map((item) => ({
     priority: item.value.priority,
     words: ruleWords(item.value),
-    get place() {
-      return item.place;
-    },
+    place: item.place,
   }));
 }
 
@@ -179,9 +177,7 @@ export function readNeighbours(input: InputText): readonly RecordedNeighbour[] {
         dev,
         mac,
         state: (state[0] ?? "none").toLowerCase(),
-        get place() {
-          return item.place;
-        },
+        place: item.place,
       },
     ];
   });
@@ -207,9 +203,7 @@ export function readFdb(input: InputText): readonly RecordedFdbEntry[] {
         mac,
         dev: ifname,
         permanent: state === "permanent",
-        get place() {
-          return item.place;
-        },
+        place: item.place,
       },
     ];
   });

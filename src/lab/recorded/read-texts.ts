@@ -19,7 +19,7 @@ function linesOf(input: InputText, what: string): readonly string[] {
 export function readSysctls(input: InputText): readonly RecordedSysctl[] {
   return linesOf(input, "sysctl").flatMap((line, index) => {
     const place = { file: input.file, line: index + 1, column: 1 };
-    if (line.trim() === "" || line.startsWith("#") || /^sysctl: /.test(line)) return [];
+    if (line.trim() === "" || line.startsWith("#") || line.startsWith("sysctl: ")) return [];
     const [, name, value] = /^([\w./:@-]+) ?= ?(.*)$/.exec(line) ?? [];
     if (name === undefined || value === undefined)
       throw new UserError("SYSCTL_LINE", "sysctl -a prints NAME = VALUE", {

@@ -1,0 +1,128 @@
+import { unmodelledParts } from "../../netfilter/iptables/ruleset.js";
+import { parseRestore } from "../../netfilter/iptables/restore.js";
+import type { CheckNote, CheckReport } from "../check.js";
+import type { RecordedNode } from "./cables.js";
+import type { NodeRecord } from "./node-record.js";
+import type { RecordedParts } from "./recorded-world.js";
+
+/** What can be recorded of a node, the command that prints it, and what stands in where it is missing. */
+const PARTS: readonly {
+  readonly what: string;
+  readonly command: string;
+  readonly without: string;
+  readonly has: (record: NodeRecord) => boolean;
+}[] = [
+  {
+    what: "rules",
+    command: "iptables-save",
+    without: "answers of packets that pass it are UNKNOWN",
+    has: ({ rules }) => rules.some(({ family }) => family === "ipv4"),
+  },
+  {
+    what: "devices and addresses",
+    command: "ip -d -j addr",
+    without: "those that --addr and rules name are assumed",
+    has: ({ links, hasAddresses }) => links !== undefined && hasAddresses,
+  },
+  {
+    what: "routes",
+    command: "ip -j route show table all",
+    without: "networks of its addresses are assumed, others make an answer UNKNOWN",
+    has: ({ routes }) => routes !== undefined,
+  },
+  {
+    what: "policy rules",
+    command: "ip -j rule",
+    without: "the kernel's own three are assumed",
+    has: ({ policyRules }) => policyRules !== undefined,
+  },
+  {
+    what: "neighbours",
+    command: "ip -j neigh",
+    without: "hosts behind devices are assumed to answer",
+    has: ({ neighbours }) => neighbours !== undefined,
+  },
+  {
+    what: "bridge tables",
+    command: "bridge -j fdb",
+    without: "bridges have learned nothing",
+    has: ({ fdb }) => fdb !== undefined,
+  },
+  {
+    what: "knobs",
+    command: "sysctl -a",
+    without: "forwarding is assumed to be on, the rest as the kernel begins",
+    has: ({ sysctls }) => sysctls !== undefined,
+  },
+  {
+    what: "connections",
+    command: "conntrack -L",
+    without: "none are assumed",
+    has: ({ connections }) => connections !== undefined,
+  },
+  {
+    what: "sockets",
+    command: "ss -H -tuln",
+    without: "a program is assumed to listen where a request arrives",
+    has: ({ sockets }) => sockets !== undefined,
+  },
+];
+
+/** Lists what each node's dumps tell and what stands in for the rest. */
+export function checkRecorded({ records, recorded }: RecordedParts): Omit<CheckReport, "files"> {
+  const rules = records.flatMap((record) => record.rules);
+  const count = rules.reduce(
+    (sum, { text }) => sum + (text.match(/^(\[\d+:\d+\] )?-A /gm)?.length ?? 0),
+    0,
+  );
+  return {
+    summary: `${records.length} recorded ${records.length === 1 ? "node" : "nodes"}, ${count} rules`,
+    notes: [
+      ...records.flatMap(partNotes),
+      ...recorded.nodes.flatMap(deviceNotes),
+      ...recorded.notes.map(({ text, place }) => ({ what: "note" as const, text, place })),
+      ...records.flatMap(unmodelledNotes),
+    ],
+  };
+}
+
+/** What of one node is recorded and what is missing. */
+export function partNotes(record: NodeRecord): readonly CheckNote[] {
+  const recorded = PARTS.filter(({ has }) => has(record)).map(({ what }) => what);
+  const missing = PARTS.filter(({ has }) => !has(record));
+  return [
+    {
+      what: "recorded",
+      text: `${record.name}: ${recorded.length === 0 ? "nothing" : recorded.join(", ")}`,
+      place: undefined,
+    },
+    ...missing.map(({ what, command, without }) => ({
+      what: "missing" as const,
+      text: `${record.name}: ${what} (${command}); ${without}`,
+      place: undefined,
+    })),
+  ];
+}
+
+function deviceNotes({ record, devices }: RecordedNode): readonly CheckNote[] {
+  return devices
+    .filter(({ kind }) => kind === "unmodelled")
+    .map(({ name, recordedKind, link }) => ({
+      what: "unmodelled" as const,
+      text: `${record.name}: device ${name} is a ${recordedKind ?? "?"}; what goes through it ends UNKNOWN`,
+      place: link?.place,
+    }));
+}
+
+/** Matches and targets that are kept and not evaluated. */
+function unmodelledNotes({ rules }: NodeRecord): readonly CheckNote[] {
+  return rules.flatMap(({ file, text, family, variant }) =>
+    unmodelledParts(
+      parseRestore(text, { file, family, variant, environment: { set: () => "any" } }),
+    ).map(({ kind, name, place }) => ({
+      what: "unmodelled" as const,
+      text: `${kind} "${name}" is not modelled; a packet that comes to it ends UNKNOWN`,
+      place,
+    })),
+  );
+}

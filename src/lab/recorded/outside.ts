@@ -1,0 +1,136 @@
+import { deliver } from "../../core/drop.js";
+import { NF_IP_PRI_FIRST } from "../../core/hooks.js";
+import type { NetworkNamespace } from "../../core/namespace.js";
+import type { Simulation } from "../../core/simulation.js";
+import { inetAddrType } from "../../inet/source-address.js";
+import { macFor } from "../../kube/cni/host.js";
+import type { LabCommand } from "../../tools/command.js";
+import { ETH_P_IP } from "../../wire/ethernet.js";
+import { formatIpv4, type Ipv4 } from "../../wire/ip.js";
+import type { CableEnd } from "./cables.js";
+
+/*
+ * Beyond a cable whose other end was not recorded, one namespace stands for everybody. It answers ARP for whoever is
+ * asked for and takes every packet; what it would do with it is not known, so the world ends there.
+ *
+ *   gw eth0 ── wire (proxy ARP for all but the nodes) ── hole
+ */
+
+/** The device that leads back into the recorded world. */
+export const WIRE = "wire";
+
+/** What stands for everything beyond some cables. */
+export interface Outside {
+  readonly ns: string;
+  readonly ends: readonly CableEnd[];
+  /** Why nothing is known of what happens beyond; undefined where hosts are simply assumed to be there. */
+  readonly missing: string | undefined;
+  /** Addresses that answer; undefined for all. */
+  readonly answers: readonly Ipv4[] | undefined;
+  /** Addresses that are known not to answer. */
+  readonly silent: readonly Ipv4[];
+}
+
+/** Makes the cables of an outside, its own side of them, and its answers. Its namespace exists. */
+export function outsideCommands(outside: Outside): readonly LabCommand[] {
+  const { ns, ends } = outside;
+  const run = (...argv: readonly string[]): LabCommand => ({ ns, argv });
+  const single = ends.length === 1;
+  const cables = ends.flatMap(({ node, device }, index) => {
+    const port = single ? WIRE : `port-${index + 1}`;
+    const here: LabCommand = {
+      ns: node.record.name,
+      argv: [
+        ...["ip", "link", "add", device.name, "address", device.mac, "type", "veth"],
+        ...["peer", "name", port, "address", macFor(`${ns} ${port}`), "netns", ns],
+      ],
+      place: device.link?.place,
+    };
+    const mtu =
+      device.mtu === 1500 ? [] : [run("ip", "link", "set", port, "mtu", String(device.mtu))];
+    const joined = single ? [] : [run("ip", "link", "set", port, "master", WIRE)];
+    const up = device.running ? [run("ip", "link", "set", port, "up")] : [];
+    return [here, ...mtu, ...joined, ...up];
+  });
+  const bridge = single
+    ? []
+    : [
+        run("ip", "link", "add", WIRE, "address", macFor(`${ns} ${WIRE}`), "type", "bridge"),
+        run("ip", "link", "set", WIRE, "up"),
+      ];
+  return [...bridge, ...cables, ...answerCommands(outside, run)];
+}
+
+/** ARP is answered for every address that leads elsewhere, to the hole; those of the nodes lead back. */
+function answerCommands(
+  { ends, answers, silent }: Outside,
+  run: (...argv: readonly string[]) => LabCommand,
+): readonly LabCommand[] {
+  const own = ends.flatMap(({ device }) => device.addresses.map(({ address }) => address));
+  return [
+    run("sysctl", "-w", "net.ipv4.ip_forward=1"),
+    run("sysctl", "-w", `net.ipv4.neigh.${WIRE}.proxy_delay=0`),
+    ...(answers === undefined ? [run("sysctl", "-w", `net.ipv4.conf.${WIRE}.proxy_arp=1`)] : []),
+    run("ip", "link", "add", "hole", "type", "dummy"),
+    run("ip", "link", "set", "hole", "up"),
+    run("ip", "route", "add", "default", "dev", "hole"),
+    ...[...new Set([...own, ...silent])].map((address) =>
+      run("ip", "route", "add", formatIpv4(address), "dev", WIRE),
+    ),
+    ...(answers ?? []).map((address) =>
+      run("ip", "neigh", "add", "proxy", formatIpv4(address), "dev", WIRE),
+    ),
+  ];
+}
+
+/**
+ * Gives a sender outside its address, and the way into the world by `end`: frames go to that device whatever it
+ * knows of addresses, as if a router had sent them there.
+ */
+export function senderCommands(
+  { ns }: Outside,
+  { device }: CableEnd,
+  source: Ipv4,
+  destination: Ipv4,
+): readonly LabCommand[] {
+  const run = (...argv: readonly string[]): LabCommand => ({ ns, argv });
+  const to = formatIpv4(destination);
+  return [
+    run("ip", "route", "replace", to, "dev", WIRE),
+    run("ip", "addr", "add", `${formatIpv4(source)}/32`, "dev", WIRE),
+    run("ip", "neigh", "replace", to, "lladdr", device.mac, "dev", WIRE, "nud", "permanent"),
+  ];
+}
+
+/** The words of a delivery at the end of the world; outcomes are read from its beginning. */
+const LEFT = "outside";
+
+/** Ends the world in an outside: what is for no sender there has left. */
+export function endWorld(sim: Simulation, outside: Outside): void {
+  const ns = sim.namespaces.get(outside.ns);
+  if (ns === undefined) return;
+  takeEveryFrame(ns);
+  const behind = outside.ends.map(({ node, device }) => `${node.record.name} ${device.name}`);
+  ns.hooks.register("ipv4", {
+    name: "end of the world",
+    hook: "PREROUTING",
+    priority: NF_IP_PRI_FIRST,
+    run(skb) {
+      const header = skb.frame.network;
+      if (header?.kind !== "ipv4" || inetAddrType(ns, header.destination) === "LOCAL")
+        return { kind: "accept" };
+      deliver(skb, `${LEFT}: ${formatIpv4(header.destination)} behind ${behind.join(" and ")}`);
+      return { kind: "stolen", by: "end of the world" };
+    },
+  });
+}
+
+/** Whatever MAC address a frame is for, its host is here. */
+function takeEveryFrame(ns: NetworkNamespace): void {
+  const receive = ns.protocols.get(ETH_P_IP);
+  if (receive === undefined) return;
+  ns.protocols.set(ETH_P_IP, (skb) => {
+    if (skb.packetType === "OTHERHOST") skb.packetType = "HOST";
+    receive(skb);
+  });
+}

@@ -1,0 +1,218 @@
+import type { Place } from "../../base/errors.js";
+import type { LabCommand } from "../../tools/command.js";
+import { formatIpv4, type Ipv4, parseIpv4 } from "../../wire/ip.js";
+import type { Lab } from "../lab.js";
+import { addressCommands, routeCommands } from "./address-commands.js";
+import { type CableEnd, type Cables, findCables, type RecordedNode } from "./cables.js";
+import { devicesOf } from "./devices.js";
+import type { GivenAddress, NodeRecord } from "./node-record.js";
+import { type Outside, outsideCommands } from "./outside.js";
+import { stateCommands } from "./state-commands.js";
+import { sysctlCommands } from "./sysctl-commands.js";
+
+/** Something to know about what was built: assumed, or passed over. */
+export interface RecordedNote {
+  readonly text: string;
+  readonly place: Place | undefined;
+}
+
+/** Recorded namespaces as a lab, with the ends of the world. */
+export interface RecordedLab {
+  readonly lab: Lab;
+  readonly nodes: readonly RecordedNode[];
+  readonly outsides: readonly Outside[];
+  readonly notes: readonly RecordedNote[];
+}
+
+/** Builds what dumps tell, as commands that a real Linux takes too. */
+export function recordedLab(
+  name: string,
+  records: readonly NodeRecord[],
+  given: readonly GivenAddress[],
+): RecordedLab {
+  const nodes = records.map((record) => ({ record, devices: devicesOf(record, given) }));
+  const cables = findCables(nodes);
+  const outsides = cables.segments.map((ends) => outsideOf(ends, records));
+  const notes: RecordedNote[] = nodes.flatMap(assumptionsOf);
+  for (const { ns, missing } of outsides)
+    if (missing !== undefined) notes.push({ text: `${ns}: ${missing}`, place: undefined });
+  const commands = [
+    ...nodes.flatMap(bridgeAndDummyCommands),
+    ...cables.pairs.flatMap(pairCommands),
+    ...outsides.flatMap(outsideCommands),
+    ...nodes.flatMap((node) => [
+      ...linkStateCommands(node),
+      ...addressCommands(node),
+      ...sysctlCommands(node, notes),
+      ...routeCommands(node),
+      ...stateCommands(node, notes),
+    ]),
+  ];
+  return {
+    lab: {
+      name,
+      about: `recorded: ${records.map((record) => record.name).join(", ")}`,
+      namespaces: [...records.map((record) => record.name), ...outsides.map(({ ns }) => ns)],
+      commands,
+      listeners: listenersOf(records),
+      probes: [],
+    },
+    nodes,
+    outsides,
+    notes,
+  };
+}
+
+function listenersOf(records: readonly NodeRecord[]): Lab["listeners"] {
+  const found = new Map<string, Lab["listeners"][number]>();
+  for (const { name: ns, sockets } of records) {
+    for (const { protocol, address, port } of sockets ?? []) {
+      const key = `${ns} ${protocol} ${address} ${port}`;
+      if (!found.has(key)) found.set(key, { ns, protocol, port, address });
+    }
+  }
+  return [...found.values()];
+}
+
+function outsideOf(ends: readonly CableEnd[], records: readonly NodeRecord[]): Outside {
+  const [first] = ends;
+  const device = first?.device;
+  const node = records.length === 1 ? "" : `${first?.node.record.name.replaceAll("/", ".") ?? ""}-`;
+  const taken = new Set(records.map(({ name }) => name));
+  let ns = `outside-${node}${device?.name ?? ""}`;
+  while (taken.has(ns)) ns += "_";
+  return {
+    ns,
+    ends,
+    missing:
+      device?.kind === "unmodelled"
+        ? `a device of kind ${device.recordedKind ?? "?"} (${device.name}) is not modelled: what goes through it is not known`
+        : undefined,
+    answers: answersOf(ends),
+    silent: ends.flatMap(({ node: { record }, device: { name: dev } }) =>
+      (record.neighbours ?? []).flatMap((one) =>
+        one.dev === dev && one.state === "failed" ? [one.address] : [],
+      ),
+    ),
+  };
+}
+
+/**
+ * Behind one of several open ports of a bridge only those answer that the node has seen there: by its neighbours'
+ * MAC addresses and its bridge's table.
+ */
+function answersOf(ends: readonly CableEnd[]): readonly Ipv4[] | undefined {
+  const [end] = ends;
+  if (end === undefined || end.device.master === undefined) return undefined;
+  const { record, devices } = end.node;
+  const open = devices.filter(
+    ({ master, kind }) => master === end.device.master && kind === "cable",
+  );
+  if (open.length === 1) return undefined;
+  const macs = new Set(
+    (record.fdb ?? []).flatMap(({ dev, mac }) => (dev === end.device.name ? [mac] : [])),
+  );
+  return (record.neighbours ?? []).flatMap(({ address, dev, mac }) =>
+    dev === end.device.master && mac !== undefined && macs.has(mac) ? [address] : [],
+  );
+}
+
+function assumptionsOf({ record, devices }: RecordedNode): readonly RecordedNote[] {
+  const assumed = devices.filter(({ assumedFrom }) => assumedFrom !== undefined);
+  const notes = assumed
+    .filter(({ assumedFrom }) => assumedFrom !== "--addr")
+    .map(
+      ({ name, assumedFrom }) =>
+        `${record.name}: device ${name} is assumed from ${assumedFrom ?? ""}; nothing tells its address (--addr ${name}=ADDRESS/LENGTH)`,
+    );
+  if (record.routes === undefined)
+    notes.push(`${record.name}: no routes recorded; networks of its addresses are assumed`);
+  if (record.sysctls === undefined)
+    notes.push(`${record.name}: no sysctls recorded; forwarding is assumed to be on`);
+  return notes.map((text) => ({ text, place: undefined }));
+}
+
+function bridgeAndDummyCommands({ record, devices }: RecordedNode): readonly LabCommand[] {
+  return devices
+    .filter(({ kind }) => kind === "bridge" || kind === "dummy")
+    .map(({ name, kind, mac, link }) => ({
+      ns: record.name,
+      argv: ["ip", "link", "add", name, "address", mac, "type", kind],
+      place: link?.place,
+    }));
+}
+
+function pairCommands([one, other]: Cables["pairs"][number]): readonly LabCommand[] {
+  return [
+    {
+      ns: one.node.record.name,
+      argv: [
+        ...[
+          "ip",
+          "link",
+          "add",
+          one.device.name,
+          "address",
+          one.device.mac,
+          "type",
+          "veth",
+          "peer",
+        ],
+        ...["name", other.device.name, "address", other.device.mac],
+        ...(one.node === other.node ? [] : ["netns", other.node.record.name]),
+      ],
+      place: one.device.link?.place,
+    },
+  ];
+}
+
+function linkStateCommands({ record, devices }: RecordedNode): readonly LabCommand[] {
+  const run = (place: Place | undefined, ...argv: readonly string[]): LabCommand => ({
+    ns: record.name,
+    argv,
+    place,
+  });
+  return devices.flatMap(({ name, kind, mtu, master, up, ports, link }) => [
+    ...(kind === "loopback" || mtu === 1500
+      ? []
+      : [run(link?.place, "ip", "link", "set", name, "mtu", String(mtu))]),
+    ...(master === undefined
+      ? []
+      : [run(link?.place, "ip", "link", "set", name, "master", master)]),
+    ...(up === (kind === "loopback")
+      ? []
+      : [run(link?.place, "ip", "link", "set", name, up ? "up" : "down")]),
+    ...[...ports].map(([word, on]) =>
+      run(link?.place, "bridge", "link", "set", "dev", name, word, on ? "on" : "off"),
+    ),
+  ]);
+}
+
+/** The address of a node that a name or an address means. */
+export function nodeAt(nodes: readonly RecordedNode[], text: string): RecordedNode | undefined {
+  const address = parseIpv4(text);
+  return nodes.find(({ record, devices }) =>
+    address === undefined
+      ? record.name === text
+      : devices.some(
+          (device) =>
+            device.kind !== "loopback" && device.addresses.some((one) => one.address === address),
+        ),
+  );
+}
+
+/** The first address of a node that others can reach it by. */
+export function addressOf({ devices }: RecordedNode): Ipv4 | undefined {
+  return devices
+    .filter(({ kind }) => kind !== "loopback")
+    .flatMap(({ addresses }) => addresses)
+    .map(({ address }) => address)[0];
+}
+
+/** `192.0.2.10, 10.0.0.1`: for messages. */
+export function addressesText({ devices }: RecordedNode): string {
+  return devices
+    .filter(({ kind }) => kind !== "loopback")
+    .flatMap(({ addresses }) => addresses.map(({ address }) => formatIpv4(address)))
+    .join(", ");
+}

@@ -1,0 +1,237 @@
+import type { NetworkNamespace } from "../../core/namespace.js";
+import type { ChainRule, PlacedNote, Recording } from "../../core/recording.js";
+import type { Simulation } from "../../core/simulation.js";
+import type { TraceEvent } from "../../core/trace.js";
+import { isRoute, routeOutput } from "../../inet/route.js";
+import { parseConntrackList, loadConnections } from "../../netfilter/conntrack/parse.js";
+import { conntrack } from "../../netfilter/conntrack/table.js";
+import { rulesetOf } from "../../netfilter/iptables/apply.js";
+import { unmodelledParts } from "../../netfilter/iptables/ruleset.js";
+import { ruleText } from "../../netfilter/iptables/save.js";
+import { isTableName } from "../../netfilter/iptables/tables.js";
+import { formatIpv4, formatIpv4Prefix, IPV4_ANY, maskIpv4 } from "../../wire/ip.js";
+import { buildLab, runLabCommand } from "../build.js";
+import type { Listener } from "../lab.js";
+import { sendRequest } from "../send.js";
+import type { TraceRequest } from "../trace.js";
+import type { RecordedWorld } from "../world.js";
+import { endWorld, senderCommands } from "./outside.js";
+import {
+  type RecordedDestination,
+  recordedDestination,
+  type RecordedSource,
+  recordedSource,
+} from "./recorded-ends.js";
+import { missingOnPath } from "./missing.js";
+
+/** How often a program may be assumed to listen: once for each place that redirects send the request to. */
+const ROUNDS = 4;
+
+interface Run {
+  readonly sim: Simulation;
+  readonly ns: NetworkNamespace;
+  readonly events: readonly TraceEvent[];
+  readonly notes: readonly string[];
+}
+
+/**
+ * Sends one request through recorded namespaces. Nobody recorded which programs listen: where the request comes to a
+ * node itself one is assumed, and said so, unless the node's sockets were recorded too.
+ */
+export function traceRecorded(world: RecordedWorld, request: TraceRequest): Recording {
+  const { recorded } = world;
+  const source = recordedSource(recorded, request.source, request.inputDevice);
+  const destination = recordedDestination(recorded, request.destination, request.protocol);
+  const assumed: Listener[] = [];
+  let run = runOnce(world, request, source, destination, assumed);
+  for (let round = 1; round < ROUNDS; round++) {
+    const listener = closedPort(world, run, request);
+    if (listener === undefined) break;
+    assumed.push(listener);
+    run = runOnce(world, request, source, destination, assumed);
+  }
+  const listens = assumed.map(
+    ({ ns, protocol, port }) => `a program is assumed to listen on ${protocol}/${port} in ${ns}`,
+  );
+  const { sim, ns, events } = run;
+  return {
+    world: world.name,
+    seed: request.seed,
+    proxy: undefined,
+    request: {
+      source: request.source,
+      destination: request.destination,
+      protocol: request.protocol,
+      sourceNs: ns.name,
+      sourceAddress: formatIpv4(source.address),
+      sourcePort: request.sourcePort,
+      address: formatIpv4(destination.address),
+      port: destination.port,
+    },
+    lookup: undefined,
+    lookupEvents: [],
+    events,
+    names: namesOf(world),
+    makers: new Map(),
+    chain: (name, table, chain) => chainRules(sim, name, table, chain),
+    notes: [...recorded.notes.map(({ text }) => text), ...run.notes, ...listens],
+    unknown: missingOnPath(recorded, events),
+    oneWay: request.oneWay,
+    assumedRoutes: assumedRoutes(world),
+    unreached: unreached(world, sim, events),
+  };
+}
+
+function runOnce(
+  { recorded, records }: RecordedWorld,
+  request: TraceRequest,
+  source: RecordedSource,
+  destination: RecordedDestination,
+  assumed: readonly Listener[],
+): Run {
+  const { lab, outsides } = recorded;
+  const sim = buildLab({ ...lab, listeners: [...lab.listeners, ...assumed] }, request.seed);
+  for (const outside of outsides) endWorld(sim, outside);
+  for (const { name, connections } of records) {
+    const ns = sim.namespaces.get(name);
+    if (ns === undefined || connections === undefined) continue;
+    loadConnections(conntrack(ns), parseConntrackList(connections.text, connections.file));
+  }
+  const notes: string[] = [];
+  const name = source.kind === "inside" ? source.node.record.name : source.outside.ns;
+  if (source.kind === "outside") {
+    const { outside, end, address } = source;
+    for (const command of senderCommands(outside, end, address, destination.address))
+      runLabCommand(sim, command);
+    notes.push(...assumeWayBack(sim, source));
+  }
+  const ns = sim.namespaces.get(name);
+  if (ns === undefined) throw new Error(`no namespace ${name}`);
+  const events: TraceEvent[] = [];
+  sim.trace = (event) => events.push(event);
+  sendRequest(ns, {
+    protocol: request.protocol,
+    address: destination.address,
+    port: destination.port,
+    sourcePort: request.sourcePort,
+    ttl: request.ttl,
+    data: new TextEncoder().encode("hopwise"),
+    oneWay: request.oneWay,
+  });
+  sim.trace = undefined;
+  return { sim, ns, events, notes };
+}
+
+/** Without recorded routes the way back to the sender is taken to be the way it came. */
+function assumeWayBack(
+  sim: Simulation,
+  { end, address }: Extract<RecordedSource, { kind: "outside" }>,
+): readonly string[] {
+  const { record } = end.node;
+  const ns = sim.namespaces.get(record.name);
+  if (ns === undefined || record.routes !== undefined) return [];
+  const known = routeOutput(ns, { destination: address, mark: 0, tos: 0 });
+  if (isRoute(known)) return [];
+  const to = formatIpv4(address);
+  runLabCommand(sim, {
+    ns: record.name,
+    argv: ["ip", "route", "add", to, "dev", end.device.name],
+  });
+  return [`${record.name}: answers to ${to} are assumed to go back by ${end.device.name}`];
+}
+
+/** Where the request found nobody listening, and nothing recorded says that nobody does. */
+function closedPort(
+  { records }: RecordedWorld,
+  { events }: Run,
+  { protocol }: TraceRequest,
+): Listener | undefined {
+  if (protocol === "icmp") return undefined;
+  const closed = events.find((event) => event.kind === "dropped" && event.reason === "NO_SOCKET");
+  if (closed?.kind !== "dropped") return undefined;
+  const record = records.find(({ name }) => name === closed.ns);
+  const { transport } = closed.frame;
+  if (record === undefined || record.sockets !== undefined || transport?.kind !== protocol)
+    return undefined;
+  return { ns: closed.ns, protocol, port: transport.destinationPort, address: IPV4_ANY };
+}
+
+function namesOf({ recorded }: RecordedWorld): ReadonlyMap<string, string> {
+  return new Map(
+    recorded.nodes.flatMap(({ record, devices }) =>
+      devices
+        .filter(({ kind }) => kind !== "loopback")
+        .flatMap(({ addresses }) =>
+          addresses.map(({ address }) => [formatIpv4(address), record.name] as const),
+        ),
+    ),
+  );
+}
+
+/** Networks that are known from `--addr` alone, by `NODE NETWORK dev DEVICE`. */
+function assumedRoutes({ recorded }: RecordedWorld): ReadonlyMap<string, string> {
+  return new Map(
+    recorded.nodes
+      .filter(({ record }) => record.routes === undefined)
+      .flatMap(({ record, devices }) =>
+        devices.flatMap(({ name, addresses, assumedFrom }) =>
+          addresses.map(({ address, length }) => {
+            const network = formatIpv4Prefix({ address: maskIpv4(address, length), length });
+            return [
+              `${record.name} ${network} dev ${name}`,
+              `assumed from ${assumedFrom ?? "its address"}`,
+            ] as const;
+          }),
+        ),
+      ),
+  );
+}
+
+/** What is not modelled in the rules and did not matter this time. */
+function unreached(
+  { records }: RecordedWorld,
+  sim: Simulation,
+  events: readonly TraceEvent[],
+): readonly PlacedNote[] {
+  const met = new Set(
+    events.flatMap((event) =>
+      event.kind === "unknown" && event.place !== undefined
+        ? [`${event.place.file}:${event.place.line}`]
+        : [],
+    ),
+  );
+  const notes: PlacedNote[] = [];
+  for (const { name, rules } of records) {
+    const ns = sim.namespaces.get(name);
+    if (ns === undefined) continue;
+    for (const variant of new Set(rules.map((one) => one.variant))) {
+      for (const part of unmodelledParts(rulesetOf(ns, "ipv4", variant))) {
+        const { place } = part;
+        if (place === undefined || met.has(`${place.file}:${place.line}`)) continue;
+        const text = `${part.kind} "${part.name}" is not modelled; this packet did not reach it`;
+        notes.push({ text, place });
+      }
+    }
+  }
+  return notes;
+}
+
+/** The rules of a chain in whichever of the two rulesets has it. */
+function chainRules(
+  sim: Simulation,
+  name: string,
+  table: string,
+  chain: string,
+): readonly ChainRule[] {
+  const ns = sim.namespaces.get(name);
+  if (ns === undefined || !isTableName(table)) return [];
+  const ruleset = [rulesetOf(ns), rulesetOf(ns, "ipv4", "legacy")].find(
+    ({ tables }) => (tables.get(table)?.chains.get(chain)?.rules.length ?? 0) > 0,
+  );
+  return (ruleset?.tables.get(table)?.chains.get(chain)?.rules ?? []).map((rule, index) => ({
+    number: index + 1,
+    text: ruleText(chain, rule, ruleset?.variant ?? "nft"),
+    place: rule.spec.place,
+    packets: rule.packets,
+  }));
+}

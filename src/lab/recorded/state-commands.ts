@@ -1,0 +1,79 @@
+import { tools } from "../../tools/index.js";
+import type { LabCommand } from "../../tools/command.js";
+import { formatIpv4, formatMac } from "../../wire/ip.js";
+import type { RecordedNode } from "./cables.js";
+import type { RecordedNote } from "./recorded-lab.js";
+import type { RecordedRules } from "./node-record.js";
+
+/** States of neighbours that can be set; the others say that nobody is known there. */
+const NEIGHBOUR_STATES: Readonly<Record<string, string>> = {
+  permanent: "permanent",
+  reachable: "reachable",
+  stale: "stale",
+  noarp: "noarp",
+  // On their way to be confirmed or not: known, and asked for again.
+  delay: "stale",
+  probe: "stale",
+};
+
+/** What a node has learned and was told to do: neighbours, bridge tables, sets, rules. */
+export function stateCommands(
+  { record, devices }: RecordedNode,
+  notes: RecordedNote[],
+): readonly LabCommand[] {
+  const ns = record.name;
+  const own = new Set(devices.map(({ mac }) => mac));
+  const neighbours = (record.neighbours ?? []).flatMap(({ address, dev, mac, state, place }) => {
+    const nud = NEIGHBOUR_STATES[state];
+    if (mac === undefined || nud === undefined) return [];
+    const words = [formatIpv4(address), "lladdr", formatMac(mac), "dev", dev, "nud", nud];
+    return [{ ns, argv: ["ip", "neigh", "replace", ...words], place }];
+  });
+  const fdb = (record.fdb ?? []).flatMap(({ mac, dev, permanent, place }) =>
+    own.has(formatMac(mac))
+      ? []
+      : [
+          {
+            ns,
+            argv: [
+              ...["bridge", "fdb", "replace", formatMac(mac), "dev", dev, "master"],
+              permanent ? "static" : "dynamic",
+            ],
+            place,
+          },
+        ],
+  );
+  return [
+    ...neighbours,
+    ...fdb,
+    ...setCommands(record, notes),
+    ...record.rules.map(ruleCommand(ns)),
+  ];
+}
+
+function setCommands(
+  { name: ns, ipsets }: RecordedNode["record"],
+  notes: RecordedNote[],
+): readonly LabCommand[] {
+  if (ipsets === undefined) return [];
+  if (tools.some(({ name }) => name === "ipset"))
+    return [{ ns, argv: ["ipset", "restore"], stdin: ipsets.text, stdinName: ipsets.file }];
+  notes.push({
+    text: `${ipsets.file}: ipsets are not modelled; a rule that asks one makes an answer UNKNOWN`,
+    place: undefined,
+  });
+  return [];
+}
+
+/** Puts a save back with the tool that made it. */
+export function ruleCommand(ns: string): (rules: RecordedRules) => LabCommand {
+  return ({ file, text, family, variant }) => ({
+    ns,
+    argv: [
+      `${family === "ipv4" ? "iptables" : "ip6tables"}${variant === "legacy" ? "-legacy" : ""}-restore`,
+      "--counters",
+    ],
+    stdin: text,
+    stdinName: file,
+  });
+}
