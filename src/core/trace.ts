@@ -170,7 +170,12 @@ export interface SocketEvent extends Stamp {
 /** One plugin of a DNS server's chain looked at a query. */
 export interface DnsPluginEvent extends Stamp {
   readonly kind: "dns-plugin";
+  /** `NAME TYPE` as the plugin saw it: `rewrite` and lookups of the server itself change it. */
   readonly query: string;
+  /** `NAME TYPE` as the client asked. */
+  readonly asked: string;
+  /** 0 for the client's query itself, 1 and more for lookups that it led to. */
+  readonly depth: number;
   readonly plugin: string;
   /** `answered`, `passed`, `changed`, `miss`: in the plugin's own words. */
   readonly action: string;

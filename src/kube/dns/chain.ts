@@ -63,6 +63,8 @@ export function walkChain(
     const { name, type } = questionOf(current);
     listener({
       query: `${name} ${type}`,
+      asked: query.asked,
+      depth: query.depth,
       plugin: handler.name,
       action: note.action,
       why: note.why,

@@ -143,8 +143,10 @@ export class DnsServer {
 
   /** Answers a message. `respond` is called once, at once or later in simulated time. `port` is the one it came to. */
   ask(message: DnsMessage, client: Client, respond: (answer: DnsAnswer) => void, port = 53): void {
+    const [question] = message.questions;
     const query: Query = {
       message,
+      asked: `${question?.name ?? "."} ${question?.type ?? ""}`,
       client,
       server: { address: "", port },
       depth: 0,

@@ -21,6 +21,8 @@ export interface Query {
   readonly server: { readonly address: string; readonly port: number };
   /** How many lookups of the server itself led here; 0 for a client's query. */
   readonly depth: number;
+  /** `NAME TYPE` as the client asked, whatever plugins made of it. */
+  readonly asked: string;
   /** Labels as `kubernetes/service`; undefined while `metadata` is not loaded. */
   readonly metadata: ReadonlyMap<string, string> | undefined;
 }

@@ -4,7 +4,7 @@ import { UdpSocket } from "../../inet/udp-socket.js";
 import type { SocketOwner } from "../../inet/socket-owner.js";
 import { seconds, type Micros } from "../../sim/time.js";
 import { decodeDns, encodeDns } from "../../wire/dns.js";
-import type { DnsMessage } from "../../wire/dns-message.js";
+import type { DnsMessage, DnsRecord } from "../../wire/dns-message.js";
 import { parseIpv4, type Ipv4 } from "../../wire/ip.js";
 import { newQuery } from "./messages.js";
 import { queryTcp } from "./tcp-query.js";
@@ -20,12 +20,12 @@ export interface ResolveRequest {
   readonly ns: NetworkNamespace;
   readonly conf: ResolvConf;
   readonly name: string;
-  /** What getaddrinfo asks for: both when left out. */
-  readonly families?: readonly AddressType[] | undefined;
+  /** Asked together for each name: A and AAAA when left out, as getaddrinfo does. */
+  readonly types?: readonly string[] | undefined;
+  /** Which names are tried: with the search list, as glibc does when left out, or the name alone. */
+  readonly search?: "list" | "none" | undefined;
   readonly owner?: SocketOwner | undefined;
 }
-
-export type AddressType = "A" | "AAAA";
 
 /** One candidate name and what came of it. */
 export interface TriedName {
@@ -42,6 +42,8 @@ export type ResolveError = "NXDOMAIN" | "NODATA" | "SERVFAIL" | "timeout";
 export interface ResolveResult {
   /** In the order of the replies: A before AAAA. */
   readonly addresses: readonly { readonly address: string; readonly family: 4 | 6 }[];
+  /** The answer records of the name that was found, CNAMEs included. */
+  readonly records: readonly DnsRecord[];
   /** The name that was found, CNAMEs followed; the name asked for when none was. */
   readonly name: string;
   readonly tried: readonly TriedName[];
@@ -96,7 +98,7 @@ class Walk {
   readonly #then: (result: ResolveResult) => void;
   readonly #settings: ResolverSettings;
   readonly #servers: readonly string[];
-  readonly #types: readonly AddressType[];
+  readonly #types: readonly string[];
   readonly #names: string[];
   /** The server that is asked first: `rotate` draws it. */
   readonly #turn: number;
@@ -105,7 +107,7 @@ class Walk {
   /** The sockets of the name that is asked for now, one for each server: later rounds use them again. */
   readonly #channels = new Map<string, Channel>();
   /** The message ids of that name: repeated queries are the same messages. */
-  readonly #ids = new Map<AddressType, number>();
+  readonly #ids = new Map<string, number>();
   #queries = 0;
   #sawNoData = false;
   #sawServfail = false;
@@ -115,11 +117,12 @@ class Walk {
     this.#then = then;
     this.#settings = resolverSettings(request.conf);
     this.#servers = usableNameservers(request.conf);
-    this.#types = request.families ?? ["A", "AAAA"];
+    this.#types = request.types ?? ["A", "AAAA"];
     this.#turn = this.#settings.rotate
       ? Math.floor(request.ns.sim.random() * this.#servers.length)
       : 0;
-    this.#names = candidateNames(request.name, request.conf);
+    this.#names =
+      request.search === "none" ? [fqdn(request.name)] : candidateNames(request.name, request.conf);
     this.#total = this.#names.length;
   }
 
@@ -162,7 +165,7 @@ class Walk {
   #judge(name: string, attempt: number, index: number, replies: readonly Outcome[]): void {
     const messages = replies.filter((reply) => typeof reply !== "string");
     const good = messages.filter((reply) => !serverErrors.has(reply.rcode));
-    if (good.some((reply) => addressesOf(reply).length > 0)) return this.#found(name, good);
+    if (good.some(isFound)) return this.#found(name, good);
     if (good.length === 0) {
       const failed = replies.find((reply) => typeof reply === "string");
       return this.#round(name, attempt, index + 1, messages[0]?.rcode ?? failed ?? "timeout");
@@ -206,12 +209,14 @@ class Walk {
       "NOERROR",
       addresses.map((entry) => entry.address),
     );
-    this.#then({ addresses, name: canonical, tried: this.#tried, error: undefined });
+    const records = messages.flatMap(({ answers }) => answers);
+    this.#then({ addresses, records, name: canonical, tried: this.#tried, error: undefined });
   }
 
   #end(error: ResolveError): void {
     this.#tell(this.#request.name, this.#types[0] ?? "A", "", "done", error, []);
-    this.#then({ addresses: [], name: this.#request.name, tried: this.#tried, error });
+    const { name } = this.#request;
+    this.#then({ addresses: [], records: [], name, tried: this.#tried, error });
   }
 
   /** Asks one server for every type. When only some replies came in time, it is asked again in the next way. */
@@ -233,7 +238,7 @@ class Walk {
    * a socket each. Mirrors the RES_SNGLKUP and RES_SNGLKUPREOP fallbacks of res_send.c:send_dg().
    */
   #ask(asked: Asked, way: Way, then: (outcomes: readonly Outcome[]) => void): void {
-    const outcomes = new Map<AddressType, Outcome>();
+    const outcomes = new Map<string, Outcome>();
     const left = [...this.#types];
     const done = (): void => {
       const answered = [...outcomes.values()].filter(
@@ -245,7 +250,7 @@ class Walk {
         return this.#ask(asked, again, then);
       then(this.#types.map((type) => outcomes.get(type) ?? "timeout"));
     };
-    const step = (types: readonly AddressType[]): void => {
+    const step = (types: readonly string[]): void => {
       const channel = this.#channel(asked, way === "apart");
       if (typeof channel === "string") return then(this.#types.map(() => channel));
       this.#await(channel, asked, types, (results) => {
@@ -279,13 +284,13 @@ class Walk {
   #await(
     channel: Channel,
     asked: Asked,
-    types: readonly AddressType[],
-    then: (results: ReadonlyMap<AddressType, Outcome> | "truncated") => void,
+    types: readonly string[],
+    then: (results: ReadonlyMap<string, Outcome> | "truncated") => void,
   ): void {
     const { ns } = this.#request;
     const { name, server } = asked;
     const { port } = channel;
-    const results = new Map<AddressType, Outcome>();
+    const results = new Map<string, Outcome>();
     const pending = new Map(types.map((type) => [type, this.#ids.get(type) ?? 0]));
     let done = false;
     const finish = (rest: "timeout" | Errno, truncated = false): void => {
@@ -318,7 +323,7 @@ class Walk {
     });
   }
 
-  #query(name: string, type: AddressType): Uint8Array {
+  #query(name: string, type: string): Uint8Array {
     const edns = this.#settings.edns0
       ? { udpSize: 1200, version: 0, do: false, options: [] }
       : undefined;
@@ -336,7 +341,7 @@ class Walk {
       return this.#query(name, type);
     });
     queryTcp({ ns, owner, address, port: 53, messages, timeout }, ({ replies, failure }) => {
-      const outcomes = new Map<AddressType, Outcome>();
+      const outcomes = new Map<string, Outcome>();
       for (const data of replies) {
         const reply = this.#match(data, name, pending);
         if (reply === undefined) continue;
@@ -353,8 +358,8 @@ class Walk {
   #match(
     data: Uint8Array,
     name: string,
-    pending: ReadonlyMap<AddressType, number>,
-  ): { readonly type: AddressType; readonly message: DnsMessage } | undefined {
+    pending: ReadonlyMap<string, number>,
+  ): { readonly type: string; readonly message: DnsMessage } | undefined {
     const message = decodeDns(data);
     if (!message.ok || !message.value.qr) return undefined;
     const [question] = message.value.questions;
@@ -446,19 +451,27 @@ class Channel {
   }
 }
 
+/** Whether a reply ends the search: an address was found, or any record of another type. */
+export function isFound(message: DnsMessage): boolean {
+  const type = message.questions[0]?.type;
+  if (type === "A" || type === "AAAA") return addressesOf(message).length > 0;
+  return message.answers.length > 0;
+}
+
 /** The addresses that an answer leads to, CNAMEs followed from the question. */
-function addressesOf(
+export function addressesOf(
   message: DnsMessage,
 ): { readonly address: string; readonly family: 4 | 6; readonly owner: string }[] {
   const [question] = message.questions;
-  let owner = question?.name ?? ".";
+  if (question?.type !== "A" && question?.type !== "AAAA") return [];
+  let owner = question.name;
   for (let steps = 0; steps <= message.answers.length; steps++) {
     const here = message.answers.filter(
       (record) => record.name.toLowerCase() === owner.toLowerCase(),
     );
-    const found = here.filter((record) => record.type === question?.type);
+    const found = here.filter((record) => record.type === question.type);
     if (found.length > 0) {
-      const family = question?.type === "A" ? 4 : 6;
+      const family = question.type === "A" ? 4 : 6;
       return found.map((record) => ({ address: record.data, family, owner }));
     }
     const cname = here.find((record) => record.type === "CNAME");

@@ -61,7 +61,7 @@ interface World {
   readonly sim: Simulation;
   readonly events: TraceEvent[];
   readonly unknown: string[];
-  readonly ask: (name: string, families?: readonly ("A" | "AAAA")[]) => ResolveResult | undefined;
+  readonly ask: (name: string, types?: readonly string[]) => ResolveResult | undefined;
 }
 
 interface WorldOptions {
@@ -100,9 +100,9 @@ function world({ corefile = kubeadm, serve = true, table }: WorldOptions = {}): 
     sim,
     events,
     unknown,
-    ask(name, families) {
+    ask(name, types) {
       let result: ResolveResult | undefined;
-      resolve({ ns, conf, name, families }, (value) => {
+      resolve({ ns, conf, name, types }, (value) => {
         result = value;
       });
       sim.runUntilIdle();
@@ -115,6 +115,15 @@ test("a service of the own namespace is found with the first search domain, by a
   const { ask, events } = world();
   expect(ask("backend")).toEqual({
     addresses: [{ address: "10.96.0.20", family: 4 }],
+    records: [
+      {
+        name: "backend.default.svc.cluster.local.",
+        type: "A",
+        class: "IN",
+        ttl: 30,
+        data: "10.96.0.20",
+      },
+    ],
     name: "backend.default.svc.cluster.local.",
     tried: [{ name: "backend.default.svc.cluster.local.", outcome: "NOERROR", queries: 2 }],
     error: undefined,
