@@ -1,0 +1,178 @@
+import { formatTable } from "../view/table.js";
+import { placeText } from "../view/text.js";
+import type { PaneContent } from "./boxes.js";
+import { widthOf } from "./cells.js";
+import { completeCommand } from "./command-line.js";
+import { helpLines } from "./help.js";
+import { packetsOf } from "./packets.js";
+import { matchesPalette } from "./palette.js";
+import { fileLines } from "./panes/source.js";
+import { type Line, plain, wrap } from "./style.js";
+import { tableRows } from "./tables.js";
+import { currentTrace, type ScreenState, type UiState } from "./ui-state.js";
+
+/** What stands on a screen that is one pane, `width` columns and `rows` rows inside its border. */
+export function listContent(
+  state: UiState,
+  screen: ScreenState,
+  width: number,
+  rows: number,
+): PaneContent {
+  const pane = (
+    title: string,
+    info: string,
+    lines: readonly Line[],
+    from: number,
+    column = 0,
+  ): PaneContent => ({ title, info, lines, from, column, focused: true });
+  const near = (selected: number): number => selected - Math.floor(rows / 2);
+  switch (screen.kind) {
+    case "table": {
+      const shown = tableRows(screen);
+      const info =
+        screen.filter === ""
+          ? `${shown.length}`
+          : `${shown.length} of ${screen.table.rows.length}  filter: ${screen.filter}`;
+      const lines =
+        shown.length === 0
+          ? [`0 of ${screen.table.rows.length}: Esc clears`]
+          : tableLines(screen.table.header, shown, screen.selected, rows);
+      return pane(screen.title, info, lines, 0, screen.column);
+    }
+    case "packets": {
+      const packets = packetsOf(currentTrace(state)?.model);
+      const table = packets.map(({ id, ns, what, from, to, fate }) => [
+        String(id),
+        ns,
+        what,
+        `${from}${to === "" ? "" : ` > ${to}`}`,
+        fate,
+      ]);
+      return pane(
+        "Packets",
+        `${packets.length}   Enter: open as a trace`,
+        tableLines(["PKT", "BORN IN", "AS", "FROM > TO", "FATE"], table, screen.selected, rows),
+        0,
+      );
+    }
+    case "source": {
+      const sources = state.world?.sources ?? currentTrace(state)?.model.sources;
+      const { lines } = sources === undefined ? { lines: [] } : fileLines(sources, screen.place);
+      return pane(placeText(screen.place), "", lines, near(screen.scroll), screen.column);
+    }
+    case "help": {
+      const columns = Math.max(1, Math.min(3, Math.floor((width + 2) / 38)));
+      const each = Math.floor((width - 2 * (columns - 1)) / columns);
+      const lines = inColumns(helpLines(screen, each), columns, each, rows, screen.scroll);
+      return pane(
+        "Help",
+        screen.filter === "" ? "/ searches  ? closes" : `/ ${screen.filter}`,
+        lines,
+        0,
+      );
+    }
+    case "palette": {
+      const found = matchesPalette(state.bar?.text ?? "");
+      const lines = found.map(({ shown, label }, index): Line => [
+        {
+          text: `${index === screen.selected ? ">" : " "} ${shown.padEnd(10)} ${label}`,
+          tone: index === screen.selected ? "selected" : undefined,
+        },
+      ]);
+      return pane("Commands", `${found.length}`, lines, near(screen.selected));
+    }
+    case "new-trace":
+      return pane("New trace", "", newTraceLines(state, width), 0);
+    case "trace":
+      return pane("hopwise", "", emptyLines(state), 0);
+  }
+}
+
+/** The window of a table's rows around the selected one, its header always first. */
+function tableLines(
+  header: readonly string[],
+  rows: readonly (readonly string[])[],
+  selected: number,
+  height: number,
+): readonly Line[] {
+  const text =
+    header.length === 0
+      ? rows.map((row) => row.join("  "))
+      : formatTable(header, rows).split("\n").slice(1, -1);
+  const head: readonly Line[] =
+    header.length === 0
+      ? []
+      : [[{ text: `  ${formatTable(header, rows).split("\n")[0] ?? ""}`, tone: "title" }]];
+  const room = height - head.length;
+  const from = Math.max(0, Math.min(selected - Math.floor(room / 2), text.length - room));
+  return [
+    ...head,
+    ...text.slice(from, from + room).map((line, index): Line => {
+      const here = from + index === selected;
+      return [{ text: `${here ? ">" : " "} ${line}`, tone: here ? "selected" : undefined }];
+    }),
+  ];
+}
+
+/** A long text side by side: it is read down, then to the right. */
+function inColumns(
+  lines: readonly Line[],
+  columns: number,
+  width: number,
+  rows: number,
+  scroll: number,
+): readonly Line[] {
+  const from = Math.max(0, Math.min(scroll, lines.length - columns * rows));
+  return Array.from({ length: Math.min(rows, lines.length - from) }, (_, row): Line => {
+    return Array.from({ length: columns }, (_unused, column) => {
+      const line = lines[from + column * rows + row] ?? "";
+      const text = plain(line).slice(0, width);
+      const tone =
+        typeof line === "string" || typeof line[0] !== "object" ? undefined : line[0].tone;
+      return { text: text + " ".repeat(Math.max(0, width + 2 - widthOf(text))), tone };
+    });
+  });
+}
+
+function newTraceLines(state: UiState, width: number): readonly Line[] {
+  const text = state.bar?.text ?? "";
+  const world = state.world?.name ?? "";
+  const { words } = completeCommand(text, state);
+  const recent = state.typed.command
+    .filter((line) => line.startsWith("trace "))
+    .slice(-20)
+    .toReversed();
+  return [
+    "SRC    shop/web-0, worker-1, shop/deployment/web, or an address outside",
+    "DST    shop/api:80, ADDRESS:PORT, NAME:PORT or http://NAME/",
+    "THEN   --proto tcp|udp|icmp  --seed N  --sport N  --ttl N  --endpoint POD  --one-way",
+    "",
+    ...wrap(`same as  hopwise ${text.trim()} -w ${world}`, width, "         "),
+    "",
+    ...(words.length === 0
+      ? []
+      : [
+          [{ text: "Tab completes", tone: "title" as const }],
+          ...wrap(words.slice(0, 60).join("  "), width),
+          "",
+        ]),
+    ...(recent.length === 0
+      ? []
+      : [
+          [{ text: "before, with the arrow up", tone: "title" as const }],
+          ...recent.map((line) => `  ${line}`),
+        ]),
+  ];
+}
+
+/** Before there is a trace. */
+function emptyLines(state: UiState): readonly Line[] {
+  return [
+    `world ${state.world?.name ?? "none"}`,
+    "",
+    "a  new trace",
+    ":  commands: pods, services, nodes, trace SRC DST",
+    "?  help",
+    "q  quit",
+  ];
+}

@@ -1,0 +1,139 @@
+import { DROP_REASON_TEXTS } from "../../view/drop-reasons.js";
+import { verdictName } from "../../view/outcome.js";
+import { OUTCOMES } from "../../view/outcomes.js";
+import { placeText } from "../../view/text.js";
+import type { Step } from "../../view/steps.js";
+import { reasonOf } from "../../view/why.js";
+import { type Line, wrap } from "../style.js";
+import type { TraceModel } from "../trace-model.js";
+import { headerTable } from "./headers.js";
+import { toneOf } from "./steps.js";
+
+/** One sentence about the step, what it changed, and the rule or object behind it. */
+export function whyLines(
+  model: TraceModel,
+  at: number,
+  width: number,
+  long: boolean,
+): readonly Line[] {
+  const step = model.steps[at];
+  if (step === undefined) return emptyTrace(model, width);
+  return [
+    [
+      { text: `Step ${step.n}: ${step.step}`, tone: "title" },
+      "  ",
+      { text: effectHead(step), tone: toneOf(step.mark) },
+    ],
+    ...wrap(reasonOf(step), width),
+    ...endLines(model, step, width),
+    ...(long ? wrap(longReason(step), width) : []),
+    ...changeLines(model, at, width),
+    ...ruleLines(model, step, width),
+  ];
+}
+
+function effectHead(step: Step): string {
+  return step.mark === "ok" ? `ok ${step.effect}` : step.effect;
+}
+
+/** A drop also says what the sender sees and what to look at; the last step gives the verdict. */
+function endLines(model: TraceModel, step: Step, width: number): readonly Line[] {
+  const { verdict } = model.view;
+  const lines: Line[] = [];
+  const decides = verdict.deciding === step.event || step.event.kind === "dropped";
+  if (decides && verdict.exit !== 0) {
+    lines.push([
+      { text: verdictName(verdict), tone: verdict.exit === 3 ? "unknown" : "bad" },
+      `  ${OUTCOMES[verdict.outcome].means}`,
+    ]);
+    lines.push(`SENDER SEES  ${verdict.senderSees}`);
+    lines.push(...wrap(`NEXT  ${OUTCOMES[verdict.outcome].next}`, width, "      "));
+  }
+  if (step.event.kind === "dropped" && step.event.reason !== "NETFILTER_DROP") {
+    const { condition, cause, look } = DROP_REASON_TEXTS[step.event.reason];
+    lines.push(
+      ...wrap(condition, width),
+      ...wrap(`CAUSE  ${cause}`, width, "       "),
+      ...wrap(`LOOK   ${look}`, width, "       "),
+    );
+  }
+  return lines;
+}
+
+function emptyTrace(model: TraceModel, width: number): readonly Line[] {
+  const { verdict } = model.view;
+  return [
+    [
+      { text: verdictName(verdict), tone: verdict.exit === 3 ? "unknown" : "bad" },
+      "  no packet was sent",
+    ],
+    ...wrap(verdict.because, width),
+    ...wrap(`NEXT  ${OUTCOMES[verdict.outcome].next}`, width, "      "),
+  ];
+}
+
+function changeLines(model: TraceModel, at: number, width: number): readonly Line[] {
+  const rows = model.headers(at);
+  const changed = rows.filter((row) => row.changed);
+  if (changed.length > 0) return headerTable(changed, width, undefined);
+  const value = (name: string): string => rows.find((row) => row.name === name)?.after ?? "";
+  const ports = value("tcp.srcport") === "" ? "udp" : "tcp";
+  const side = (address: string, port: string): string =>
+    `${value(address)}${value(`${ports}.${port}`) === "" ? "" : `:${value(`${ports}.${port}`)}`}`;
+  return value("ip.src") === ""
+    ? []
+    : [
+        `PACKET  ${side("ip.src", "srcport")} > ${side("ip.dst", "dstport")}  ttl ${value("ip.ttl")}  not changed here`,
+      ];
+}
+
+function ruleLines(model: TraceModel, step: Step, width: number): readonly Line[] {
+  const lines: Line[] = [];
+  if (step.text !== undefined) lines.push(...wrap(`RULE  ${step.text}`, width, "      "));
+  if (step.place !== undefined) {
+    const maker = model.view.recording.makers.get(step.place.file);
+    const origin = maker?.origins.get(step.place.line);
+    const by =
+      maker === undefined
+        ? "not made by kube-proxy or the CNI"
+        : `by ${maker.name}${origin === undefined ? "" : ` for ${origin}`}`;
+    lines.push(...wrap(`FROM  ${placeText(step.place)}  ${by}`, width, "      "));
+  }
+  if (step.counter !== undefined)
+    lines.push(`PKTS  ${step.counter[0]} => ${step.counter[1]}   (4: whole chain)`);
+  lines.push(
+    ...step.state
+      .filter((line) => !line.startsWith("made for"))
+      .flatMap((line) => wrap(`STATE ${line}`, width, "      ")),
+  );
+  return lines;
+}
+
+/** The longer reason, in the kernel's words. */
+function longReason({ event }: Step): string {
+  switch (event.kind) {
+    case "rule":
+    case "policy":
+      return `${event.engine} table ${event.table} hangs on the ${event.hook} hook; its chains are walked in order, in ${event.in ?? "none"}, out ${event.out ?? "none"} (net/netfilter/x_tables.c).`;
+    case "route":
+      return `The ${event.direction} route lookup gave: ${event.text} (net/ipv4/fib_trie.c:fib_table_lookup()).`;
+    case "neighbour":
+      return `Neighbour ${event.address}: ${event.why}; states are those of RFC 4861 7.3.2, kept by net/core/neighbour.c.`;
+    case "conntrack":
+      return `Connection tracking: ${event.why === "" ? event.action : event.why} (net/netfilter/nf_conntrack_core.c:nf_conntrack_in()).`;
+    case "bridge":
+      return `Bridge ${event.bridge}: ${event.why} (net/bridge/br_forward.c, br_fdb.c).`;
+    case "device":
+      return "A veth hands the frame to its peer's receive path without copying it (drivers/net/veth.c:veth_xmit()).";
+    case "rewrite":
+      return `Changed by ${event.by}${event.hook === undefined ? "" : ` at ${event.hook}`}; checksums are adjusted for the new fields (RFC 1624).`;
+    case "delivered":
+      return `Taken by ${event.to}.`;
+    case "dropped":
+      return `skb_drop_reason ${event.reason} in ${event.where}.`;
+    case "unknown":
+      return event.what;
+    case "born":
+      return `Born of ${event.by}.`;
+  }
+}

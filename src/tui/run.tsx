@@ -1,0 +1,107 @@
+import { render } from "ink";
+import type { World } from "../lab/world.js";
+import { App, Store } from "./app.js";
+import { KeyReader } from "./keys.js";
+import { traceWords, withNewTrace, withTable } from "./requests.js";
+import { Screen } from "./screen.js";
+import { Session, writeCrash } from "./session.js";
+import { Sources } from "./sources.js";
+import type { Palette } from "./style.js";
+import { Terminal } from "./terminal.js";
+import { initialState, type OpenWorld, type UiState } from "./ui-state.js";
+
+export interface TuiOptions {
+  readonly stdin: NodeJS.ReadStream;
+  readonly stdout: NodeJS.WriteStream;
+  readonly err: (text: string) => void;
+  readonly world: World;
+  /** `SRC DST` and its options; undefined opens the world. */
+  readonly trace: string | undefined;
+  readonly palette: Palette;
+  readonly mouse: boolean;
+  readonly cacheDir: string;
+  readonly editor: string;
+  /** Crashes after the first frame, to see that the terminal comes back. */
+  readonly crash: boolean;
+}
+
+/** Runs the UI until it is left; gives the exit code. Throws UserError before the terminal is touched. */
+export async function runTui(options: TuiOptions): Promise<number> {
+  const open: OpenWorld = {
+    name: options.world.name,
+    world: options.world,
+    sources: new Sources(options.world),
+  };
+  const screen = new Screen(options.stdout);
+  const store = new Store(firstState(options, open, screen));
+  return await new Promise<number>((resolve) => {
+    let ended = false;
+    const reader = new KeyReader();
+    const guarded = (work: () => void): void => {
+      try {
+        work();
+      } catch (error) {
+        crashed(error);
+      }
+    };
+    const terminal = new Terminal(options, options.mouse, reader, (events) =>
+      guarded(() => session.input(events)),
+    );
+    const end = (code: number): void => {
+      if (ended) return;
+      ended = true;
+      screen.drawing = false;
+      session.stop();
+      terminal.leave();
+      for (const [signal, listener] of Object.entries(signals)) process.off(signal, listener);
+      process.off("uncaughtException", crashed);
+      options.stdout.off("resize", onResize);
+      instance.unmount();
+      resolve(code);
+    };
+    const crashed = (error: unknown): void => {
+      end(70);
+      const file = writeCrash(options.cacheDir, error);
+      const what = error instanceof Error ? error.message : String(error);
+      options.err(
+        `hopwise: internal error: ${what}\n${file === undefined ? "" : `crash file: ${file}\n`}This is a bug in hopwise, not in your input.\n`,
+      );
+    };
+    const session = new Session({
+      store,
+      screen,
+      terminal,
+      open,
+      cacheDir: options.cacheDir,
+      editor: options.editor,
+      quit: end,
+    });
+    const onResize = (): void => guarded(() => session.resize());
+    const signals: Readonly<Record<string, () => void>> = {
+      SIGTERM: () => end(143),
+      SIGHUP: () => end(129),
+      SIGINT: () => end(130),
+      SIGCONT: () => guarded(() => session.resume()),
+    };
+    for (const [signal, listener] of Object.entries(signals)) process.on(signal, listener);
+    process.on("uncaughtException", crashed);
+    options.stdout.on("resize", onResize);
+    terminal.enter();
+    // In its debug mode Ink hands over each frame whole, without codes of its own, and draws whatever CI says.
+    const instance = render(<App store={store} />, {
+      stdout: screen as unknown as NodeJS.WriteStream,
+      stdin: options.stdin,
+      debug: true,
+      exitOnCtrlC: false,
+      patchConsole: false,
+    });
+    instance.waitUntilExit().catch(crashed);
+    if (options.crash) setTimeout(() => crashed(new Error("HOPWISE_CRASH asked for this")), 300);
+  });
+}
+
+function firstState(options: TuiOptions, open: OpenWorld, screen: Screen): UiState {
+  const empty: UiState = { ...initialState(screen.size, options.palette), world: open };
+  if (options.trace !== undefined) return withNewTrace(empty, traceWords(open, options.trace));
+  return withTable(empty, open, "pods", undefined);
+}
