@@ -8,6 +8,7 @@ import { registerExport } from "./commands/export.js";
 import { registerFmt } from "./commands/fmt.js";
 import { registerShow } from "./commands/show.js";
 import { registerTrace } from "./commands/trace.js";
+import { registerTui } from "./commands/tui.js";
 import { type Streams, processStreams } from "./streams.js";
 import { version } from "./version.js";
 
@@ -19,6 +20,7 @@ const commands: readonly ((program: Command, streams: Streams) => void)[] = [
   registerExport,
   registerExplain,
   registerFmt,
+  registerTui,
 ];
 
 /**
@@ -37,14 +39,21 @@ export async function main(args: readonly string[], streams: Streams): Promise<n
     command.exitOverride().configureOutput({ writeOut: streams.out, writeErr: () => undefined });
   streams.exitCode = 0;
   try {
-    await program.parseAsync([...(args.length === 0 ? defaultCommand : args)], { from: "user" });
+    await program.parseAsync([...withCommand(args)], { from: "user" });
     return streams.exitCode;
   } catch (error) {
     return report(error, args, program, streams);
   }
 }
 
-/** Without words, the main job runs on the demo world. */
+/** Without a command, a terminal gets the screen, and everything else the main job on the demo world. */
+function withCommand(args: readonly string[]): readonly string[] {
+  const [first] = args;
+  const options = first !== undefined && /^--(trace|world|ascii|mouse|plain|color)\b|^-w/.test(first);
+  if (options || (first === undefined && process.stdin.isTTY && process.stdout.isTTY)) return ["tui", ...args];
+  return first === undefined ? defaultCommand : args;
+}
+
 const defaultCommand: readonly string[] = [
   "trace",
   "shop/web-0",
@@ -84,7 +93,9 @@ function usageError(error: CommanderError, args: readonly string[], program: Com
     ? (command ?? program).options.flatMap((option) => [option.long ?? "", option.short ?? ""])
     : program.commands.map((one) => one.name());
   const near =
-    unknown === "" || error.code === "commander.missingArgument" ? undefined : nearest(unknown, words);
+    unknown === "" || error.code === "commander.missingArgument"
+      ? undefined
+      : nearest(unknown, words);
   const help =
     near !== undefined
       ? `did you mean "${near}"?`
