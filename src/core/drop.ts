@@ -61,6 +61,10 @@ export const DROP_REASONS = [
   "BRIDGE_INGRESS_STP_STATE",
   "QUEUE_PURGE",
   "RECURSION_LIMIT",
+  "IP_TUNNEL_ECN",
+  "VXLAN_INVALID_HDR",
+  "VXLAN_VNI_NOT_FOUND",
+  "VXLAN_ENTRY_EXISTS",
 ] as const;
 
 export type DropReason = (typeof DROP_REASONS)[number];

@@ -14,6 +14,7 @@ import { socketPorts } from "./socket-ports.js";
 import { ipv4Sysctls } from "./sysctls.js";
 import { tcpProtocol } from "./tcp-input.js";
 import { udpProtocol } from "./udp.js";
+import { offerUdpTunnels } from "./udp-tunnel.js";
 
 /** The Internet floor of every namespace: its knobs, its protocols, and addresses that follow the devices. Mirrors net/ipv4/af_inet.c:inet_init(). */
 export const inet: PernetOperations = {
@@ -23,6 +24,7 @@ export const inet: PernetOperations = {
     ipv4Sysctls(ns);
     ipIds(ns);
     socketPorts(ns);
+    offerUdpTunnels(ns);
     const actions = routeActions(ns);
     actions.localDeliver = ipLocalDeliver;
     actions.forward = ipForward;

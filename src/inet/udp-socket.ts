@@ -47,6 +47,8 @@ export class UdpSocket {
   broadcast = false;
   onDatagram: ((datagram: Datagram) => void) | undefined;
   onError: ((errno: Errno) => void) | undefined;
+  /** Takes and ends what comes in: the socket of a tunnel. Mirrors udp_sk(sk)->encap_rcv. */
+  encapsulation: ((skb: SkBuff) => void) | undefined;
   /** An error nobody was told yet: the next call returns it. Mirrors sk->sk_err. */
   #pending: Errno | undefined;
   #route: RouteEntry | undefined;

@@ -51,6 +51,7 @@ function deliverToAll(skb: SkBuff, network: Ipv4Header, transport: UdpHeader): v
 }
 
 function hand(skb: SkBuff, socket: UdpSocket, network: Ipv4Header, transport: UdpHeader): void {
+  if (socket.encapsulation !== undefined) return socket.encapsulation(skb);
   const { payload } = skb.frame;
   deliver(skb, skb.ns.sim.trace === undefined ? "socket udp" : `socket udp/${socket.localPort}`);
   if (skb.ns.sim.trace !== undefined)

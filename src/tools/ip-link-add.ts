@@ -10,11 +10,13 @@ import { notModelled, rtnetlink, ToolFailure } from "./failure.js";
 import { type IpContext, namespaceOf } from "./ip-context.js";
 import { type LinkArgs, parseLinkArgs } from "./ip-link-args.js";
 import { applyLinkArgs } from "./ip-link-set.js";
+import { VXLAN_HEADROOM } from "../link/vxlan-transmit.js";
+import { makeVxlan, readVxlan } from "./ip-link-vxlan.js";
 import { Words, wrongArgument } from "./words.js";
 
 /** Types of the real tool that are not modelled yet. */
 const OTHER_TYPES: readonly string[] =
-  "vlan vxlan macvlan macvtap ipvlan ipvtap bond team ifb gre gretap ipip ip6tnl sit vti vrf geneve wireguard tun nlmon bareudp netdevsim".split(
+  "vlan macvlan macvtap ipvlan ipvtap bond team ifb gre gretap ipip ip6tnl sit vti vrf geneve wireguard tun nlmon bareudp netdevsim".split(
     " ",
   );
 
@@ -39,6 +41,13 @@ export function linkAdd(words: Words, context: IpContext): string {
         }),
         args,
       );
+    case "vxlan": {
+      const asked = readVxlan(typeWords, ns);
+      return finish(makeVxlan(identity(args, ns, "vxlan"), args.mac, asked), {
+        ...args,
+        ...clampedMtu(args, asked.settings.lower),
+      });
+    }
     default:
       if (OTHER_TYPES.includes(args.type)) throw notModelled("ip", `a link of type ${args.type}`);
       throw rtnetlink("Error: Unknown device type.");
@@ -67,6 +76,12 @@ function addVeth(args: LinkArgs, ns: NetworkNamespace, words: Words, context: Ip
   );
   applyLinkArgs(peer, { ...withoutIdentity(peerArgs) });
   return finish(dev, args);
+}
+
+/** A new VXLAN device is given what its lower device can carry at most, whatever was asked for. Mirrors vxlan_config_apply(). */
+function clampedMtu({ mtu }: LinkArgs, lower: NetDevice | undefined): { readonly mtu?: number } {
+  if (mtu === undefined || lower === undefined) return {};
+  return { mtu: Math.min(mtu, lower.mtu - VXLAN_HEADROOM) };
 }
 
 /** The namespace that `netns NAME` means. */

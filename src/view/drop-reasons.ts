@@ -289,6 +289,29 @@ export const DROP_REASON_TEXTS: Readonly<Record<DropReason, DropReasonText>> = {
     cause: "A tunnel that is routed through itself.",
     look: "`ip route get` of the tunnel's remote end.",
   },
+  IP_TUNNEL_ECN: {
+    condition:
+      "The outer packet says that congestion was met, and the inner one cannot carry that.",
+    cause: "A router on the underlay marks packets (ECN) of a sender that did not ask for it.",
+    look: "The TOS of the outer packet on each hop; `net.ipv4.tcp_ecn` on the sender.",
+  },
+  VXLAN_INVALID_HDR: {
+    condition: "The VXLAN header has no valid network identifier, or reserved bits are set.",
+    cause: "Something else talks to the VXLAN port; an extension (GBP, GPE) on one side alone.",
+    look: "`ip -d link show type vxlan` on both ends.",
+  },
+  VXLAN_VNI_NOT_FOUND: {
+    condition:
+      "No VXLAN device of this host has the packet's network identifier (VNI) on that port.",
+    cause: "Two ends with different VNIs; a device that is down.",
+    look: "`ip -d link show type vxlan` on both ends: `id` and `dstport`.",
+  },
+  VXLAN_ENTRY_EXISTS: {
+    condition:
+      "A learning VXLAN device has a static entry for the inner source MAC, with another host.",
+    cause: "A node whose address changed while its old entry stayed; two nodes with one VTEP MAC.",
+    look: "`bridge fdb show dev DEVICE` beside the outer source address.",
+  },
   DUP_FRAG: {
     condition: "A fragment of a datagram arrived a second time, or overlaps another.",
     cause: "A network that repeats packets; an attack with overlapping fragments.",

@@ -1,5 +1,6 @@
 import { decodeFrame, type Frame } from "../../src/wire/frame.js";
 import { formatIpv4, formatMac } from "../../src/wire/ip.js";
+import { decodeVxlan, isVxlanPort } from "../../src/wire/vxlan.js";
 import { TCP_ACK, TCP_FIN, TCP_PSH, TCP_RST, TCP_SYN, TCP_URG } from "../../src/wire/tcp.js";
 
 /** One frame as it was seen on an interface. */
@@ -16,7 +17,7 @@ export interface SeenFrame {
  * Windows and TCP options belong to the kernel's own stack and are left out.
  */
 export class Normaliser {
-  readonly #ids = new Map<number, string>();
+  readonly #ids = new Map<string, string>();
   readonly #bases: number[] = [];
   readonly #ports = new Map<number, string>();
   readonly #known: ReadonlySet<number>;
@@ -59,12 +60,14 @@ export class Normaliser {
     const { network, transport } = frame;
     if (network?.kind !== "ipv4") return "";
     const flags = `${network.dontFragment ? " DF" : ""}${network.moreFragments ? " MF" : ""}${network.fragmentOffset > 0 ? ` +${network.fragmentOffset}` : ""}`;
-    const head = `ttl ${network.ttl} tos 0x${network.tos.toString(16)} id ${this.#id(network.id)}${flags}`;
+    const head = `ttl ${network.ttl} tos 0x${network.tos.toString(16)} id ${this.#id(network.id, transport)}${flags}`;
     const [from, to] = [formatIpv4(network.source), formatIpv4(network.destination)];
     switch (transport?.kind) {
       case "tcp":
         return `${from}.${this.port(transport.sourcePort)} > ${to}.${this.port(transport.destinationPort)} tcp [${flagNames(transport.flags)}] seq ${this.#sequence(transport.sequence, (transport.flags & TCP_SYN) !== 0)} ack ${(transport.flags & TCP_ACK) === 0 ? "-" : this.#sequence(transport.acknowledgment, false)} ${head} ${text(frame.payload)}${wrong(transport)}`;
       case "udp":
+        if (isVxlanPort(frame.payload, transport.destinationPort))
+          return `${from}.${inRange(transport.sourcePort)} > ${to}.${transport.destinationPort} udp ${head} ${this.#vxlan(frame.payload)}${wrong(transport)}`;
         return `${from}.${this.port(transport.sourcePort)} > ${to}.${this.port(transport.destinationPort)} udp ${head} ${text(frame.payload)}${wrong(transport)}`;
       case "icmp":
         return `${from} > ${to} icmp ${transport.type}/${transport.code} rest 0x${transport.rest.toString(16)} ${head} ${this.#icmpData(frame)}${wrong(transport)}`;
@@ -73,6 +76,15 @@ export class Normaliser {
       default:
         return `${from} > ${to} ${head}`;
     }
+  }
+
+  /** A VXLAN header and the frame in it. */
+  #vxlan(payload: Uint8Array): string {
+    const vxlan = decodeVxlan(payload);
+    if (!vxlan.ok) return hex(payload);
+    const inner = decodeFrame(vxlan.value.payload);
+    const { vni, flags } = vxlan.value.header;
+    return `vxlan ${vni} 0x${flags.toString(16)} {${inner.ok ? this.#frame(inner.value) : hex(vxlan.value.payload)}}`;
   }
 
   /** What an ICMP error quotes is a packet of its own: its id and numbers are aliased too. */
@@ -86,15 +98,18 @@ export class Normaliser {
     const quote = decodeFrame(framed);
     return quote.ok
       ? `quotes {${this.#packet(quote.value).replace(/ bad checksum.*$/, "")}}`
-      : `quotes ${hex(payload)}`;
+      : `quotes ${hex(withoutId(payload))}`;
   }
 
-  #id(id: number): string {
+  /** Two packets that got the same id by chance are told apart by what routers do not change. */
+  #id(id: number, transport: Frame["transport"]): string {
     if (id === 0) return "0";
-    let alias = this.#ids.get(id);
+    const kept = transport?.kind === "tcp" ? `tcp ${transport.sequence}` : transport?.kind;
+    const key = `${id} ${kept ?? ""}`;
+    let alias = this.#ids.get(key);
     if (alias === undefined) {
       alias = `#${this.#ids.size + 1}`;
-      this.#ids.set(id, alias);
+      this.#ids.set(key, alias);
     }
     return alias;
   }
@@ -123,6 +138,11 @@ function flagNames(flags: number): string {
     .join("");
 }
 
+/** The source port of a tunnel is a hash under a random key, of which a local socket throws dice of its own: only its range is known. */
+function inRange(port: number): string {
+  return port >= 32_768 && port <= 60_999 ? "hashed" : String(port);
+}
+
 function wrong(transport: { readonly checksumError?: number | undefined }): string {
   return transport.checksumError === undefined || transport.checksumError === 0
     ? ""
@@ -136,4 +156,9 @@ function text(bytes: Uint8Array): string {
 
 function hex(bytes: Uint8Array): string {
   return Array.from(bytes, (byte) => byte.toString(16).padStart(2, "0")).join("");
+}
+
+/** A quoted header without its id and the checksum over it. */
+function withoutId(quote: Uint8Array): Uint8Array {
+  return quote.map((byte, at) => (at === 4 || at === 5 || at === 10 || at === 11 ? 0 : byte));
 }

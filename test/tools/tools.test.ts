@@ -106,7 +106,7 @@ describe("runTool", () => {
 });
 
 const WORDS = [
-  ..."link addr route neigh rule netns add del set show replace append change flush list get dev up down mtu address name master nomaster netns type veth peer bridge bridge_slave hairpin on off isolated state fdb static local dynamic self via table metric src scope proto nexthop weight onlink blackhole default lladdr nud permanent proxy from to fwmark pref lookup brd noprefixroute e0 br0 lo nope one two 10.0.0.1/24 10.0.0.1 10.0.0.2 0x10 -1 99999999999 banana 02:00:00:00:00:01 ff:ff:ff:ff:ff:ff -n -4 -o -br -d -w -q net.ipv4.ip_forward net.ipv4.ip_forward=1 net.ipv4.conf.e0.arp_ignore=8".split(
+  ..."link addr route neigh rule netns add del set show replace append vxlan id remote local dstport nolearning dst port vni permanent change flush list get dev up down mtu address name master nomaster netns type veth peer bridge bridge_slave hairpin on off isolated state fdb static local dynamic self via table metric src scope proto nexthop weight onlink blackhole default lladdr nud permanent proxy from to fwmark pref lookup brd noprefixroute e0 br0 lo nope one two 10.0.0.1/24 10.0.0.1 10.0.0.2 0x10 -1 99999999999 banana 02:00:00:00:00:01 ff:ff:ff:ff:ff:ff -n -4 -o -br -d -w -q net.ipv4.ip_forward net.ipv4.ip_forward=1 net.ipv4.conf.e0.arp_ignore=8".split(
     " ",
   ),
   "",
