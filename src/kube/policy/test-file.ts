@@ -205,9 +205,7 @@ class Reader {
       near === undefined ? `expect is one of ${words.join(", ")}` : `did you mean "${near}"?`;
     this.fail(
       value === undefined ? path : [...path, "expect"],
-      value === undefined
-        ? 'the test has no "expect"'
-        : `unknown outcome "${safeText(String(value))}"`,
+      value === undefined ? 'the test has no "expect"' : `unknown outcome ${shown(value)}`,
       help,
       "value",
     );
@@ -220,10 +218,14 @@ class Reader {
     if (["TCP", "UDP", "SCTP", "ICMP"].includes(upper)) return upper;
     this.fail(
       [...path, "proto"],
-      `unknown protocol "${safeText(String(value))}"`,
+      `unknown protocol ${shown(value)}`,
       "proto is one of tcp, udp, sctp, icmp",
       "value",
     );
     return undefined;
   }
+}
+
+function shown(value: unknown): string {
+  return safeText(JSON.stringify(value).slice(0, 60));
 }
