@@ -23,7 +23,7 @@ interface Tunnel {
   readonly events: TraceEvent[];
   readonly seen: Seen[];
   /** Sends a frame into a's device. */
-  send(frame: Frame): void;
+  readonly send: (frame: Frame) => void;
 }
 
 /** Two hosts on a wire, each with a VXLAN device `vx` for network 5 on port 4789; `options` are those of b's. */
