@@ -71,8 +71,9 @@ function makeBitmap(request: CreateRequest, { now }: CreateContext): IpSet | Set
   const { type, kinds } = request;
   const isPort = type.name === "bitmap:port";
   const netmask = request.netmask ?? 32;
-  let first = Math.min(request.first ?? 0, request.last ?? 0);
-  let last = Math.max(request.first ?? 0, request.last ?? 0);
+  const ends = [request.first ?? 0, request.last ?? request.first ?? 0] as const;
+  let first = Math.min(...ends);
+  let last = Math.max(...ends);
   if (request.rangeCidr !== undefined) {
     if (request.rangeCidr >= 32) return "INVALID_CIDR";
     last = lastOf(first as Ipv4, request.rangeCidr);

@@ -99,8 +99,17 @@ export function formatSetMac(mac: Mac): string {
   return digits.match(/../g)?.join(":") ?? digits;
 }
 
+/** An element and what is said of it. */
+interface Marked {
+  readonly element: Element;
+  readonly nomatch: boolean;
+}
+
 /** The order of `-s`: part by part, longer nets before shorter ones of the same address. */
-export function compareElements(a: Element, b: Element): number {
+export function compareElements(
+  { element: a, nomatch }: Marked,
+  { element: b, nomatch: otherNomatch }: Marked,
+): number {
   return (
     compareAddresses(a.ip, b.ip) ||
     b.cidr - a.cidr ||
@@ -110,6 +119,7 @@ export function compareElements(a: Element, b: Element): number {
     b.cidr2 - a.cidr2 ||
     (a.mac ?? 0) - (b.mac ?? 0) ||
     a.mark - b.mark ||
+    Number(nomatch) - Number(otherNomatch) ||
     Number(a.wildcard) - Number(b.wildcard) ||
     Number(a.physdev) - Number(b.physdev) ||
     (a.iface < b.iface ? -1 : Number(a.iface > b.iface))

@@ -38,11 +38,7 @@ function namesOf(sets: readonly NamedSet[]): string {
 
 function membersOf({ set }: NamedSet, { now, sorted }: ListOptions): readonly Listed[] {
   const members = [...set.store.entries(now)];
-  return sorted && set.type.method === "hash"
-    ? members.toSorted(
-        (a, b) => compareElements(a.element, b.element) || Number(a.nomatch) - Number(b.nomatch),
-      )
-    : members;
+  return sorted && set.type.method === "hash" ? members.toSorted(compareElements) : members;
 }
 
 function formatSave(named: NamedSet, options: ListOptions): string {
