@@ -29,7 +29,7 @@ export function seededRandom(seed: number): Random {
 }
 
 /** Numbers thrown away at first, so that seeds with few bits set do not begin alike. */
-const warmUp = 15;
+const warmUp = 12;
 
 /** A whole number from `low` to `high`, both included. */
 export function randomBetween(random: Random, low: number, high: number): number {

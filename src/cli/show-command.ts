@@ -1,7 +1,7 @@
 import { UserError } from "../base/errors.js";
 import { nearest } from "../base/nearest.js";
-import { podResolvText, showTable, type Table } from "../lab/show.js";
-import { loadWorld } from "../lab/world.js";
+import { podResolvText, showInLab, showTable, type Table } from "../lab/show.js";
+import { loadWorld, type World } from "../lab/world.js";
 import { formatTable } from "../view/table.js";
 import { showKinds, type ShowOptions } from "./commands/show.js";
 import { readWorlds } from "./files.js";
@@ -26,10 +26,7 @@ export function showCommand(
       "SHOW_LAB",
       `${world.name} is a lab without Kubernetes; show needs a cluster`,
     );
-  const shown =
-    known === "dns" && name !== undefined
-      ? podResolvText(world, name)
-      : showTable(world, known satisfies ShowKind, name, options.seed);
+  const shown = shownIn(world, known, name, options.seed);
   const json = options.json === true || options.output === "json";
   if (typeof shown === "string")
     streams.out(
@@ -44,6 +41,17 @@ export function showCommand(
         : formatTable(shown.header, shown.rows),
     );
   return 0;
+}
+
+function shownIn(
+  world: World,
+  kind: ShowKind,
+  name: string | undefined,
+  seed: number,
+): Table | string {
+  if (world.kind !== "cluster") return showInLab(world, kind, name, seed);
+  if (kind === "dns" && name !== undefined) return podResolvText(world, name);
+  return showTable(world, kind, name, seed);
 }
 
 function tableJson(kind: ShowKind, { header, rows }: Table): object {

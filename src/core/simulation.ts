@@ -17,7 +17,7 @@ export interface SimulationOptions {
 /** One world that packets live in: a clock, a source of chance, namespaces, and someone who may listen. */
 export class Simulation {
   readonly queue: EventQueue = new EventQueue();
-  readonly random: Random;
+  readonly random: Random = () => this.#source();
   readonly namespaces: Map<string, NetworkNamespace> = new Map();
   /** Called with every step while set; undefined costs nothing. */
   trace: ((event: TraceEvent) => void) | undefined;
@@ -29,10 +29,16 @@ export class Simulation {
   };
   readonly #pernet: readonly PernetOperations[];
   #macs = 0;
+  #source: Random;
 
   constructor(options: SimulationOptions) {
-    this.random = seededRandom(options.seed);
+    this.#source = seededRandom(options.seed);
     this.#pernet = options.pernet;
+  }
+
+  /** Begins chance anew: what was drawn before, while the world was built, changes nothing of what comes. */
+  reseed(seed: number): void {
+    this.#source = seededRandom(seed);
   }
 
   createNamespace(name: string): NetworkNamespace {

@@ -79,7 +79,7 @@ export function clusterLab(
       about: `${nodes.length} nodes, ${pods.length} pods`,
       namespaces,
       commands: withoutNamespaces(commands),
-      listeners: listenersOf(cluster, pods),
+      listeners: listenersOf(cluster, pods).filter(({ ns }) => namespaces.includes(ns)),
       probes: [],
     },
     makers,

@@ -5,9 +5,10 @@ import { podNamespace } from "../kube/nodes.js";
 import { keyOf, nameOf, namespaceOf } from "../kube/objects.js";
 import { runTool } from "../tools/index.js";
 import { formatIpv4, formatIpv4Prefix } from "../wire/ip.js";
+import { buildLab } from "./build.js";
 import { parseSource } from "./endpoints.js";
 import { buildLiveCluster, dnsPods, resolvConfOf } from "./live-cluster.js";
-import type { ClusterWorld } from "./world.js";
+import type { ClusterWorld, LabWorld } from "./world.js";
 
 export interface Table {
   readonly header: readonly string[];
@@ -115,7 +116,8 @@ const toolCommands: Readonly<
   neigh: ["ip", "neigh", "show"],
 };
 
-export type ShowKind = keyof typeof listers | keyof typeof toolCommands;
+type ToolKind = keyof typeof toolCommands;
+export type ShowKind = keyof typeof listers | ToolKind;
 
 /** A table of objects, narrowed to `name` when given, or the text of a tool in the node or pod `name`. Throws UserError. */
 export function showTable(
@@ -149,21 +151,17 @@ export function podResolvText(world: ClusterWorld, name: string): string {
   );
 }
 
-function isToolKind(kind: ShowKind): kind is keyof typeof toolCommands {
+function isToolKind(kind: ShowKind): kind is ToolKind {
   return kind in toolCommands;
 }
 
 function toolText(
   world: ClusterWorld,
-  kind: keyof typeof toolCommands,
+  kind: ToolKind,
   name: string | undefined,
   seed: number,
 ): string {
-  if (name === undefined) {
-    throw new UserError("SHOW_WHERE", `${kind} are those of one node or pod`, {
-      help: `say which: hopwise show ${kind} ${world.cluster.nodes[0]?.name ?? "NODE"}`,
-    });
-  }
+  if (name === undefined) throw whereMissing(kind, world.cluster.nodes[0]?.name ?? "NODE");
   const source = parseSource(name, world.cluster, world.name);
   const ns =
     source.kind === "inside"
@@ -173,6 +171,28 @@ function toolText(
       : undefined;
   if (ns === undefined) throw new UserError("SHOW_WHERE", `"${name}" is outside the cluster`);
   return runTool(buildLiveCluster(world, seed).sim, { ns, argv: toolCommands[kind] }).stdout;
+}
+
+/** The text of a tool in a lab's namespace; objects there are none. Throws UserError. */
+export function showInLab(
+  { lab, name: world }: Pick<LabWorld, "lab" | "name">,
+  kind: ShowKind,
+  name: string | undefined,
+  seed: number,
+): string {
+  if (!isToolKind(kind)) {
+    throw new UserError("SHOW_LAB", `${world} is a lab without Kubernetes: it has no ${kind}`, {
+      help: `it has ${Object.keys(toolCommands).join(", ")}`,
+    });
+  }
+  if (name === undefined) throw whereMissing(kind, lab.namespaces[0] ?? "NAMESPACE");
+  return runTool(buildLab(lab, seed), { ns: name, argv: toolCommands[kind] }).stdout;
+}
+
+function whereMissing(kind: string, example: string): UserError {
+  return new UserError("SHOW_WHERE", `${kind} are those of one node or pod`, {
+    help: `say which: hopwise show ${kind} ${example}`,
+  });
 }
 
 function fromOf({

@@ -1,26 +1,26 @@
 import { UserError } from "../base/errors.js";
-import type { ChainRule, NameLookup, Recording } from "../core/recording.js";
+import type { NameLookup, Recording } from "../core/recording.js";
 import { NF_IP_PRI_FIRST } from "../core/hooks.js";
 import { deliver } from "../core/drop.js";
 import type { NetworkNamespace } from "../core/namespace.js";
-import type { Simulation } from "../core/simulation.js";
 import type { TraceEvent } from "../core/trace.js";
 import type { Cluster } from "../kube/cluster.js";
 import { resolve } from "../kube/dns/resolver.js";
 import { newQuery } from "../kube/dns/messages.js";
 import { outsideCommands } from "../kube/nodes.js";
 import { keyOf } from "../kube/objects.js";
-import { rulesetOf } from "../netfilter/iptables/apply.js";
-import { ruleText } from "../netfilter/iptables/save.js";
-import { isTableName } from "../netfilter/iptables/tables.js";
 import { encodeDns } from "../wire/dns.js";
 import { formatIpv4, type Ipv4, parseIpv4, prefixContains } from "../wire/ip.js";
 import { runLabCommand } from "./build.js";
+import { chainRules } from "./chain-rules.js";
+import { type ClusterPart, wholeCluster } from "./cluster-lab.js";
 import { type Destination, parseDestination, parseSource, type Source } from "./endpoints.js";
 import { buildLiveCluster, type LiveCluster, resolvConfOf } from "./live-cluster.js";
+import { holds, partFor } from "./part.js";
 import { policiesInTheWay } from "./policies.js";
 import { traceRecorded } from "./recorded/recorded-trace.js";
 import { sendRequest } from "./send.js";
+import { traceInLab } from "./trace-lab.js";
 import type { ClusterWorld, World } from "./world.js";
 
 /** What is asked: who sends what to whom. */
@@ -47,15 +47,7 @@ const SEEDS_TRIED = 200;
 /** Sends one request through a world and records everything. Throws UserError for names that mean nothing in it. */
 export function traceRequest(world: World, request: TraceRequest): Recording {
   if (world.kind === "recorded") return traceRecorded(world, request);
-  if (world.kind !== "cluster") {
-    throw new UserError(
-      "TRACE_LAB",
-      `${world.name} is a lab without Kubernetes: trace needs a cluster`,
-      {
-        help: "a lab's probes are run by npm run test:kernel, and hopwise export prints it for a real Linux",
-      },
-    );
-  }
+  if (world.kind === "lab") return traceInLab(world, request);
   const source = parseSource(request.source, world.cluster, world.name);
   const destination = parseDestination(
     request.destination,
@@ -85,27 +77,33 @@ export function traceRequest(world: World, request: TraceRequest): Recording {
   );
 }
 
+/** Builds what the request can meet; the whole cluster when a name turned out to be elsewhere. */
 function record(
   world: ClusterWorld,
   request: TraceRequest,
   source: Source,
   destination: Destination,
+  part: ClusterPart = partFor(world.cluster, source, destination),
 ): Recording {
   const { cluster } = world;
-  const live = buildLiveCluster(world, request.seed);
+  const live = buildLiveCluster(world, request.seed, part);
   const { sim } = live;
   const ns = sourceNamespace(live, cluster, source);
   const lookupEvents: TraceEvent[] = [];
   const lookup =
     destination.kind === "name"
-      ? lookUp(live, world, ns, source, destination.name, lookupEvents)
+      ? lookUp(live, world, ns, source, destination.name, request.seed, lookupEvents)
       : undefined;
   const address =
     destination.kind === "address" ? destination.address : parseIpv4(lookup?.address ?? "");
   const events: TraceEvent[] = [];
   if (address !== undefined) {
+    if (!holds(part, cluster, address, destination.port))
+      return record(world, request, source, destination, wholeCluster(cluster));
     if (isOutside(address, cluster)) openOutside(live, cluster, address);
     sim.trace = (event) => events.push(event);
+    // The same seed draws the same endpoint, whatever was built or asked before.
+    sim.reseed(request.seed);
     sendRequest(ns, {
       protocol: request.protocol,
       address,
@@ -195,6 +193,7 @@ function lookUp(
   ns: NetworkNamespace,
   source: Source,
   name: string,
+  seed: number,
   events: TraceEvent[],
 ): NameLookup {
   if (source.kind === "outside") {
@@ -207,6 +206,7 @@ function lookUp(
   const { sim } = live;
   const conf = resolvConfOf(world.cluster, source.pod);
   let found: NameLookup | undefined;
+  sim.reseed(seed);
   sim.trace = (event) => events.push(event);
   resolve({ ns, conf, name }, (result) => {
     const address = result.addresses.find(({ family }) => family === 4)?.address;
@@ -269,21 +269,4 @@ function namesOf(cluster: Cluster): ReadonlyMap<string, string> {
   for (const pod of cluster.pods)
     if (pod.address !== undefined && !pod.hostNetwork) names.set(formatIpv4(pod.address), pod.key);
   return names;
-}
-
-function chainRules(
-  sim: Simulation,
-  ns: string,
-  table: string,
-  chain: string,
-): readonly ChainRule[] {
-  const found = sim.namespaces.get(ns);
-  if (found === undefined || !isTableName(table)) return [];
-  const ruleset = rulesetOf(found);
-  return (ruleset.tables.get(table)?.chains.get(chain)?.rules ?? []).map((rule, index) => ({
-    number: index + 1,
-    text: ruleText(chain, rule, ruleset.variant),
-    place: rule.spec.place,
-    packets: rule.packets,
-  }));
 }

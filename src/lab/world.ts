@@ -2,10 +2,12 @@ import { UserError } from "../base/errors.js";
 import { buildCluster, type Cluster } from "../kube/cluster.js";
 import { chooseConflist } from "../kube/cni/conflist.js";
 import { type InputText, loadObjects } from "../kube/load.js";
+import type { ResolverTable } from "../kube/dns/resolver-file.js";
 import type { TextKind } from "../kube/recognise.js";
 import { clusterLab } from "./cluster-lab.js";
 import type { Lab } from "./lab.js";
 import { parseLab } from "./lab-file.js";
+import { readResolvers } from "./resolvers.js";
 import { isNodeKind, kindOfDump } from "./recorded/dump-files.js";
 import { readRecorded, type RecordedParts } from "./recorded/recorded-world.js";
 
@@ -25,6 +27,8 @@ export interface ClusterWorld {
   readonly nodeRules: ReadonlyMap<string, InputText>;
   /** A Corefile beside the objects; it wins over the coredns ConfigMap. */
   readonly corefile: InputText | undefined;
+  /** Resolvers outside of the cluster, and what they answer. */
+  readonly resolvers: ResolverTable;
 }
 
 /** Namespaces and links without Kubernetes. */
@@ -87,6 +91,7 @@ export function loadWorld(
     cluster,
     nodeRules: rulesByNode(files, cluster),
     corefile: files.find(({ kind }) => kind === "corefile"),
+    resolvers: readResolvers(files),
   };
 }
 
@@ -98,9 +103,8 @@ export function labOf(world: World): Lab {
 /** Files that hopwise reads nothing from yet. */
 export function unusedFiles(world: World): readonly WorldFile[] {
   if (world.kind === "recorded") return world.files.filter(({ kind }) => !isNodeKind(kind));
-  return world.files.filter(
-    ({ kind }) => !["kubernetes", "lab", "conflist", "corefile", "iptables-save"].includes(kind),
-  );
+  const used = ["kubernetes", "lab", "conflist", "corefile", "iptables-save", "resolvers", "zone"];
+  return world.files.filter(({ kind }) => !used.includes(kind));
 }
 
 function noObjects(files: readonly WorldFile[], name: string): UserError {

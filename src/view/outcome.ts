@@ -193,21 +193,25 @@ const ERRNO_TEXT: Readonly<Record<string, string>> = {
   ETIMEDOUT: "no answer: connection timeout (ETIMEDOUT)",
 };
 
-/** What the request's own socket was told first. */
+/** What the request's own socket was told first. A UDP socket is "connected" without a packet: that tells nothing. */
 function senderSees(events: readonly TraceEvent[]): string {
-  const opened = events.find(
-    (event): event is SocketEvent => event.kind === "socket" && event.action === "connect",
-  );
-  const told = events.find(
-    (event): event is SocketEvent =>
-      event.kind === "socket" &&
-      event.action !== "connect" &&
-      event.action !== "sent" &&
-      (opened === undefined || event.socket === opened.socket),
-  );
-  if (told === undefined) return "no answer";
-  const wait = (told.time - (opened?.time ?? told.time)) / 1_000_000;
+  const [opened] = events.filter(isSocketEvent);
+  const told = events
+    .filter(isSocketEvent)
+    .find(
+      (event) =>
+        event.socket === opened?.socket &&
+        (event.errno !== undefined ||
+          event.action === "received" ||
+          (event.action === "connected" && event.socket.startsWith("tcp"))),
+    );
+  if (told === undefined || opened === undefined) return "no answer";
+  const wait = (told.time - opened.time) / 1_000_000;
   const after = wait >= 1 ? ` after ${Math.round(wait)} s` : "";
   if (told.errno !== undefined) return `${ERRNO_TEXT[told.errno] ?? told.errno}${after}`;
   return told.action === "connected" ? "connected" : "an answer";
+}
+
+function isSocketEvent(event: TraceEvent): event is SocketEvent {
+  return event.kind === "socket";
 }

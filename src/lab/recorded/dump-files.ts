@@ -89,7 +89,8 @@ function ownerOf(file: string): { readonly node: string; readonly host: string |
   const dot = stem.lastIndexOf(".");
   if (namedKind(stem) === undefined) {
     const own = dot > 0 && namedKind(stem.slice(dot + 1)) !== undefined;
-    return { node: own ? stem.slice(0, dot) : stem, host: undefined };
+    const name = own ? stem.slice(0, dot) : stem;
+    return { node: /^\(stdin\)$|^$/.test(name) ? "node" : name, host: undefined };
   }
   const folder = folders.at(-1) ?? "";
   if (folders.at(-2) === "netns" && folders.length >= 3)

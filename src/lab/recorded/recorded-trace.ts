@@ -108,7 +108,7 @@ function runOnce(
   const ns = sim.namespaces.get(name);
   if (ns === undefined) throw new Error(`no namespace ${name}`);
   const events: TraceEvent[] = [];
-  sim.trace = (event) => events.push(event);
+  sim.trace = listener(name, events);
   sendRequest(ns, {
     protocol: request.protocol,
     address: destination.address,
@@ -120,6 +120,23 @@ function runOnce(
   });
   sim.trace = undefined;
   return { sim, ns, events, notes };
+}
+
+/**
+ * Keeps everything but rules that a repeated packet did not match: a big ruleset says the same of each repetition, and
+ * only the first is told.
+ */
+function listener(sender: string, events: TraceEvent[]): (event: TraceEvent) => void {
+  const repeated = new Set<number>();
+  let first: number | undefined;
+  return (event) => {
+    if (event.kind === "rule" && !event.matched && repeated.has(event.packet)) return;
+    events.push(event);
+    if (event.kind !== "born" || event.cause !== undefined || event.ns !== sender) return;
+    if (event.frame.network?.kind !== "ipv4") return;
+    if (first === undefined) first = event.packet;
+    else repeated.add(event.packet);
+  };
 }
 
 /** Without recorded routes the way back to the sender is taken to be the way it came. */

@@ -1,0 +1,23 @@
+import type { ChainRule } from "../core/recording.js";
+import type { Simulation } from "../core/simulation.js";
+import { rulesetOf } from "../netfilter/iptables/apply.js";
+import { ruleText } from "../netfilter/iptables/save.js";
+import { isTableName } from "../netfilter/iptables/tables.js";
+
+/** The rules of a chain as they stand now; none for a chain that is not there. */
+export function chainRules(
+  sim: Simulation,
+  ns: string,
+  table: string,
+  chain: string,
+): readonly ChainRule[] {
+  const found = sim.namespaces.get(ns);
+  if (found === undefined || !isTableName(table)) return [];
+  const ruleset = rulesetOf(found);
+  return (ruleset.tables.get(table)?.chains.get(chain)?.rules ?? []).map((rule, index) => ({
+    number: index + 1,
+    text: ruleText(chain, rule, ruleset.variant),
+    place: rule.spec.place,
+    packets: rule.packets,
+  }));
+}
