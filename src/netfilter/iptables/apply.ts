@@ -9,9 +9,12 @@ import { type NetworkNamespace, perNamespace } from "../../core/namespace.js";
 import type { SkBuff } from "../../core/skbuff.js";
 import { ipRouteMeHarder } from "../../inet/ip-output.js";
 import { releaseConntrack, requireConntrack } from "../conntrack/hooks.js";
+import { conntrack } from "../conntrack/table.js";
+import { ipsets } from "../ipset/sets.js";
 import { type NatHook, registerNatLookup } from "../nat/hooks.js";
 import type { RuleFamily } from "./addresses.js";
 import { allRules, emptyRuleset, type Ruleset } from "./ruleset.js";
+import { setsOf } from "./set-use.js";
 import { BASE_CHAINS, TABLE_NAMES, type TableName, tablePriority, type Variant } from "./tables.js";
 import { walkTable } from "./walk.js";
 
@@ -71,6 +74,15 @@ export function applyRuleset(
   current.ruleset = { ...ruleset, tables: new Map([...kept, ...ruleset.tables]) };
   updateHooks(ns, current);
   updateTracking(ns, current);
+  ipsets(ns).setRuleUses(`${ruleset.family} ${ruleset.variant}`, setUses(current.ruleset));
+}
+
+/** How often the rules use each ipset. */
+function setUses(ruleset: Ruleset): ReadonlyMap<string, number> {
+  const uses = new Map<string, number>();
+  for (const { rule } of allRules(ruleset))
+    for (const name of setsOf(rule.spec)) uses.set(name, (uses.get(name) ?? 0) + 1);
+  return uses;
 }
 
 function updateHooks(ns: NetworkNamespace, current: Installed): void {
@@ -134,6 +146,8 @@ function rerouting(walk: (skb: SkBuff, state: HookState) => Verdict): HookEntry[
 }
 
 function updateTracking(ns: NetworkNamespace, current: Installed): void {
+  // Mirrors net/netfilter/xt_connbytes.c:connbytes_mt_check(): the rule turns counting on, and nothing turns it off again.
+  if (needsCounting(current.ruleset)) conntrack(ns).settings.flags.acct = 1;
   const tracks = needsTracking(current.ruleset);
   if (tracks === current.tracks) return;
   current.tracks = tracks;
@@ -147,5 +161,11 @@ function needsTracking(ruleset: Ruleset): boolean {
     if (matches.some(({ tracks }) => tracks) || (action.kind === "target" && action.target.tracks))
       return true;
   }
+  return false;
+}
+
+function needsCounting(ruleset: Ruleset): boolean {
+  for (const { rule } of allRules(ruleset))
+    if (rule.spec.matches.some(({ extension }) => extension.name === "connbytes")) return true;
   return false;
 }

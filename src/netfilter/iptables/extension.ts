@@ -96,7 +96,7 @@ interface Definition<P> {
   /** Why the kernel would not take it, beyond `only`. */
   refuses?(params: P, context: KernelContext): KernelRefusal | undefined;
   /** Whether a rule with it makes the namespace track connections. */
-  readonly tracks?: boolean;
+  readonly tracks?: boolean | ((params: P) => boolean);
 }
 
 /** A match module: its text, its parameters and its decision in one place. `M` is what one rule remembers between packets. */
@@ -223,7 +223,8 @@ class Bound<P, M, D extends Definition<P> & { readonly remember?: (params: P) =>
   }
 
   get tracks(): boolean {
-    return this.definition.tracks ?? false;
+    const { tracks } = this.definition;
+    return typeof tracks === "function" ? tracks(this.params) : (tracks ?? false);
   }
 
   refuses(context: KernelContext): KernelRefusal | undefined {
@@ -231,12 +232,24 @@ class Bound<P, M, D extends Definition<P> & { readonly remember?: (params: P) =>
   }
 }
 
+const NO_PARTS: readonly never[] = [];
+
 class BoundMatch<P, M> extends Bound<P, M, MatchDefinition<P, M>> implements Match {
+  /** The tests that this one is printed for, when there are several. */
+  #parts: readonly BoundMatch<P, M>[] = NO_PARTS;
+
   matches(skb: SkBuff, state: HookState): MatchResult {
+    for (const part of this.#parts) {
+      const result = part.matches(skb, state);
+      if (result !== true) return result;
+    }
+    if (this.#parts.length > 0) return true;
     return this.definition.matches?.(this.params, skb, state, this.memory) ?? "unknown";
   }
 
   why(skb: SkBuff, state: HookState): string {
+    const failed = this.#parts.find((part) => part.matches(skb, state) !== true);
+    if (failed !== undefined) return failed.why(skb, state);
     return this.definition.why?.(this.params, skb, state, this.memory) ?? "";
   }
 
@@ -244,7 +257,7 @@ class BoundMatch<P, M> extends Bound<P, M, MatchDefinition<P, M>> implements Mat
     return this.definition.remember === undefined ? this : this.#with(this.params);
   }
 
-  #with(params: P): Match {
+  #with(params: P): BoundMatch<P, M> {
     return new BoundMatch(this.definition, this.extension, params, this.variant);
   }
 
@@ -265,7 +278,15 @@ class BoundMatch<P, M> extends Bound<P, M, MatchDefinition<P, M>> implements Mat
       return undefined;
     // Matches of one extension have parameters of one type.
     const merged = this.definition.merge(this.params, second.params as P);
-    return merged === undefined ? undefined : this.#with(merged);
+    if (merged === undefined) return undefined;
+    const match = this.#with(merged);
+    // They are printed as one, but the packet meets both.
+    match.#parts = [...this.#own(), ...second.#own()];
+    return match;
+  }
+
+  #own(): readonly BoundMatch<P, M>[] {
+    return this.#parts.length > 0 ? this.#parts : [this];
   }
 }
 

@@ -280,3 +280,12 @@ export function formatFlag(
 ): readonly string[] {
   return test === undefined ? [] : [`${not(test.invert)}--${name}`];
 }
+
+/** How nft 1.8.9 prints two tests of one field as one: the second value, negated when either was. */
+export function mergeTests<T>(
+  first: Negatable<T> | undefined,
+  second: Negatable<T> | undefined,
+): Negatable<T> | undefined {
+  if (first === undefined || second === undefined) return second ?? first;
+  return { value: second.value, invert: first.invert || second.invert };
+}

@@ -3,7 +3,15 @@ import { flag, option, type OptionUse } from "../options.js";
 import { transportOf } from "../packet.js";
 import { refuse } from "../refusal.js";
 import { parseNumber } from "../numbers.js";
-import { formatRange, inRange, isFullPortRange, not, portRange, type Range } from "../values.js";
+import {
+  formatRange,
+  inRange,
+  isFullPortRange,
+  mergeTests,
+  not,
+  portRange,
+  type Range,
+} from "../values.js";
 import type { TcpHeader } from "../../../wire/tcp.js";
 
 interface Flags {
@@ -114,10 +122,10 @@ export const tcp: MatchExtension = defineMatch<TcpMatch>({
     )
       return undefined;
     return {
-      source: second.source ?? first.source,
-      destination: second.destination ?? first.destination,
+      source: mergeTests(first.source, second.source),
+      destination: mergeTests(first.destination, second.destination),
       option: undefined,
-      flags: second.flags ?? first.flags,
+      flags: mergeTests(first.flags, second.flags),
     };
   },
   matches({ source, destination, option: tcpOption, flags }, skb) {

@@ -4,7 +4,7 @@ import { parseNumber } from "../numbers.js";
 import { transportOf } from "../packet.js";
 import { refuse } from "../refusal.js";
 import { servicePort } from "../services.js";
-import { formatRange, inRange, isFullPortRange, not, type Range } from "../values.js";
+import { formatRange, inRange, isFullPortRange, mergeTests, not, type Range } from "../values.js";
 
 interface PortTest {
   readonly value: Range;
@@ -60,8 +60,8 @@ export const udp: MatchExtension = defineMatch<UdpMatch>({
     );
     if (empty) return undefined;
     return {
-      source: second.source ?? first.source,
-      destination: second.destination ?? first.destination,
+      source: mergeTests(first.source, second.source),
+      destination: mergeTests(first.destination, second.destination),
     };
   },
   matches({ source, destination }, skb) {

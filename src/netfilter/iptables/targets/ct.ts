@@ -69,7 +69,8 @@ export const ct: TargetExtension = defineTarget<
   ],
   options: [NOTRACK, HELPER, TIMEOUT, CTEVENTS, EXPEVENTS, ...ZONES],
   only: { tables: ["raw"], hooks: ["PREROUTING", "OUTPUT"] },
-  tracks: true,
+  // Mirrors net/netfilter/xt_CT.c:xt_ct_tg_check(): a rule that only exempts needs no tracking.
+  tracks: ({ notrack }) => !notrack,
   parse(args) {
     const zone = ZONES.flatMap((spec) => {
       const id = args.value(spec);

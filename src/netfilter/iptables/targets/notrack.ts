@@ -9,7 +9,6 @@ export const notrack: TargetExtension = defineTarget<undefined>({
   examples: [""],
   options: [],
   only: { tables: ["raw"], hooks: ["PREROUTING", "OUTPUT"] },
-  tracks: true,
   parse: () => undefined,
   format: () => "",
   apply(_, skb) {
