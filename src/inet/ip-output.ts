@@ -1,4 +1,3 @@
-import { devQueueXmit } from "../core/device.js";
 import { drop } from "../core/drop.js";
 import type { Errno, SendResult } from "../core/errno.js";
 import { nfHook } from "../core/hooks.js";
@@ -80,7 +79,6 @@ function ipFinishOutput2(skb: SkBuff): SendResult {
     drop(skb, "NOT_SPECIFIED", "ip_finish_output2");
     return "EINVAL";
   }
-  if (route.dev.isLoopback) return devQueueXmit(skb, route.dev);
   const nexthop = typeof route.gateway === "number" ? route.gateway : network.destination;
   return neighOutput(skb, route.dev, nexthop);
 }

@@ -5,7 +5,7 @@ import { type NetworkNamespace, perNamespace } from "../core/namespace.js";
 import type { SkBuff } from "../core/skbuff.js";
 import { later, seconds } from "../sim/time.js";
 import { ETH_P_IP } from "../wire/ethernet.js";
-import { formatIpv4, formatMac, type Ipv4, type Mac } from "../wire/ip.js";
+import { formatIpv4, formatMac, IPV4_ANY, type Ipv4, type Mac } from "../wire/ip.js";
 import { Neighbour, type NeighbourOps } from "./neighbour-entry.js";
 
 /** More entries than this, permanent ones aside, are not made. Differs: the kernel counts over all namespaces. */
@@ -103,7 +103,8 @@ export const neighbours: (ns: NetworkNamespace) => NeighbourTable = perNamespace
 /** Sends an IP packet to its next hop on `dev`. Mirrors net/ipv4/ip_output.c:ip_finish_output2(). */
 export function neighOutput(skb: SkBuff, dev: NetDevice, nexthop: Ipv4): SendResult {
   skb.dev = dev;
-  const neighbour = neighbours(dev.ns).obtain(dev, nexthop);
+  // Mirrors include/net/arp.h:__ipv4_neigh_lookup_noref(): one neighbour stands for all behind lo.
+  const neighbour = neighbours(dev.ns).obtain(dev, dev.isLoopback ? IPV4_ANY : nexthop);
   if (neighbour === undefined) {
     drop(skb, "NEIGH_CREATEFAIL", "ip_finish_output2");
     return "ENOBUFS";
