@@ -23,7 +23,8 @@ home = os.open("/proc/self/ns/net", os.O_RDONLY)
 
 
 def enter(netns):
-    handle = os.open("/run/netns/" + netns, os.O_RDONLY)
+    """`netns` is a name as `ip netns` has it, or the path of a namespace's file."""
+    handle = os.open(netns if "/" in netns else "/run/netns/" + netns, os.O_RDONLY)
     try:
         if libc.setns(handle, CLONE_NEWNET) != 0:
             raise OSError(ctypes.get_errno(), "setns " + netns)
@@ -276,4 +277,5 @@ def main():
     json.dump({"results": results, "frames": judge.frames}, sys.stdout)
 
 
-main()
+if __name__ == "__main__":
+    main()

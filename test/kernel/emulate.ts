@@ -47,7 +47,7 @@ export function emulate(lab: Lab, probes: readonly ProbeSpec[], seed = 1): Obser
 function runProbe(sim: Simulation, probe: ProbeSpec): string {
   const ns = sim.namespaces.get(probe.ns);
   if (ns === undefined) throw new Error(`no namespace ${probe.ns}`);
-  const result = start(ns, probe);
+  const result = startProbe(ns, probe);
   const end = later(sim.queue.now, seconds(probe.limit));
   while (result.text === undefined && (sim.queue.nextAt ?? Number.POSITIVE_INFINITY) <= end)
     sim.step();
@@ -58,14 +58,16 @@ function runProbe(sim: Simulation, probe: ProbeSpec): string {
   return text;
 }
 
-interface Running {
+/** A probe's program, with what it was told so far. */
+export interface Running {
   text: string | undefined;
   /** The system call that the program waits in. */
   waits: string;
   close: () => void;
 }
 
-function start(ns: NetworkNamespace, probe: ProbeSpec): Running {
+/** Starts a probe's program: the system calls that the judge's hands make. */
+export function startProbe(ns: NetworkNamespace, probe: ProbeSpec): Running {
   switch (probe.protocol) {
     case "tcp":
       return startTcp(ns, probe);

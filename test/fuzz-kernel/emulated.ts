@@ -1,0 +1,81 @@
+import type { Simulation } from "../../src/core/simulation.js";
+import { startListener } from "../../src/lab/build.js";
+import type { Lab } from "../../src/lab/lab.js";
+import { later, microseconds, seconds } from "../../src/sim/time.js";
+import { runTool } from "../../src/tools/index.js";
+import { createLinux } from "../../src/tools/stack.js";
+import { encodeFrame } from "../../src/wire/frame.js";
+import { startProbe } from "../kernel/emulate.js";
+import type { SeenFrame } from "../kernel/normalise.js";
+import type { ProbeSpec } from "../kernel/observation.js";
+import type { RunOfLab } from "./compare.js";
+import { fuzzProfile, slot } from "./profile.js";
+
+/** Packets of one lab: more is a storm that neither side should see. */
+const mostSteps = 200_000;
+
+/** Builds a lab in the emulator, going on after commands that fail, and starts its probes at fixed distances. */
+export function runEmulated(lab: Lab, probes: readonly ProbeSpec[], seed = 1): RunOfLab {
+  const sim = createLinux({ seed });
+  for (const ns of lab.namespaces) {
+    sim.createNamespace(ns);
+    for (const argv of [
+      ["ip", "link", "set", "lo", "up"],
+      ...fuzzProfile.map((knob) => ["sysctl", "-qw", knob]),
+    ])
+      runTool(sim, { ns, argv });
+  }
+  const failures = lab.commands.map((command) => {
+    const { stdinName: _, ...plain } = command;
+    const { code, stderr } = runTool(sim, plain);
+    return code === 0 ? null : stderr.trim();
+  });
+  for (const listener of lab.listeners) startListener(sim, listener);
+  sim.runUntilIdle(later(sim.queue.now, seconds(0.1)));
+  const frames: SeenFrame[] = [];
+  const unknown = new Set<string>();
+  sim.trace = (event) => {
+    if (event.kind === "unknown") unknown.add(JSON.stringify(event));
+    if (event.kind !== "device" || event.dev === undefined) return;
+    frames.push({
+      ns: event.ns,
+      dev: event.dev,
+      direction: event.direction,
+      bytes: encodeFrame(event.frame),
+    });
+  };
+  const results = probes.map((probe) => runProbe(sim, probe));
+  sim.runUntilIdle(later(sim.queue.now, seconds(0.05)));
+  const each = (argv: readonly string[]): ReadonlyMap<string, string> =>
+    new Map(lab.namespaces.map((ns) => [ns, runTool(sim, { ns, argv }).stdout]));
+  return {
+    failures,
+    unknown: [...unknown],
+    seen: {
+      results,
+      frames,
+      rules: each(["iptables-save", "-c"]),
+      conntrack: each(["conntrack", "-L"]),
+      neighbours: each(["ip", "neigh", "show"]),
+    },
+  };
+}
+
+/** Runs one probe and then until the next one starts. */
+function runProbe(sim: Simulation, probe: ProbeSpec): string {
+  const ns = sim.namespaces.get(probe.ns);
+  if (ns === undefined) throw new Error(`no namespace ${probe.ns}`);
+  const end = later(sim.queue.now, seconds(slot));
+  const running = startProbe(ns, probe);
+  const stop = later(sim.queue.now, seconds(probe.limit));
+  let steps = 0;
+  while (running.text === undefined && (sim.queue.nextAt ?? Number.POSITIVE_INFINITY) <= stop) {
+    if (++steps > mostSteps) throw new Error("a storm");
+    sim.step();
+  }
+  if (running.text === undefined) sim.runUntilIdle(stop);
+  const text = running.text ?? `${running.waits}: timeout`;
+  sim.queue.after(microseconds(1), "probe closes", running.close);
+  sim.runUntilIdle(end);
+  return text;
+}
