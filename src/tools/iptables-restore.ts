@@ -3,6 +3,7 @@ import type { RuleFamily } from "../netfilter/iptables/addresses.js";
 import { exitCode, stderrText, type Voice } from "../netfilter/iptables/messages.js";
 import { IptablesError } from "../netfilter/iptables/refusal.js";
 import { restore, type RestoreOptions } from "../netfilter/iptables/restore.js";
+import { environmentOf } from "../netfilter/iptables/set-use.js";
 import type { Variant } from "../netfilter/iptables/tables.js";
 import type { ToolContext, ToolResult } from "./command.js";
 import { namespaceOf } from "./iptables-namespace.js";
@@ -42,6 +43,7 @@ export function iptablesRestore(
     variant,
     program,
     base: rulesetOf(ns, family, variant),
+    environment: environmentOf(ns),
     strict: context.stdinName === undefined,
   };
   try {

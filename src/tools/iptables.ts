@@ -7,6 +7,7 @@ import { TableEditor } from "../netfilter/iptables/editor.js";
 import { exitCode, stderrText, type Voice } from "../netfilter/iptables/messages.js";
 import { IptablesError, Refusal } from "../netfilter/iptables/refusal.js";
 import { cloneRuleset } from "../netfilter/iptables/ruleset.js";
+import { environmentOf } from "../netfilter/iptables/set-use.js";
 import { isTableName, type TableName, type Variant } from "../netfilter/iptables/tables.js";
 import { wordsOfArguments } from "../netfilter/iptables/words.js";
 import type { Tool, ToolContext, ToolResult } from "./command.js";
@@ -99,8 +100,9 @@ function runCommand(
   { voice, print, warn }: Output,
 ): void {
   const { family, variant, program } = voice;
+  const environment = environmentOf(ns);
   const editor = new TableEditor(cloneRuleset(rulesetOf(ns, family, variant)), table, {
-    environment: {},
+    environment,
     lenient: false,
     print,
   });
@@ -108,7 +110,7 @@ function runCommand(
     family,
     variant,
     table,
-    environment: {},
+    environment,
     warn,
     mode: "command",
     program,

@@ -7,6 +7,8 @@ import {
   type Extensions,
   isExpired,
   jiffiesOf,
+  type LookupOptions,
+  matchExtensions,
   newExtensions,
   writeExtensions,
 } from "./extensions.js";
@@ -61,6 +63,15 @@ export class ListSet {
   *members(now: Micros): Generator<Member> {
     const jiffies = jiffiesOf(now);
     for (const member of this.#members) if (!isExpired(member.extensions, jiffies)) yield member;
+  }
+
+  /** The first member that a packet is in; its own counters and skbinfo then count. Mirrors list_set_ktest(). */
+  find(isIn: (slot: number) => boolean, options: LookupOptions, now: Micros): boolean {
+    const jiffies = jiffiesOf(now);
+    for (const { slot, extensions } of this.members(now)) {
+      if (isIn(slot) && matchExtensions(extensions, this.#kinds, options, jiffies)) return true;
+    }
+    return false;
   }
 
   flush(): void {

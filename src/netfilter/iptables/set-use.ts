@@ -1,11 +1,34 @@
+import type { NetworkNamespace } from "../../core/namespace.js";
+import type { PacketUse } from "../ipset/packet.js";
+import { ipsets } from "../ipset/sets.js";
+import type { RuleEnvironment } from "./extension.js";
 import type { OptionUse } from "./options.js";
 import { refuse } from "./refusal.js";
+import type { RuleSpec } from "./rule.js";
 
 /** An ipset and what of the packet each of its dimensions takes. */
-export interface SetUse {
-  readonly name: string;
-  readonly directions: readonly ("src" | "dst")[];
+export type SetUse = PacketUse;
+
+/** What rules of a namespace may name. */
+export function environmentOf(ns: NetworkNamespace): RuleEnvironment {
+  const families = { inet: "IPv4", inet6: "IPv6", unspec: "any" } as const;
+  return {
+    set: (name) => {
+      const found = ipsets(ns).get(name);
+      return found === undefined ? undefined : families[found.family];
+    },
+  };
 }
+
+/** The sets that a rule uses, one for each use: the kernel counts them as references. */
+export function setsOf({ matches, action }: RuleSpec): readonly string[] {
+  const parts = action.kind === "target" ? [...matches, action.target] : matches;
+  return parts
+    .filter(({ extension: { name } }) => name === "set" || name === "SET")
+    .flatMap(({ text }) => Array.from(text.matchAll(USES), ([, name = ""]) => name));
+}
+
+const USES = /--(?:match|add|del|map)-set (.+?) (?:src|dst)(?:,(?:src|dst))*(?= |$)/g;
 
 /** `NAME src,dst,…`. Mirrors extensions/libxt_set.h:parse_dirs() and get_set_byname(). */
 export function readSetUse(name: string, { second, context, typed }: OptionUse): SetUse {

@@ -42,8 +42,8 @@ const chances: readonly Chance[] = [1, 2, 3].flatMap((seed) => [
 ]);
 
 interface Machine {
-  run(words: readonly string[], stdin?: string): Ran;
-  wait(time: Micros): void;
+  readonly run: (words: readonly string[], stdin?: string) => Ran;
+  readonly wait: (time: Micros) => void;
 }
 
 function machine({ seed, between }: Chance): Machine {
