@@ -6,6 +6,8 @@ export type TextKind =
   | "lab"
   | "conflist"
   | "corefile"
+  | "resolvers"
+  | "zone"
   | "iptables-save"
   | "ipset-save"
   | "nft"
@@ -48,8 +50,10 @@ export function recognise(text: string): TextKind {
   if (/^(tcp|udp)\s+(LISTEN|UNCONN)\s+\d+\s+\d+\s/.test(first)) return "sockets";
   if (lines.some((line) => /^(apiVersion|"apiVersion"|kind|"kind")\s*:/.test(line)))
     return "kubernetes";
+  if (lines.some((line) => /^(resolvers|node-resolv-conf)\s*:/.test(line))) return "resolvers";
   if (lines.some((line) => /^(namespaces|links|commands|lab)\s*:/.test(line))) return "lab";
   if (isCorefile(lines)) return "corefile";
+  if (isZone(lines)) return "zone";
   return "unknown";
 }
 
@@ -94,6 +98,12 @@ function byKeys(head: string): TextKind {
   if (/"priority"\s*:.*"src"\s*:/.test(head)) return "ip-rule";
   if (/"dst"\s*:/.test(head)) return /"state"\s*:/.test(head) ? "ip-neigh" : "ip-route";
   return "unknown";
+}
+
+/** A zone file: $ORIGIN or $TTL comes first, or the SOA record does. */
+function isZone(lines: readonly string[]): boolean {
+  const first = lines.find((line) => !/^\s*;/.test(line)) ?? "";
+  return /^\$(ORIGIN|TTL)\s+\S/.test(first) || /^\S+\s+(\d\w*\s+)?(IN\s+)?SOA\s+\S/i.test(first);
 }
 
 /** A server block: zones, then an opening brace at the end of the line; or a snippet or an import. */

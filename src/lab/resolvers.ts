@@ -93,11 +93,7 @@ function addHost(sim: Simulation, ns: string, address: Ipv4): void {
     runLabCommand(sim, { ns: where, argv: ["ip", ...argv] });
   sim.createNamespace(ns);
   run(ns, "link", "set", "lo", "up");
-  run(
-    ns,
-    ...["link", "add", "eth0", "type", "veth"],
-    ...["peer", "name", ns, "netns", UNDERLAY],
-  );
+  run(ns, ...["link", "add", "eth0", "type", "veth"], ...["peer", "name", ns, "netns", UNDERLAY]);
   run(UNDERLAY, "link", "set", ns, "up");
   run(ns, "link", "set", "eth0", "up");
   run(UNDERLAY, "addr", "add", `${router}/32`, "dev", ns);
