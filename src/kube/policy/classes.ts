@@ -5,7 +5,6 @@ import {
   addTo,
   type Bitset,
   emptySet,
-  forEachMember,
   fullSet,
   intersectInto,
   removeFrom,
@@ -290,11 +289,4 @@ class Ranges {
     }
     return String(low);
   }
-}
-
-/** The members of a set as an array. */
-export function membersOf(set: Bitset): readonly number[] {
-  const members: number[] = [];
-  forEachMember(set, (member) => members.push(member));
-  return members;
 }

@@ -1,4 +1,4 @@
-import type { PolicyRef, Reason, RuleRef, SideVerdict } from "./verdict.js";
+import type { PolicyRef, Reason, RuleRef } from "./verdict.js";
 
 /** `shop/api-from-web`, `ClusterNetworkPolicy deny-all`. */
 export function policyName({ kind, key }: PolicyRef): string {
@@ -37,20 +37,5 @@ export function reasonText(reason: Reason): string {
       return `not known: ${ruleName(reason.rule)} hangs on ${reason.missing}`;
     default:
       return reason satisfies never;
-  }
-}
-
-/** The policies that a side's verdict is due to; empty when none has a say. */
-export function decidingPolicies({ reason }: SideVerdict): readonly PolicyRef[] {
-  switch (reason.kind) {
-    case "allowed-by":
-    case "cluster-rule":
-    case "unknown":
-      return [reason.rule.policy];
-    case "denied-no-rule":
-    case "other-protocol":
-      return reason.policies;
-    default:
-      return [];
   }
 }
