@@ -1,4 +1,5 @@
 import { configDefaults, type ViteUserConfig } from "vitest/config";
+import { TableReporter } from "./test/bench/reporter.js";
 
 const config: ViteUserConfig = {
   // The examples of docs/library.md import the package by its name, as its users do.
@@ -10,6 +11,10 @@ const config: ViteUserConfig = {
     pool: "threads",
     isolate: false,
     testTimeout: 30_000,
+    benchmark: {
+      include: ["test/bench/**/*.bench.ts"],
+      reporters: [new TableReporter()],
+    },
     coverage: { include: ["src/**"], reporter: ["text-summary", "html"] },
   },
 };

@@ -1,0 +1,49 @@
+import { bench } from "vitest";
+import { type Figure, titleOf } from "./figure-title.js";
+
+/** How often a benchmark runs. Nothing of it depends on the clock, so that figures come from the same work. */
+export interface Runs {
+  readonly runs: number;
+  readonly warmup?: number;
+}
+
+/** Measures how many things a second: each run of `work` handles `count`. */
+export function rate(
+  title: string,
+  count: { readonly number: number; readonly what: string },
+  work: () => void,
+  { budget, ...runs }: Runs & { readonly budget?: number },
+): void {
+  add({ title, count, budget }, work, runs);
+}
+
+/** Measures how long `work` takes, the median of its runs. The budget is in milliseconds. */
+export function duration(
+  title: string,
+  work: () => void,
+  { budget, ...runs }: Runs & { readonly budget?: number },
+): void {
+  add({ title, count: undefined, budget }, work, runs);
+}
+
+/**
+ * Milliseconds. HOPWISE_BENCH_CLOCK=cpu counts what this process uses, its garbage collector's threads included: figures of a machine
+ * that is busy with other things as well.
+ */
+const now =
+  process.env["HOPWISE_BENCH_CLOCK"] === "cpu"
+    ? (): number => {
+        const { user, system } = process.cpuUsage();
+        return (user + system) / 1000;
+      }
+    : (): number => performance.now();
+
+function add(figure: Figure, work: () => void, { runs, warmup = 1 }: Runs): void {
+  bench(titleOf(figure), work, {
+    iterations: runs,
+    warmupIterations: warmup,
+    time: 0,
+    warmupTime: 0,
+    now,
+  });
+}
