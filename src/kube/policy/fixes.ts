@@ -19,7 +19,7 @@ import {
   type SideExplanation,
 } from "./explain.js";
 import { distinguishing } from "./distinguish.js";
-import { consequences, type Consequences } from "./opened-pairs.js";
+import { Comparison, type Consequences } from "./opened-pairs.js";
 import { isOnNode, judge, networkPolicyRef, rulesOf } from "./oracle.js";
 import { insertEntry, insertItem, replaceScalar, type TextPatch } from "./patch.js";
 import { policyName } from "./reason-text.js";
@@ -67,10 +67,11 @@ export function findFixes(
   const ordered = combined
     .filter((edits) => edits.length > 0)
     .toSorted((a, b) => costOf(a) - costOf(b));
+  const comparison = new Comparison(world);
   const fixes: Fix[] = [];
   for (const edits of ordered) {
     if (fixes.length === FIXES) break;
-    const fix = tryOut(world, flow, edits);
+    const fix = tryOut(world, flow, edits, comparison);
     if (fix !== undefined && !fixes.some((other) => other.title === fix.title)) fixes.push(fix);
   }
   return fixes.toSorted(
@@ -83,7 +84,12 @@ function costOf(edits: readonly Edit[]): number {
 }
 
 /** Applies edits and judges again; undefined for edits that do not help. */
-function tryOut(world: PolicyWorld, flow: Flow, edits: readonly Edit[]): Fix | undefined {
+function tryOut(
+  world: PolicyWorld,
+  flow: Flow,
+  edits: readonly Edit[],
+  comparison: Comparison,
+): Fix | undefined {
   const objects = edits.reduce((before, edit) => edit.apply(before), world.objects);
   const after = policyWorld(objects, world.dialect);
   if (judge(after, sameFlow(after, flow)).outcome !== "allow") return undefined;
@@ -95,7 +101,7 @@ function tryOut(world: PolicyWorld, flow: Flow, edits: readonly Edit[]): Fix | u
     cost: costOf(edits),
     steps,
     objects,
-    ...consequences(world, after, flow),
+    ...comparison.with(after, flow),
   };
 }
 

@@ -9,7 +9,7 @@ import { selectorText } from "./clause-text.js";
 import { type Finding, finding, type LintContext, type Severity } from "./finding.js";
 import type { FieldPath } from "../load/source-text.js";
 import { effectiveTypes, isolatingPolicies, policySelects, rulesOf } from "./oracle.js";
-import { consequences } from "./opened-pairs.js";
+import { Comparison } from "./opened-pairs.js";
 import { directions, type Direction } from "./verdict.js";
 import { reachesDns } from "./why.js";
 import { policyWorld, type PodEndpoint, type PolicyWorld } from "./world.js";
@@ -482,6 +482,7 @@ const REMOVALS = 200;
 function redundantPolicies({ world, verbose = false }: LintContext): readonly Finding[] {
   const { networkPolicies } = world.objects;
   if (!verbose || networkPolicies.length > REMOVALS) return [];
+  const comparison = new Comparison(world);
   return networkPolicies.flatMap((policy) => {
     // What comes from outside is not compared, so a policy with blocks or without peers is left alone.
     const plain = directions.every((direction) =>
@@ -503,7 +504,7 @@ function redundantPolicies({ world, verbose = false }: LintContext): readonly Fi
       { ...world.objects, networkPolicies: networkPolicies.filter((other) => other !== policy) },
       world.dialect,
     );
-    const { opens, closes } = consequences(world, without, { protocol: "TCP", port: 1 });
+    const { opens, closes } = comparison.with(without, { protocol: "TCP", port: 1 });
     if (opens > 0 || closes > 0) return [];
     return [
       finding(

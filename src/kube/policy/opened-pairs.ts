@@ -25,33 +25,44 @@ export interface Consequences {
 /** How many ports are tried at most. */
 const PROBES = 64;
 
-/** Compares two worlds pair by pair, on the asked port and on all ports that the changed policies speak of. */
-export function consequences(
-  before: PolicyWorld,
-  after: PolicyWorld,
-  asked: PortProbe,
-): Consequences {
-  const newer = compileWorld(after);
-  // Compiled second, so that it takes over the finer classes.
-  const older = compileWorld(before, { previous: newer });
-  const groups = groupPods(older, newer);
-  const probes = probesFor(before, after, asked);
-  const opened = groups.map(() => emptySet(groups.length));
-  const closed = groups.map(() => emptySet(groups.length));
-  const ports: string[] = [];
-  for (const probe of probes) {
-    const flips = compareReach(groups, reach(older, probe), reach(newer, probe), opened, closed);
-    if (flips) ports.push(probeName(probe));
+/** Compares one world with others, pair by pair. What it works out about the one is kept for the next. */
+export class Comparison {
+  readonly #before: PolicyWorld;
+  readonly #reaches = new Map<string, Reach>();
+  #base: CompiledWorld | undefined;
+
+  constructor(before: PolicyWorld) {
+    this.#before = before;
   }
-  const total = groups.reduce((sum, { size }) => sum + size, 0);
-  const allPorts = ports.length > 1 && ports.includes(probeName(anyPort));
-  return {
-    pairs: total * (total - 1),
-    opens: countPairs(groups, opened),
-    closes: countPairs(groups, closed),
-    ports,
-    allPorts,
-  };
+
+  /** What changes in `after`, on the asked port and on all ports that the changed policies speak of. */
+  with(after: PolicyWorld, asked: PortProbe): Consequences {
+    this.#base ??= compileWorld(this.#before);
+    const newer = compileWorld(after, { previous: this.#base });
+    const shared = newer.members.universe === this.#base.members.universe;
+    // Compiled second, the older world takes over the finer classes.
+    const older = shared ? this.#base : compileWorld(this.#before, { previous: newer });
+    const groups = groupPods(older, newer);
+    const opened = groups.map(() => emptySet(groups.length));
+    const closed = groups.map(() => emptySet(groups.length));
+    const ports: string[] = [];
+    for (const probe of probesFor(this.#before, after, asked)) {
+      const was = shared ? this.#baseReach(older, probe) : reach(older, probe);
+      const is = reach(newer, probe, was);
+      if (compareReach(groups, was, is, opened, closed)) ports.push(probeName(probe));
+    }
+    const total = groups.reduce((sum, { size }) => sum + size, 0);
+    const opens = countPairs(groups, opened);
+    const closes = countPairs(groups, closed);
+    const allPorts = ports.length > 1 && ports.includes(probeName(anyPort));
+    return { pairs: total * (total - 1), opens, closes, ports, allPorts };
+  }
+
+  #baseReach(base: CompiledWorld, probe: PortProbe): Reach {
+    const known = this.#reaches.get(probeName(probe)) ?? reach(base, probe);
+    this.#reaches.set(probeName(probe), known);
+    return known;
+  }
 }
 
 /** Pods that share their class before and their class after. */
