@@ -3,20 +3,30 @@ import { nearest } from "../base/nearest.js";
 import { UserError, UserErrors } from "../base/errors.js";
 import { errorsJson, formatErrors } from "../view/error-text.js";
 import { registerCheck } from "./commands/check.js";
+import { registerCollect } from "./commands/collect.js";
+import { registerDig } from "./commands/dig.js";
 import { registerExplain } from "./commands/explain.js";
 import { registerExport } from "./commands/export.js";
 import { registerFmt } from "./commands/fmt.js";
+import { registerMatrix } from "./commands/matrix.js";
 import { registerShow } from "./commands/show.js";
+import { registerTest } from "./commands/test.js";
 import { registerTrace } from "./commands/trace.js";
 import { registerTui } from "./commands/tui.js";
+import { registerWhy } from "./commands/why.js";
 import { type Streams, processStreams } from "./streams.js";
 import { version } from "./version.js";
 
 /** The commands in the order that help lists them. Each line adds one; its work is loaded when it runs. */
 const commands: readonly ((program: Command, streams: Streams) => void)[] = [
   registerTrace,
+  registerWhy,
+  registerMatrix,
+  registerTest,
+  registerDig,
   registerShow,
   registerCheck,
+  registerCollect,
   registerExport,
   registerExplain,
   registerFmt,
@@ -49,8 +59,10 @@ export async function main(args: readonly string[], streams: Streams): Promise<n
 /** Without a command, a terminal gets the screen, and everything else the main job on the demo world. */
 function withCommand(args: readonly string[]): readonly string[] {
   const [first] = args;
-  const options = first !== undefined && /^--(trace|world|ascii|mouse|plain|color)\b|^-w/.test(first);
-  if (options || (first === undefined && process.stdin.isTTY && process.stdout.isTTY)) return ["tui", ...args];
+  const options =
+    first !== undefined && /^--(trace|world|ascii|mouse|plain|color)\b|^-w/.test(first);
+  if (options || (first === undefined && process.stdin.isTTY && process.stdout.isTTY))
+    return ["tui", ...args];
   return first === undefined ? defaultCommand : args;
 }
 

@@ -51,7 +51,10 @@ export function startDns(
   const ns = sim.namespaces.get(podNamespace(pod) ?? "");
   if (ns === undefined) return undefined;
   const listeners: DnsListener[] = [];
-  const log = (line: string): void => void reports.log.push(`${pod.key}: ${line}`);
+  let ended = false;
+  const log = (line: string): void => {
+    if (!ended) reports.log.push(`${pod.key}: ${line}`);
+  };
   const server = new DnsServer({
     sim,
     name: pod.hostNetwork ? pod.key : ns.name,
@@ -65,6 +68,7 @@ export function startDns(
     log,
     fatal(line) {
       log(line);
+      ended = true;
       for (const listener of listeners.splice(0)) listener.close();
     },
   });

@@ -115,7 +115,8 @@ export class WorldResolver implements DnsResponder {
   }
 
   #otherwise(query: DnsMessage, name: string, answers: readonly DnsRecord[]): WorldAnswer {
-    const { otherwise } = this.#data;
+    // No top-level domain is a number: what `loop` asks for when it tests itself exists nowhere.
+    const otherwise = this.#data.otherwise ?? (/(^|\.)\d+\.$/.test(name) ? "NXDOMAIN" : undefined);
     if (otherwise === undefined) return this.#unknown(name);
     const answer = coded(query, otherwise);
     return answer.kind === "reply"
