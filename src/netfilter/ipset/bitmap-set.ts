@@ -50,6 +50,8 @@ interface Slot {
 export class BitmapSet implements SetStore {
   readonly #parameters: BitmapParameters;
   readonly #slots = new Map<number, Slot>();
+  /** Counters of elements that are gone: the kernel leaves them in place for the next one. */
+  readonly #left = new Map<number, Pick<Extensions, "packets" | "bytes">>();
   readonly #hasMac: boolean;
   readonly #isPort: boolean;
   #comments = 0;
@@ -91,8 +93,7 @@ export class BitmapSet implements SetStore {
   }
 
   flush(): void {
-    this.#slots.clear();
-    this.#comments = 0;
+    for (const [id, { extensions }] of this.#slots) this.#drop(id, extensions);
   }
 
   request(
@@ -168,7 +169,7 @@ export class BitmapSet implements SetStore {
     const alive = known !== undefined && !isExpired(known.extensions, jiffiesOf(now));
     const completes = this.#hasMac && alive && known.mac === undefined && mac !== undefined;
     if (alive && !completes && !exist) return false;
-    const slot = known ?? { mac, extensions: newExtensions() };
+    const slot = known ?? { mac, extensions: { ...newExtensions(), ...this.#left.get(id) } };
     this.#comments -= commentSize(slot.extensions);
     if (!alive || mac !== undefined) slot.mac = mac;
     this.#write(slot, given, now);
@@ -192,9 +193,15 @@ export class BitmapSet implements SetStore {
     const slot = this.#slots.get(id);
     if (slot === undefined) return false;
     const expired = isExpired(slot.extensions, jiffiesOf(now));
-    this.#comments -= commentSize(slot.extensions);
-    this.#slots.delete(id);
+    this.#drop(id, slot.extensions);
     return !expired;
+  }
+
+  #drop(id: number, extensions: Extensions): void {
+    const { packets, bytes } = extensions;
+    this.#comments -= commentSize(extensions);
+    this.#slots.delete(id);
+    if (this.#parameters.kinds.counters) this.#left.set(id, { packets, bytes });
   }
 
   #valueOf(element: Element): number | undefined {
@@ -241,8 +248,7 @@ export class BitmapSet implements SetStore {
     const last = this.#collectAt + runs * every;
     for (const [id, { extensions }] of this.#slots) {
       if (!isExpired(extensions, last)) continue;
-      this.#comments -= commentSize(extensions);
-      this.#slots.delete(id);
+      this.#drop(id, extensions);
     }
     this.#collectAt = last + every;
   }

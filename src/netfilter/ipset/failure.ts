@@ -67,6 +67,8 @@ export class SetRefusal extends Error {
   /** The word of the line that is wrong, where one is. */
   readonly word: string | undefined;
   readonly help: string | undefined;
+  /** In a restore ipset forgets to name the line, and all but the last line of other messages. */
+  readonly bare: boolean;
 
   constructor(
     message: string,
@@ -74,12 +76,20 @@ export class SetRefusal extends Error {
       readonly usage?: boolean;
       readonly word?: string;
       readonly help?: string | undefined;
+      readonly bare?: boolean;
     } = {},
   ) {
     super(message);
     this.usage = traits.usage ?? false;
     this.word = traits.word;
     this.help = traits.help;
+    this.bare = traits.bare ?? false;
+  }
+
+  /** What is said of it in line `line` of a restore. */
+  inLine(line: number): string {
+    if (this.usage || this.bare) return this.message;
+    return `Error in line ${line}: ${this.message.split("\n").at(-1) ?? ""}`;
   }
 
   /** The same with one sentence that helps to go on. */

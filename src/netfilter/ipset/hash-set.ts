@@ -134,12 +134,12 @@ export class HashSet implements SetStore {
   }
 
   /** Masks what a key keeps of addresses and marks. */
-  #key(element: Element): Element {
+  #key(element: Element, masks = true): Element {
     const { type, markmask } = this.#parameters;
     const first = this.#nets[0] ? maskAddress(element.ip, element.cidr) : element.ip;
     return {
       ...element,
-      ip: this.#masked(first),
+      ip: masks ? this.#masked(first) : first,
       ip2: this.#nets[1] ? maskAddress(element.ip2, element.cidr2) : element.ip2,
       mark: (element.mark & markmask) >>> 0,
       port:
@@ -156,18 +156,19 @@ export class HashSet implements SetStore {
     if (typeof firsts === "string") return yield firsts;
     const seconds = this.#seconds(request);
     if (typeof seconds === "string") return yield seconds;
+    // The kernel masks where a range begins, not its steps.
+    const ranged = !this.#nets[0] && (request.ipTo !== undefined || request.hasCidr);
     const ports = [element.port, portTo ?? element.port].toSorted((a, b) => a - b);
     for (const first of firsts()) {
       for (let port = ports[0] ?? 0; port <= (ports[1] ?? 0); port++) {
         for (const second of seconds()) {
-          yield this.#key({
-            ...element,
+          const nets = {
             ip: first.address,
             cidr: first.cidr,
             ip2: second.address,
             cidr2: second.cidr,
-            port,
-          });
+          };
+          yield this.#key({ ...element, ...nets, port }, !ranged);
         }
       }
     }
@@ -187,7 +188,8 @@ export class HashSet implements SetStore {
       : ordered(start, ipTo ?? start);
     if (typeof from !== "number") return single;
     if (from === 0 && this.#parameters.type.name === "hash:ip") return "NULL_ELEMENT";
-    const step = 2 ** (32 - this.#parameters.netmask);
+    const isAddress = this.#parameters.type.name === "hash:ip";
+    const step = isAddress ? 2 ** (32 - this.#parameters.netmask) : 1;
     return function* (): Generator<Net> {
       for (const address of addressesBetween(from, to, step)) yield { address, cidr: 32 };
     };

@@ -18,6 +18,8 @@ export interface Parts {
   hasCidr2: boolean;
   portTo: number | undefined;
   reference: ElementRequest["reference"];
+  /** The complaint about a protocol of the other family. */
+  wrongFamily: string | undefined;
 }
 
 /** What options behind the element add to it. */
@@ -65,6 +67,7 @@ function newParts({ family, type }: IpSet): Parts {
     hasCidr2: false,
     portTo: undefined,
     reference: undefined,
+    wrongFamily: undefined,
   };
 }
 
@@ -98,8 +101,9 @@ function readPart(text: string, index: number, set: IpSet, parts: Parts): void {
     case "net":
       return readNet(text, index, set, parts);
     case "port": {
-      const { proto, port, portTo } =
-        type.method === "bitmap" ? bitmapPort(text) : readProtoPort(text, family);
+      const read = type.method === "bitmap" ? bitmapPort(text) : readProtoPort(text, family);
+      const { proto, port, portTo } = read;
+      parts.wrongFamily = read.wrongFamily;
       parts.element = { ...parts.element, proto, port };
       parts.portTo = portTo;
       return;
@@ -191,7 +195,7 @@ function refuseRanges(parts: Parts, { type, family }: IpSet): void {
 /** The element as a test's answer repeats it. */
 export function formatRequest(request: ElementRequest, { type }: IpSet): string {
   const { element, ipTo, hasCidr, reference } = request;
-  const text = formatElement(element, type);
+  const text = formatElement({ ...element, physdev: false }, type);
   if (reference !== undefined) return `${text} after ${reference.name}`;
   const first = formatSetAddress(element.ip);
   if (type.dimensions[0] !== "ip" || !text.startsWith(first)) return text;

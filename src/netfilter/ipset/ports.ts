@@ -97,6 +97,8 @@ export interface PortRange {
   readonly proto: number;
   readonly port: number;
   readonly portTo: number | undefined;
+  /** The protocol is one of the other family; what it is then cannot be told. */
+  readonly wrongFamily?: string;
 }
 
 /** `[proto:]port[-port]` or `icmp:TYPE`. Mirrors lib/parse.c:ipset_parse_proto_port(). */
@@ -111,19 +113,16 @@ export function readProtoPort(text: string, family: SetFamily): PortRange {
   if (hasPorts(proto)) return { proto, ...readPorts(portText, proto) };
   if (proto === ICMP || proto === ICMPV6) {
     const own = proto === ICMP ? "inet" : "inet6";
-    if (family !== own) throw wrongFamily(proto === ICMP ? "ICMP" : "ICMPv6", own);
+    if (family !== own) {
+      const name = proto === ICMP ? "ICMP" : "ICMPv6";
+      const wrong = `Protocol ${name} can be used with family ${own} only`;
+      return { proto, port: 0, portTo: undefined, wrongFamily: wrong };
+    }
     return { proto, port: readIcmp(portText, proto), portTo: undefined };
   }
   if (portText !== "0")
     throw syntaxError(`Protocol ${protoText} can be used with pseudo port value 0 only.`, text);
   return { proto, port: 0, portTo: undefined };
-}
-
-/** The family of the set is not that of the protocol; the tool then stumbles over its own reset data. */
-function wrongFamily(name: string, family: string): SetRefusal {
-  return new SetRefusal(
-    `Syntax error: Protocol ${name} can be used with family ${family} only\nInvalid add command: missing setname`,
-  );
 }
 
 function readProtocol(text: string): number {
@@ -157,7 +156,7 @@ function readPort(text: string, proto: number): number {
   const name = formatProtocol(proto);
   throw new SetRefusal(
     `Syntax error: ${number}\nSyntax error: '${name}' is invalid as number\ncannot parse '${text}' as a ${name} port`,
-    { word: text },
+    { word: text, bare: true },
   );
 }
 

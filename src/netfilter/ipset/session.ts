@@ -86,8 +86,8 @@ export class IpsetSession {
   }
 
   #failure(error: SetRefusal, line: number | undefined): SessionResult {
-    const where = line === undefined || error.usage ? "" : `Error in line ${line}: `;
-    const text = `${BANNER}${where}${error.message}\n${error.usage ? ADVICE : ""}`;
+    const said = line === undefined ? error.message : error.inLine(line);
+    const text = `${BANNER}${said}\n${error.usage ? ADVICE : ""}`;
     // `-q` silences what the kernel says, not what is wrong with the line.
     const stderr = this.#options.quiet && !error.usage ? this.#stderr : this.#stderr + text;
     return { code: error.usage ? 2 : 1, stdout: this.#stdout, stderr };
@@ -169,6 +169,7 @@ export class IpsetSession {
     if (set === undefined) throw refused("NO_SET");
     const parts = readElement(element, set, operation);
     const request = requestOf(parts, readElementOptions(set.type, operation, words));
+    if (parts.wrongFamily !== undefined) throw wrongFamily(parts.wrongFamily, operation);
     if (operation !== "test") {
       this.#collect(operation, name, { line, text, request });
       if (line === 0) this.#send();
@@ -223,6 +224,15 @@ export class IpsetSession {
       references: (set) => this.#sets.references(set),
     });
   }
+}
+
+/** ICMP of the other family: the tool goes on with what it has reset, and stumbles. */
+function wrongFamily(text: string, operation: Operation): SetRefusal {
+  return new SetRefusal(
+    operation === "add"
+      ? `Syntax error: ${text}\nInvalid add command: missing setname`
+      : "There are missing mandatory flags but can't check them. It's a bug, please report the problem.",
+  );
 }
 
 /** The kernel refused a request of an earlier line. */
