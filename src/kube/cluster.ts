@@ -2,7 +2,8 @@ import type { ConfigMap, Namespace, Node, Pod, Service } from "kubernetes-types/
 import type { EndpointSlice } from "kubernetes-types/discovery/v1.js";
 import { throwCollected, UserError } from "../base/errors.js";
 import { formatIpv4Prefix, type Ipv4, type Ipv4Prefix, parseIpv4 } from "../wire/ip.js";
-import { type Conflist, withPodCidr, defaultConflist } from "./cni/conflist.js";
+import { type Conflist, withPodCidr, defaultConflist, flannelConflist } from "./cni/conflist.js";
+import { SUBNET_ENV } from "./cni/flannel.js";
 import {
   assumeApiService,
   assumeApiSlice,
@@ -18,6 +19,7 @@ import { assignPodAddresses } from "./controllers/pod-addresses.js";
 import { Scheduler } from "./controllers/scheduler.js";
 import { allocateServices } from "./controllers/service-ips.js";
 import { expandWorkloads, type WorkloadPod } from "./controllers/workloads.js";
+import { type FlannelNetwork, findFlannel, subnetEnv } from "./flannel-config.js";
 import { type LoadResult, type Note, noteAt } from "./load.js";
 import { type Kind, keyOf, type Loaded, nameOf, namespaceOf } from "./objects.js";
 
@@ -31,7 +33,12 @@ export interface ClusterNode {
   readonly controlPlane: boolean;
   /** The CNI configuration of the node; undefined without a pod CIDR. */
   readonly conflist: Conflist | undefined;
+  /** What the node's agents wrote for the CNI, by path. */
+  readonly files: ReadonlyMap<string, string>;
 }
+
+/** How packets go from the pods of one node to those of another: routes to the nodes themselves, or what flannel makes. */
+export type NetworkBetweenNodes = { readonly kind: "routes" } | FlannelNetwork;
 
 export interface ClusterPod {
   readonly namespace: string;
@@ -64,6 +71,7 @@ export interface Cluster {
   /** Everything else that was read, as it was read. */
   readonly objects: LoadResult["objects"];
   readonly networks: ClusterNetworks;
+  readonly network: NetworkBetweenNodes;
   /** The cluster's DNS Service; undefined when the objects have a DNS elsewhere. */
   readonly dns: Loaded<Service> | undefined;
   /** What was assumed or passed over. */
@@ -91,10 +99,12 @@ export function buildCluster(load: LoadResult, options: ClusterOptions = {}): Cl
   const services = allocateServices(asked, serviceCidr, errors);
   const loadedNodes = assumeNodes(objects, notes);
   const podCidrs = assignPodCidrs(loadedNodes, networks.pods.prefix, serviceCidr, errors);
-  if (options.conflist === undefined)
+  const network: NetworkBetweenNodes = findFlannel(objects, errors) ?? { kind: "routes" };
+  noteFlannel(network, networks, notes);
+  if (options.conflist === undefined && network.kind === "routes")
     notes.push({ text: "CNI assumed: bridge cni0 with host-local and portmap on every node" });
   const nodes = loadedNodes.flatMap((loaded) =>
-    makeNode(loaded, podCidrs.get(nameOf(loaded.object)), options, errors),
+    makeNode(loaded, podCidrs.get(nameOf(loaded.object)), { ...options, network }, errors),
   );
   reportSharedAddresses(nodes, errors);
   const withDns = { ...objects, Deployment: [...dns.deployments, ...objects.Deployment] };
@@ -119,6 +129,7 @@ export function buildCluster(load: LoadResult, options: ClusterOptions = {}): Cl
     configMaps: [...objects.ConfigMap, ...dns.configMaps],
     objects,
     networks,
+    network,
     dns: findDnsService(services),
     notes,
   };
@@ -127,7 +138,7 @@ export function buildCluster(load: LoadResult, options: ClusterOptions = {}): Cl
 function makeNode(
   loaded: Loaded<Node>,
   podCidr: Ipv4Prefix | undefined,
-  { conflist }: ClusterOptions,
+  { conflist: given, network }: ClusterOptions & { readonly network: NetworkBetweenNodes },
   errors: UserError[],
 ): readonly ClusterNode[] {
   const { object, origin } = loaded;
@@ -145,6 +156,7 @@ function makeNode(
     return [];
   }
   const cidr = podCidr === undefined ? undefined : formatIpv4Prefix(podCidr);
+  const conflist = given ?? (network.kind === "flannel" ? conflistOf(network) : undefined);
   const list =
     cidr === undefined
       ? undefined
@@ -163,8 +175,29 @@ function makeNode(
       podCidr,
       controlPlane: isControlPlane(object),
       conflist: list,
+      files: new Map(
+        network.kind === "flannel" && podCidr !== undefined
+          ? [[SUBNET_ENV, subnetEnv(network, podCidr)]]
+          : [],
+      ),
     },
   ];
+}
+
+/** The list that flannel installs, unless a node's own was given. */
+function conflistOf({ conflist }: FlannelNetwork): Conflist {
+  return conflist ?? flannelConflist();
+}
+
+function noteFlannel(network: NetworkBetweenNodes, { pods }: ClusterNetworks, notes: Note[]): void {
+  if (network.kind !== "flannel") return;
+  const way = network.backend === "vxlan" ? `VXLAN ${network.vni}` : "host-gw";
+  const all = formatIpv4Prefix(network.network);
+  notes.push({ text: `pod network between nodes: flannel ${way}, as kube-flannel-cfg says` });
+  if (all !== formatIpv4Prefix(pods.prefix))
+    notes.push({
+      text: `flannel's Network ${all} is not the cluster CIDR ${formatIpv4Prefix(pods.prefix)}`,
+    });
 }
 
 function reportSharedAddresses(nodes: readonly ClusterNode[], errors: UserError[]): void {

@@ -7,6 +7,7 @@ import { CniHost, macFor } from "./cni/host.js";
 import { addNetwork, type PortMapping } from "./cni/network.js";
 import type { CniResult } from "./cni/result.js";
 import type { Cluster, ClusterNode, ClusterPod } from "./cluster.js";
+import { flannelCommands } from "./flannel.js";
 
 /*
  * Nodes and pods as network namespaces. Nodes whose addresses share a /24 are on one segment: a bridge in the namespace
@@ -115,8 +116,21 @@ export function nodeCommands(cluster: Cluster, node: ClusterNode): readonly LabC
     run("ip", "link", "set", "eth0", "up"),
     run("ip", "addr", "add", `${address}/${SEGMENT_LENGTH}`, "brd", "+", "dev", "eth0"),
     run("ip", "route", "add", "default", "via", formatIpv4(segment.router), "dev", "eth0"),
-    ...routesBetweenNodes(cluster, node, segments),
+    ...networkBetweenNodes(cluster, node, segments),
   ];
+}
+
+/** How packets of this node's pods reach those of the others. */
+function networkBetweenNodes(
+  cluster: Cluster,
+  node: ClusterNode,
+  segments: readonly Segment[],
+): readonly LabCommand[] {
+  const { network } = cluster;
+  if (network.kind === "routes") return routesBetweenNodes(cluster, node, segments);
+  const own = segmentOf(segments, node);
+  const others = cluster.nodes.filter((other) => other !== node);
+  return flannelCommands(network, node, others, (other) => segmentOf(segments, other) === own);
 }
 
 /** Straight to neighbours of the segment, as flannel's host-gw does; over the router to the others, as a cloud does. */
@@ -166,7 +180,7 @@ export class NodeNetwork {
 
   constructor(node: ClusterNode) {
     this.node = node;
-    this.host = new CniHost(node.name);
+    this.host = new CniHost(node.name, node.files);
   }
 
   /** Makes the pod's namespace and runs CNI ADD. Throws UserError where a plugin fails, or the pod cannot be modelled. */

@@ -4,19 +4,23 @@ import type { Lab } from "../../src/lab/lab.js";
 import { clusterLab } from "../../src/lab/cluster-lab.js";
 import { loadWorld } from "../../src/lab/world.js";
 import { parseIpv4, type Ipv4 } from "../../src/wire/ip.js";
+import { flannelConfigMap } from "../kube/flannel-texts.js";
 import { emulate } from "./emulate.js";
 import { judge, missingJudge } from "./judge.js";
 import { comparable, type ProbeSpec } from "./observation.js";
 
 const missing = missingJudge();
 
-function demo(name: string): Lab {
+function demo(name: string, flannel?: string): Lab {
   const folder = new URL(`../../topologies/${name}/`, import.meta.url);
-  const files = readdirSync(folder).toSorted();
-  const world = loadWorld(
-    files.map((file) => ({ file, text: readFileSync(new URL(file, folder), "utf8") })),
-    `demo:${name}`,
-  );
+  // flannel brings a conflist of its own.
+  const files = readdirSync(folder)
+    .toSorted()
+    .filter((file) => /\.\w+$/.test(file))
+    .filter((file) => flannel === undefined || !file.endsWith(".conflist"));
+  const texts = files.map((file) => ({ file, text: readFileSync(new URL(file, folder), "utf8") }));
+  const added = flannel === undefined ? [] : [{ file: "flannel.yaml", text: flannel }];
+  const world = loadWorld([...texts, ...added], `demo:${name}`);
   if (world.kind !== "cluster") throw new Error(`${name} is no cluster`);
   return clusterLab(world).lab;
 }
@@ -62,6 +66,16 @@ describe.runIf(missing === undefined)("demo worlds on the real kernel and in the
       comparable(judge(lab, requests), lab, requests),
     );
   });
+
+  it.each(["vxlan", "host-gw"])(
+    "demo:shop with flannel's %s carries the same traffic frame by frame alike",
+    (backend) => {
+      const lab = demo("shop", flannelConfigMap(`{"Type": "${backend}"}`));
+      expect(comparable(emulate(lab, requests), lab, requests)).toBe(
+        comparable(judge(lab, requests), lab, requests),
+      );
+    },
+  );
 
   it("demo:shop-firewall drops at the same rule", () => {
     const lab = demo("shop-firewall");

@@ -16,6 +16,7 @@ import {
   type PluginConfig,
   stringField,
 } from "./config.js";
+import { checkAddresses, forwardingKeys } from "./checks.js";
 import { fail } from "./failure.js";
 import { type CniHost, type HostLink, macFor } from "./host.js";
 import { delegateAdd, delegateCheck, delegateDel } from "./ipam.js";
@@ -88,12 +89,7 @@ export function bridgeCheck(host: CniHost, config: PluginConfig, call: CniCall):
   const listed = result.interfaces.find((item) => item.name === name && item.sandbox === path);
   if (listed === undefined)
     return fail(`Sandbox in prevResult  doesn't match configured netns: ${path}`);
-  const link = host.links(ns).get(name);
-  if (link === undefined) return fail(`Container interface name in prevResult: ${name} not found`);
-  for (const { address } of result.ips) {
-    if (!link.addresses.includes(address))
-      fail(`Failed to match addr ${address} on interface ${name}`);
-  }
+  checkAddresses(host, ns, name, result);
 }
 
 /** Mirrors bridge.go:loadNetConf(). */
@@ -251,12 +247,4 @@ function ensureAddress(host: CniHost, bridge: HostLink, wanted: Block, force: bo
   host.run(host.ns, "ip", "link", "set", bridge.name, "address", bridge.bornMac);
   bridge.addresses.push(text);
   bridge.mac = bridge.bornMac;
-}
-
-function forwardingKeys(ips: readonly CniIp[]): readonly string[] {
-  const v4 = ips.some(({ address }) => !address.includes(":")) ? ["net.ipv4.ip_forward"] : [];
-  const v6 = ips.some(({ address }) => address.includes(":"))
-    ? ["net.ipv6.conf.all.forwarding"]
-    : [];
-  return [...v4, ...v6];
 }

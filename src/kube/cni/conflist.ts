@@ -24,7 +24,7 @@ export interface ConflistPlugin {
 
 /** Plugins that exist and are not modelled; others are misspelt. */
 const elsewhere: readonly string[] =
-  `ptp macvlan ipvlan vlan host-device dummy tap tuning sbr vrf bandwidth flannel calico
+  `macvlan ipvlan vlan host-device dummy tap tuning sbr vrf bandwidth calico
   calico-ipam cilium-cni aws-cni kindnet weave-net antrea azure-vnet multus ovn-k8s-cni-overlay egress-cni`.split(
     /\s+/,
   );
@@ -152,6 +152,16 @@ export function defaultConflist(podCidr: string): Conflist {
   const portmap = { type: "portmap", capabilities: { portMappings: true } };
   const plugins = [bridge, portmap].map((raw) => ({ type: raw.type, raw }));
   return { file: "(assumed 10-bridge.conflist)", name: "k8s", cniVersion: "1.0.0", plugins };
+}
+
+/** What flannel's manifest writes to every node. */
+export function flannelConflist(): Conflist {
+  const delegate = { hairpinMode: true, isDefaultGateway: true };
+  const plugins = [
+    { type: "flannel", delegate },
+    { type: "portmap", capabilities: { portMappings: true } },
+  ].map((raw) => ({ type: raw.type, raw }));
+  return { file: "(assumed 10-flannel.conflist)", name: "cbr0", cniVersion: "0.3.1", plugins };
 }
 
 /** A conflist with the word `usePodCidr`, or containerd's `{{.PodCIDR}}`, replaced by the node's pod CIDR. */

@@ -27,7 +27,7 @@ export type RuleState = Map<string, string[]>;
 export class CniHost {
   /** The node's namespace. */
   readonly ns: string;
-  /** host-local's files by path. */
+  /** What plugins and agents keep on disk, by path. */
   readonly files: Map<string, string> = new Map();
   /** What makes all of it, in order. */
   readonly commands: LabCommand[] = [];
@@ -36,8 +36,10 @@ export class CniHost {
   readonly #links = new Map<string, Map<string, HostLink>>();
   readonly #sandboxes = new Map<string, string>();
 
-  constructor(ns: string) {
+  /** `files` are what the node's agents wrote before, by path. */
+  constructor(ns: string, files: ReadonlyMap<string, string> = new Map()) {
     this.ns = ns;
+    for (const [path, content] of files) this.files.set(path, content);
   }
 
   /** Makes a namespace known under the path that the runtime hands to plugins. */

@@ -2,6 +2,7 @@ import { isMapping } from "../load/check.js";
 import { type CniCall, mappingField, type PluginConfig } from "./config.js";
 import type { Conflist, ConflistPlugin } from "./conflist.js";
 import { fail } from "./failure.js";
+import { flannelDelegate } from "./flannel.js";
 import type { CniHost } from "./host.js";
 import { cniPlugins } from "./index.js";
 import { delegateAdd } from "./ipam.js";
@@ -48,10 +49,13 @@ export function addNetwork(host: CniHost, list: Conflist, attachment: Attachment
 /** The address the sandbox would get, without a device being made. Throws CniFailure. */
 export function allocateAddress(host: CniHost, list: Conflist, attachment: Attachment): CniResult {
   const plugin = list.plugins.find(
-    ({ raw }) => isMapping(raw["ipam"]) && raw["ipam"]["type"] !== undefined,
+    ({ type, raw }) =>
+      type === "flannel" || (isMapping(raw["ipam"]) && raw["ipam"]["type"] !== undefined),
   );
   if (plugin === undefined) return fail("no plugin of the list gives addresses");
-  return delegateAdd(host, configFor(list, plugin, attachment, undefined), callFor(attachment));
+  const config = configFor(list, plugin, attachment, undefined);
+  const asked = plugin.type === "flannel" ? flannelDelegate(host, config) : config;
+  return delegateAdd(host, asked, callFor(attachment));
 }
 
 function pluginOf({ type }: ConflistPlugin): (typeof cniPlugins)[number] {

@@ -59,6 +59,7 @@ export function findNetworks(
     written(kubeadm, at, networking["podSubnet"]) ??
     fromFlag(objects, "kube-controller-manager", "--cluster-cidr", errors) ??
     written(proxy, ["data", "config.conf"], proxySettings["clusterCIDR"]) ??
+    fromFlannel(objects) ??
     guessPodNetwork(objects, notes);
   const services =
     written(kubeadm, at, networking["serviceSubnet"]) ??
@@ -119,6 +120,15 @@ function readNetwork(
     return undefined;
   }
   return { prefix: networkOf(prefix), from: { origin, path } };
+}
+
+/** The Network of flannel's net-conf.json. What is wrong in it is told by who reads the rest. */
+function fromFlannel(objects: LoadResult["objects"]): KnownNetwork | undefined {
+  const found = objects.ConfigMap.find(({ object }) => nameOf(object) === "kube-flannel-cfg");
+  const text = /"Network":\s*"([^"]*)"/.exec(found?.object.data?.["net-conf.json"] ?? "")?.[1];
+  if (found === undefined || text === undefined || parseIpv4Prefix(text) === undefined)
+    return undefined;
+  return readNetwork(found.origin, ["data", "net-conf.json"], text, []);
 }
 
 /** A flag of a control plane's static pod. */

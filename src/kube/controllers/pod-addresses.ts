@@ -94,7 +94,7 @@ class NodeAddresses {
 
   constructor(node: ClusterNode) {
     this.node = node;
-    this.#host = new CniHost(node.name);
+    this.#host = new CniHost(node.name, node.files);
   }
 
   /** Marks an address that a pod has; why it does not fit the node, if it does not. */
