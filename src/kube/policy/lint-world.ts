@@ -11,7 +11,7 @@ import type { FieldPath } from "../load/source-text.js";
 import { effectiveTypes, isolatingPolicies, policySelects, rulesOf } from "./oracle.js";
 import { Comparison } from "./opened-pairs.js";
 import { directions, type Direction } from "./verdict.js";
-import { reachesDns } from "./why.js";
+import { dnsPods, reachesDns } from "./why.js";
 import { policyWorld, type PodEndpoint, type PolicyWorld } from "./world.js";
 
 /* What a policy means for the pods, namespaces and Services that there are. */
@@ -20,14 +20,46 @@ class WorldLint {
   readonly findings: Finding[] = [];
   readonly #context: LintContext;
   readonly #world: PolicyWorld;
+  readonly #dns: readonly PodEndpoint[];
+  readonly #byNamespace = new Map<string, PodEndpoint[]>();
 
   constructor(context: LintContext) {
     this.#context = context;
     this.#world = context.world;
+    this.#dns = dnsPods(context.world);
+    for (const pod of context.world.pods) {
+      const own = this.#byNamespace.get(pod.namespace) ?? [];
+      this.#byNamespace.set(pod.namespace, own);
+      own.push(pod);
+    }
+  }
+
+  #podsOf(namespace: string): readonly PodEndpoint[] {
+    return this.#byNamespace.get(namespace) ?? [];
+  }
+
+  /** The pods that a peer stands for by its selectors. */
+  #peers(
+    policy: Loaded<NetworkPolicy>,
+    { podSelector, namespaceSelector, ipBlock }: NetworkPolicyPeer,
+  ): readonly PodEndpoint[] {
+    if (ipBlock !== undefined || (podSelector ?? namespaceSelector) === undefined) return [];
+    const namespaces =
+      namespaceSelector === undefined
+        ? [namespaceOf(policy.object)]
+        : [...this.#world.namespaces]
+            .filter(([, labels]) => matchesSelector(namespaceSelector, labels))
+            .map(([name]) => name);
+    const pods = namespaces.flatMap((name) => this.#podsOf(name));
+    return podSelector === undefined
+      ? pods
+      : pods.filter(({ labels }) => matchesSelector(podSelector, labels));
   }
 
   policy(policy: Loaded<NetworkPolicy>): void {
-    const selected = this.#world.pods.filter((pod) => policySelects(policy, pod));
+    const selected = this.#podsOf(namespaceOf(policy.object)).filter((pod) =>
+      policySelects(policy, pod),
+    );
     if (selected.length === 0) this.#selectsNobody(policy);
     for (const pod of selected.filter(({ hostNetwork }) => hostNetwork))
       this.#say(
@@ -113,10 +145,12 @@ class WorldLint {
       if (peer.ipBlock === undefined) this.#selectorPeer(policy, [...path, list, at], peer);
       else this.#block(policy, [...path, list, at, "ipBlock"], peer.ipBlock.cidr);
     }
-    const peerPods = this.#world.pods.filter(
-      (pod) =>
-        rule.peers.length === 0 || rule.peers.some((peer) => this.#isPeer(policy, peer, pod)),
-    );
+    const onPorts = rule.ports.length > 0 && direction === "egress";
+    const peerPods = !onPorts
+      ? []
+      : rule.peers.length === 0
+        ? this.#world.pods
+        : [...new Set(rule.peers.flatMap((peer) => this.#peers(policy, peer)))];
     const destinations = direction === "ingress" ? selected : peerPods;
     for (const [at, { port, protocol = "TCP" }] of rule.ports.entries()) {
       const own = [...path, "ports", at];
@@ -125,25 +159,9 @@ class WorldLint {
     }
   }
 
-  #isPeer(
-    policy: Loaded<NetworkPolicy>,
-    { podSelector, namespaceSelector, ipBlock }: NetworkPolicyPeer,
-    pod: PodEndpoint,
-  ): boolean {
-    if (ipBlock !== undefined || (podSelector ?? namespaceSelector) === undefined) return false;
-    const inNamespace =
-      namespaceSelector === undefined
-        ? pod.namespace === namespaceOf(policy.object)
-        : matchesSelector(namespaceSelector, this.#world.namespaces.get(pod.namespace));
-    return inNamespace && (podSelector === undefined || matchesSelector(podSelector, pod.labels));
-  }
-
   #selectorPeer(policy: Loaded<NetworkPolicy>, path: FieldPath, peer: NetworkPolicyPeer): void {
     const { podSelector, namespaceSelector } = peer;
-    if (
-      (podSelector ?? namespaceSelector) === undefined ||
-      this.#world.pods.some((pod) => this.#isPeer(policy, peer, pod))
-    )
+    if ((podSelector ?? namespaceSelector) === undefined || this.#peers(policy, peer).length > 0)
       return;
     const own = namespaceOf(policy.object);
     if (namespaceSelector === undefined) {
@@ -333,7 +351,7 @@ class WorldLint {
   #ownDns(policy: Loaded<NetworkPolicy>, selected: readonly PodEndpoint[]): void {
     if (!effectiveTypes(policy.object).includes("egress")) return;
     const cut = selected.filter(
-      (pod) => !pod.hostNetwork && reachesDns(this.#world, pod, "UDP") === false,
+      (pod) => !pod.hostNetwork && reachesDns(this.#world, pod, "UDP", this.#dns) === false,
     );
     const [first] = cut;
     if (first === undefined) return;
@@ -450,6 +468,7 @@ function reopener(
   if (except === undefined) return undefined;
   const selected = world.pods.filter((pod) => policySelects(policy, pod));
   for (const other of world.objects.networkPolicies) {
+    if (namespaceOf(other.object) !== namespaceOf(policy.object)) continue;
     if (
       !effectiveTypes(other.object).includes(direction) ||
       !selected.some((pod) => policySelects(other, pod))

@@ -1,4 +1,4 @@
-import { type Bitset, emptySet, has } from "./bitset.js";
+import { addTo, type Bitset, emptySet, forEachMember, has } from "./bitset.js";
 import type { NetworkPolicy } from "kubernetes-types/networking/v1.js";
 import type { Loaded } from "../objects.js";
 import type { PortProbe } from "./compile.js";
@@ -43,8 +43,8 @@ export class Comparison {
     // Compiled second, the older world takes over the finer classes.
     const older = shared ? this.#base : compileWorld(this.#before, { previous: newer });
     const groups = groupPods(older, newer);
-    const opened = groups.map(() => emptySet(groups.length));
-    const closed = groups.map(() => emptySet(groups.length));
+    const opened = new Map<number, Bitset>();
+    const closed = new Map<number, Bitset>();
     const ports: string[] = [];
     for (const probe of probesFor(this.#before, after, asked)) {
       const was = shared ? this.#baseReach(older, probe) : reach(older, probe);
@@ -93,8 +93,8 @@ function compareReach(
   groups: readonly PodGroup[],
   old: Reach,
   fresh: Reach,
-  opened: readonly Bitset[],
-  closed: readonly Bitset[],
+  opened: Map<number, Bitset>,
+  closed: Map<number, Bitset>,
 ): boolean {
   const direct =
     old.compiled.members.universe === fresh.compiled.members.universe &&
@@ -108,8 +108,10 @@ function compareReach(
       const a = has(was, other.before);
       const b = has(is, other.after);
       if (a === b) continue;
-      const set = (b ? opened : closed)[row];
-      if (set !== undefined) set[column >>> 5] = (set[column >>> 5] ?? 0) | (1 << (column & 31));
+      const rows = b ? opened : closed;
+      const set = rows.get(row) ?? emptySet(groups.length);
+      rows.set(row, set);
+      addTo(set, column);
       // A group of one pod has no pair with itself.
       if (b && (row !== column || other.size > 1)) opens = true;
     }
@@ -121,13 +123,13 @@ function sameSet(a: Bitset, b: Bitset): boolean {
   return a.every((word, at) => word === b[at]);
 }
 
-function countPairs(groups: readonly PodGroup[], rows: readonly Bitset[]): number {
+function countPairs(groups: readonly PodGroup[], rows: ReadonlyMap<number, Bitset>): number {
   let pairs = 0;
-  for (const [row, { size }] of groups.entries()) {
-    const set = rows[row];
-    if (set === undefined || set.every((word) => word === 0)) continue;
-    for (const [column, other] of groups.entries())
-      if (has(set, column)) pairs += size * (row === column ? size - 1 : other.size);
+  for (const [row, set] of rows) {
+    const size = groups[row]?.size ?? 0;
+    forEachMember(set, (column) => {
+      pairs += size * (row === column ? size - 1 : (groups[column]?.size ?? 0));
+    });
   }
   return pairs;
 }

@@ -92,8 +92,8 @@ export function reachesDns(
   world: PolicyWorld,
   source: PodEndpoint,
   protocol: "TCP" | "UDP",
+  servers: readonly PodEndpoint[] = dnsPods(world),
 ): boolean | undefined {
-  const servers = dnsPods(world);
   if (servers.length === 0) return undefined;
   return servers.some((destination) => {
     const port =
