@@ -3,7 +3,7 @@ import { drop } from "./drop.js";
 import type { SendResult } from "./errno.js";
 import type { NetworkNamespace } from "./namespace.js";
 import type { PacketType, SkBuff } from "./skbuff.js";
-import { stamp } from "./trace.js";
+import { told } from "./trace.js";
 
 /** What a device's receive handler did. `another` starts again with the changed `skb.dev`. Mirrors enum rx_handler_result. */
 export type RxResult = "consumed" | "another" | "pass";
@@ -32,6 +32,10 @@ export abstract class NetDevice {
   /** IFF_NOARP: neighbours are not resolved. */
   noArp = false;
   isLoopback = false;
+  /** IFF_PROMISC as somebody asked for it. Virtual devices hand every frame to the stack anyway; a bridge then hands up what it forwards. */
+  promiscuous = false;
+  /** IFF_ALLMULTI as somebody asked for it. */
+  allMulticast = false;
   /** The bridge this device is a port of. */
   master: NetDevice | undefined;
   /** Takes frames before the protocols do. Mirrors dev->rx_handler. */
@@ -120,7 +124,7 @@ export function devQueueXmit(skb: SkBuff, dev: NetDevice): SendResult {
     drop(skb, "QDISC_DROP", "__dev_queue_xmit");
     return undefined;
   }
-  dev.ns.sim.trace?.({ ...stamp(skb), kind: "device", direction: "tx" });
+  dev.ns.sim.trace?.(told(skb, { kind: "device", direction: "tx" }));
   dev.counters.txPackets++;
   dev.transmit(skb);
   return undefined;
@@ -133,7 +137,7 @@ export function netifReceiveSkb(skb: SkBuff, dev: NetDevice): void {
   skb.inDev = dev;
   if (!dev.up) return drop(skb, "DEV_READY", "netif_receive_skb");
   dev.counters.rxPackets++;
-  dev.ns.sim.trace?.({ ...stamp(skb), kind: "device", direction: "rx" });
+  dev.ns.sim.trace?.(told(skb, { kind: "device", direction: "rx" }));
   const handled = dev.rxHandler?.(skb) ?? "pass";
   if (handled === "consumed") return;
   if (handled === "another") return netifReceiveSkb(skb, skb.dev);

@@ -1,5 +1,5 @@
 import type { SkBuff } from "./skbuff.js";
-import { stamp } from "./trace.js";
+import { told } from "./trace.js";
 import { assert } from "../base/errors.js";
 
 /** Why a packet died: the names of enum skb_drop_reason without their prefix. `docs/drop-reasons.md` explains each. */
@@ -77,7 +77,7 @@ export function drop(skb: SkBuff, reason: DropReason, where: string): void {
   end(skb);
   const { sim } = skb.ns;
   sim.packets.dropped++;
-  sim.trace?.({ ...stamp(skb), kind: "dropped", reason, where });
+  sim.trace?.(told(skb, { kind: "dropped", reason, where }));
 }
 
 /** A packet reached what it was for and is used up there. `to` names it: `socket tcp/8080`, `arp`. Mirrors consume_skb(). */
@@ -85,7 +85,7 @@ export function deliver(skb: SkBuff, to: string): void {
   end(skb);
   const { sim } = skb.ns;
   sim.packets.delivered++;
-  sim.trace?.({ ...stamp(skb), kind: "delivered", to });
+  sim.trace?.(told(skb, { kind: "delivered", to }));
 }
 
 function end(skb: SkBuff): void {

@@ -4,7 +4,7 @@ import { drop, type DropReason } from "./drop.js";
 import type { Errno, SendResult } from "./errno.js";
 import type { NetworkNamespace } from "./namespace.js";
 import type { SkBuff } from "./skbuff.js";
-import { stamp } from "./trace.js";
+import { told } from "./trace.js";
 
 /** The points of netfilter, by the names the tools print. */
 export type Hook =
@@ -115,16 +115,17 @@ export function nfHookAfter(
     const verdict = entry.run(skb, state, okfn);
     // Whoever stole the packet has carried it on: what changed since was told where it happened.
     if (skb.frame !== before && verdict.kind !== "stolen") {
-      sim.trace?.({
-        ...stamp(skb),
-        kind: "rewrite",
-        by: entry.name,
-        hook: state.hook,
-        in: state.in?.name,
-        out: state.out?.name,
-        before,
-        after: skb.frame,
-      });
+      sim.trace?.(
+        told(skb, {
+          kind: "rewrite",
+          by: entry.name,
+          hook: state.hook,
+          in: state.in?.name,
+          out: state.out?.name,
+          before,
+          after: skb.frame,
+        }),
+      );
     }
     if (verdict.kind === "accept") continue;
     if (verdict.kind === "stolen") return undefined;

@@ -5,7 +5,7 @@ import type { Micros } from "../sim/time.js";
 import type { Frame } from "../wire/frame.js";
 import { NetworkNamespace, type PernetOperations } from "./namespace.js";
 import type { SkBuff } from "./skbuff.js";
-import { stamp, type TraceEvent } from "./trace.js";
+import { told, type TraceEvent } from "./trace.js";
 
 export interface SimulationOptions {
   /** Everything random follows from it. */
@@ -96,7 +96,7 @@ export function newSkb(ns: NetworkNamespace, frame: Frame, by: string, cause?: S
     nfTrace: false,
     ended: false,
   };
-  sim.trace?.({ ...stamp(skb), kind: "born", by, cause: skb.cause });
+  sim.trace?.(told(skb, { kind: "born", by, cause: skb.cause }));
   return skb;
 }
 

@@ -2,7 +2,7 @@ import { drop } from "../core/drop.js";
 import type { SendResult } from "../core/errno.js";
 import { type HookState, nfHook } from "../core/hooks.js";
 import type { SkBuff } from "../core/skbuff.js";
-import { stamp } from "../core/trace.js";
+import { told } from "../core/trace.js";
 import { ICMP_DEST_UNREACH, ICMP_PARAMETERPROB, ICMP_PROT_UNREACH } from "../wire/icmp.js";
 import { isFragment } from "../wire/ipv4.js";
 import { confAnd, confOr } from "./devconf.js";
@@ -68,12 +68,13 @@ function acceptOptions(skb: SkBuff, options: Uint8Array): boolean {
     return false;
   }
   if (checked.changes) {
-    skb.ns.sim.trace?.({
-      ...stamp(skb),
-      kind: "unknown",
-      what: "IP options that routers write into are left as they came",
-      place: undefined,
-    });
+    skb.ns.sim.trace?.(
+      told(skb, {
+        kind: "unknown",
+        what: "IP options that routers write into are left as they came",
+        place: undefined,
+      }),
+    );
   }
   return true;
 }

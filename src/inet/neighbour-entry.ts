@@ -1,7 +1,7 @@
 import type { NetDevice } from "../core/device.js";
 import { drop } from "../core/drop.js";
 import type { SkBuff } from "../core/skbuff.js";
-import { stamp } from "../core/trace.js";
+import { told } from "../core/trace.js";
 import type { Timer } from "../sim/event-queue.js";
 import { later, type Micros, milliseconds } from "../sim/time.js";
 import { frameLength } from "../wire/frame.js";
@@ -259,15 +259,16 @@ export class Neighbour {
   }
 
   #tell(skb: SkBuff, from: NudState, why: string): void {
-    skb.ns.sim.trace?.({
-      ...stamp(skb),
-      kind: "neighbour",
-      address: formatIpv4(this.address),
-      mac: this.mac === undefined ? undefined : formatMac(this.mac),
-      from,
-      to: this.#state,
-      why,
-    });
+    skb.ns.sim.trace?.(
+      told(skb, {
+        kind: "neighbour",
+        address: formatIpv4(this.address),
+        mac: this.mac === undefined ? undefined : formatMac(this.mac),
+        from,
+        to: this.#state,
+        why,
+      }),
+    );
   }
 
   get #now(): Micros {

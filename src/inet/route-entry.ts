@@ -4,7 +4,7 @@ import type { Errno, SendResult } from "../core/errno.js";
 import { type NetworkNamespace, perNamespace } from "../core/namespace.js";
 import type { Route, RouteType } from "../core/route.js";
 import type { SkBuff } from "../core/skbuff.js";
-import { stamp } from "../core/trace.js";
+import { told } from "../core/trace.js";
 import { type Ipv4, formatIpv4 } from "../wire/ip.js";
 import { formatRoute } from "./fib-format.js";
 import type { FibRoute } from "./fib-types.js";
@@ -94,16 +94,17 @@ export function attachRoute(skb: SkBuff, route: Route, direction: "input" | "out
   skb.route = route;
   if (skb.ns.sim.trace === undefined) return;
   const { type, error, gateway } = route;
-  skb.ns.sim.trace({
-    ...stamp(skb),
-    kind: "route",
-    direction,
-    result: error !== undefined || isErrorType(type) ? "error" : type,
-    text: route.text,
-    via: typeof gateway === "number" ? formatIpv4(gateway) : undefined,
-    out: route.dev.name,
-    error,
-  });
+  skb.ns.sim.trace(
+    told(skb, {
+      kind: "route",
+      direction,
+      result: error !== undefined || isErrorType(type) ? "error" : type,
+      text: route.text,
+      via: typeof gateway === "number" ? formatIpv4(gateway) : undefined,
+      out: route.dev.name,
+      error,
+    }),
+  );
 }
 
 function isErrorType(type: RouteType): type is "blackhole" | "unreachable" | "prohibit" | "throw" {
@@ -117,16 +118,17 @@ export function refuseRoute(
   error: Errno | DropReason,
   text: string,
 ): void {
-  skb.ns.sim.trace?.({
-    ...stamp(skb),
-    kind: "route",
-    direction,
-    result: "error",
-    text,
-    via: undefined,
-    out: undefined,
-    error,
-  });
+  skb.ns.sim.trace?.(
+    told(skb, {
+      kind: "route",
+      direction,
+      result: "error",
+      text,
+      via: undefined,
+      out: undefined,
+      error,
+    }),
+  );
 }
 
 /** The loopback device that every namespace has. */

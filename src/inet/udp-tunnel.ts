@@ -2,7 +2,7 @@ import type { Errno, SendResult } from "../core/errno.js";
 import type { NetworkNamespace } from "../core/namespace.js";
 import type { Route } from "../core/route.js";
 import type { SkBuff } from "../core/skbuff.js";
-import { stamp } from "../core/trace.js";
+import { told } from "../core/trace.js";
 import {
   type TunnelFlow,
   type TunnelHeaders,
@@ -86,16 +86,17 @@ function transmit(
   skb.frame = ipPacket(fields, udp, payload);
   skb.fragmentMaxSize = 0;
   skb.ignoreDf = false;
-  ns.sim.trace?.({
-    ...stamp(skb),
-    kind: "rewrite",
-    by: `${skb.dev?.name ?? "tunnel"} encapsulates`,
-    hook: undefined,
-    in: undefined,
-    out: skb.dev?.name,
-    before,
-    after: skb.frame,
-  });
+  ns.sim.trace?.(
+    told(skb, {
+      kind: "rewrite",
+      by: `${skb.dev?.name ?? "tunnel"} encapsulates`,
+      hook: undefined,
+      in: undefined,
+      out: skb.dev?.name,
+      before,
+      after: skb.frame,
+    }),
+  );
   attachRoute(skb, way, "output");
   return ipLocalOut(skb);
 }

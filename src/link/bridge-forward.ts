@@ -4,7 +4,7 @@ import type { SendResult } from "../core/errno.js";
 import { nfHook } from "../core/hooks.js";
 import { cloneSkb } from "../core/simulation.js";
 import type { SkBuff } from "../core/skbuff.js";
-import { type BridgeEvent, stamp } from "../core/trace.js";
+import { type BridgeEvent, told } from "../core/trace.js";
 import { formatMac, isMulticastMac, MAC_BROADCAST } from "../wire/ip.js";
 import type { BridgeDevice } from "./bridge.js";
 import type { BridgePort } from "./bridge-port.js";
@@ -82,16 +82,17 @@ export function flood(skb: SkBuff, pass: BridgePass, where: string): void {
 export function tellBridge(
   skb: SkBuff,
   pass: BridgePass,
-  told: Pick<BridgeEvent, "action" | "to" | "why">,
+  what: Pick<BridgeEvent, "action" | "to" | "why">,
 ): void {
   const { bridge, from } = pass;
-  bridge.ns.sim.trace?.({
-    ...stamp(skb),
-    kind: "bridge",
-    bridge: bridge.name,
-    port: from?.dev.name,
-    ...told,
-  });
+  bridge.ns.sim.trace?.(
+    told(skb, {
+      kind: "bridge",
+      bridge: bridge.name,
+      port: from?.dev.name,
+      ...what,
+    }),
+  );
 }
 
 /** Why a frame may not leave by a port; undefined when it may. Mirrors net/bridge/br_forward.c:should_deliver(). */

@@ -1,7 +1,7 @@
 import { netifReceiveSkb, packetTypeFor } from "../core/device.js";
 import { drop } from "../core/drop.js";
 import type { SkBuff } from "../core/skbuff.js";
-import { stamp } from "../core/trace.js";
+import { told } from "../core/trace.js";
 import { microseconds } from "../sim/time.js";
 import { decodeFrame, type Frame, frameLength } from "../wire/frame.js";
 import { formatIpv4, formatMac, isMulticastMac, MAC_ZERO } from "../wire/ip.js";
@@ -43,16 +43,17 @@ function enter(skb: SkBuff, dev: Vxlan, outer: Ipv4Header, inner: Frame): void {
   skb.frame = frame;
   skb.packetType = packetTypeFor(frame.link.destination, dev);
   dev.counters.rxBytes += frameLength(frame);
-  dev.ns.sim.trace?.({
-    ...stamp(skb),
-    kind: "rewrite",
-    by: `${dev.name} decapsulates`,
-    hook: undefined,
-    in: entersBy,
-    out: undefined,
-    before,
-    after: frame,
-  });
+  dev.ns.sim.trace?.(
+    told(skb, {
+      kind: "rewrite",
+      by: `${dev.name} decapsulates`,
+      hook: undefined,
+      in: entersBy,
+      out: undefined,
+      before,
+      after: frame,
+    }),
+  );
   dev.ns.sim.queue.after(microseconds(0), `${dev.name} rx`, () => netifReceiveSkb(skb, dev));
 }
 
@@ -70,15 +71,16 @@ function learn(skb: SkBuff, dev: Vxlan, outer: Ipv4Header, { link }: Frame): boo
     return false;
   }
   if (learned === "known") return true;
-  dev.ns.sim.trace?.({
-    ...stamp(skb),
-    kind: "bridge",
-    bridge: dev.name,
-    port: undefined,
-    action: "learn",
-    to: [],
-    why: `${formatMac(link.source)} is behind ${formatIpv4(outer.source)}`,
-  });
+  dev.ns.sim.trace?.(
+    told(skb, {
+      kind: "bridge",
+      bridge: dev.name,
+      port: undefined,
+      action: "learn",
+      to: [],
+      why: `${formatMac(link.source)} is behind ${formatIpv4(outer.source)}`,
+    }),
+  );
   return true;
 }
 

@@ -14,7 +14,7 @@ import {
 import { type NetworkNamespace, perNamespace, type PernetOperations } from "../core/namespace.js";
 import type { SkBuff } from "../core/skbuff.js";
 import { numberSysctl } from "../core/sysctls.js";
-import { stamp } from "../core/trace.js";
+import { told } from "../core/trace.js";
 import type { SendResult } from "../core/errno.js";
 import { fragment } from "../inet/ip-fragment.js";
 import { neighbours } from "../inet/neighbour.js";
@@ -334,14 +334,15 @@ function unmaskOtherHost(skb: SkBuff): void {
 function rewriteMacs(skb: SkBuff, after: Frame): void {
   const before = skb.frame;
   skb.frame = after;
-  skb.ns.sim.trace?.({
-    ...stamp(skb),
-    kind: "rewrite",
-    in: undefined,
-    out: undefined,
-    by: "br_netfilter",
-    hook: "PREROUTING",
-    before,
-    after,
-  });
+  skb.ns.sim.trace?.(
+    told(skb, {
+      kind: "rewrite",
+      in: undefined,
+      out: undefined,
+      by: "br_netfilter",
+      hook: "PREROUTING",
+      before,
+      after,
+    }),
+  );
 }

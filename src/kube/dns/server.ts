@@ -1,7 +1,7 @@
 import type { Errno } from "../../core/errno.js";
 import type { NetworkNamespace } from "../../core/namespace.js";
 import type { SkBuff } from "../../core/skbuff.js";
-import { stamp } from "../../core/trace.js";
+import { told } from "../../core/trace.js";
 import { listenTcp, type TcpConnection } from "../../inet/tcp-socket.js";
 import { UdpSocket } from "../../inet/udp-socket.js";
 import type { Timer } from "../../sim/event-queue.js";
@@ -52,7 +52,7 @@ export function serveDns(
   const tell = (unknown: string | undefined, skb: SkBuff | undefined): void => {
     if (unknown === undefined) return;
     if (skb !== undefined)
-      ns.sim.trace?.({ ...stamp(skb), kind: "unknown", what: unknown, place: undefined });
+      ns.sim.trace?.(told(skb, { kind: "unknown", what: unknown, place: undefined }));
     options.onUnknown?.(unknown, skb);
   };
   socket.onDatagram = (datagram) => {

@@ -19,7 +19,7 @@ import {
   perNamespace,
 } from "../../core/namespace.js";
 import type { SkBuff } from "../../core/skbuff.js";
-import { stamp } from "../../core/trace.js";
+import { told } from "../../core/trace.js";
 import { ipDefrag } from "../../inet/ip-defrag.js";
 import { isFragment } from "../../wire/ipv4.js";
 import {
@@ -137,7 +137,7 @@ function refuse(skb: SkBuff, why: string): Verdict {
 }
 
 function notModelled(skb: SkBuff, what: string): Verdict {
-  skb.ns.sim.trace?.({ ...stamp(skb), kind: "unknown", what, place: undefined });
+  skb.ns.sim.trace?.(told(skb, { kind: "unknown", what, place: undefined }));
   return ACCEPT;
 }
 

@@ -1,6 +1,6 @@
 import type { ConntrackEntry } from "../../core/conntrack.js";
 import type { SkBuff } from "../../core/skbuff.js";
-import { type ConntrackEvent, stamp } from "../../core/trace.js";
+import { type ConntrackEvent, told } from "../../core/trace.js";
 import { snapshot } from "./connection.js";
 
 /** The one line that tells a trace about connections. `why` is asked only when someone listens. */
@@ -12,11 +12,12 @@ export function tellConntrack(
 ): void {
   const { trace } = skb.ns.sim;
   if (trace === undefined) return;
-  trace({
-    ...stamp(skb),
-    kind: "conntrack",
-    action,
-    entry: entry === undefined ? undefined : snapshot(entry),
-    why: why(),
-  });
+  trace(
+    told(skb, {
+      kind: "conntrack",
+      action,
+      entry: entry === undefined ? undefined : snapshot(entry),
+      why: why(),
+    }),
+  );
 }

@@ -1,7 +1,7 @@
 import type { HookState, Verdict } from "../../core/hooks.js";
 import { ACCEPT } from "../../core/hooks.js";
 import type { SkBuff } from "../../core/skbuff.js";
-import { type RuleEvent, stamp } from "../../core/trace.js";
+import { type RuleEvent, told } from "../../core/trace.js";
 import { ipLength } from "../../wire/frame.js";
 import type { Ipv4Header } from "../../wire/ipv4.js";
 import { formatAddress, underMask } from "./addresses.js";
@@ -197,20 +197,21 @@ class Walk {
       base.packets++;
       base.bytes += ipLength(this.#skb.frame);
     }
-    this.#state.ns.sim.trace?.({
-      ...stamp(this.#skb),
-      kind: "policy",
-      in: this.#state.in?.name,
-      out: this.#state.out?.name,
-      engine: this.#engine,
-      hook: this.#state.hook,
-      table: this.#table.name,
-      chain: base.name,
-      policy,
-      place: base.place,
-      rulesLookedAt: this.#looked,
-      counter: [before, base.packets],
-    });
+    this.#state.ns.sim.trace?.(
+      told(this.#skb, {
+        kind: "policy",
+        in: this.#state.in?.name,
+        out: this.#state.out?.name,
+        engine: this.#engine,
+        hook: this.#state.hook,
+        table: this.#table.name,
+        chain: base.name,
+        policy,
+        place: base.place,
+        rulesLookedAt: this.#looked,
+        counter: [before, base.packets],
+      }),
+    );
     return policy === "ACCEPT" ? ACCEPT : this.#dropped();
   }
 
@@ -237,33 +238,35 @@ class Walk {
     failed: string | undefined,
     effect: RuleEvent["effect"],
   ): void {
-    this.#state.ns.sim.trace?.({
-      ...stamp(this.#skb),
-      kind: "rule",
-      in: this.#state.in?.name,
-      out: this.#state.out?.name,
-      engine: this.#engine,
-      hook: this.#state.hook,
-      table: this.#table.name,
-      chain: this.#chain.name,
-      number: this.#index,
-      text: ruleText(this.#chain.name, rule, this.#ruleset.variant),
-      place: rule.spec.place,
-      matched,
-      failed,
-      outcome: matched ? actionName(rule.spec.action) : undefined,
-      effect,
-      counter: [matched ? rule.packets - 1 : rule.packets, rule.packets],
-    });
+    this.#state.ns.sim.trace?.(
+      told(this.#skb, {
+        kind: "rule",
+        in: this.#state.in?.name,
+        out: this.#state.out?.name,
+        engine: this.#engine,
+        hook: this.#state.hook,
+        table: this.#table.name,
+        chain: this.#chain.name,
+        number: this.#index,
+        text: ruleText(this.#chain.name, rule, this.#ruleset.variant),
+        place: rule.spec.place,
+        matched,
+        failed,
+        outcome: matched ? actionName(rule.spec.action) : undefined,
+        effect,
+        counter: [matched ? rule.packets - 1 : rule.packets, rule.packets],
+      }),
+    );
   }
 
   #tellUnknown(what: string, rule: Rule): void {
-    this.#state.ns.sim.trace?.({
-      ...stamp(this.#skb),
-      kind: "unknown",
-      what,
-      place: rule.spec.place,
-    });
+    this.#state.ns.sim.trace?.(
+      told(this.#skb, {
+        kind: "unknown",
+        what,
+        place: rule.spec.place,
+      }),
+    );
   }
 }
 

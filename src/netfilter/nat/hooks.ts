@@ -10,7 +10,7 @@ import {
 } from "../../core/hooks.js";
 import { type NetworkNamespace, perNamespace } from "../../core/namespace.js";
 import type { SkBuff } from "../../core/skbuff.js";
-import { stamp } from "../../core/trace.js";
+import { told } from "../../core/trace.js";
 import { ipRouteMeHarder } from "../../inet/ip-output.js";
 import { ICMP_REDIRECT } from "../../wire/icmp.js";
 import { type Connection, connectionOf } from "../conntrack/connection.js";
@@ -189,7 +189,7 @@ function translatePacket(
     return ACCEPT;
   }
   const what = `NAT of the ports of IP protocol ${target.protocol}`;
-  skb.ns.sim.trace?.({ ...stamp(skb), kind: "unknown", what, place: undefined });
+  skb.ns.sim.trace?.(told(skb, { kind: "unknown", what, place: undefined }));
   return ACCEPT;
 }
 
