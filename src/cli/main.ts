@@ -5,6 +5,7 @@ import { errorsJson, formatErrors } from "../view/error-text.js";
 import { registerCheck } from "./commands/check.js";
 import { registerCollect } from "./commands/collect.js";
 import { registerDig } from "./commands/dig.js";
+import { registerDns } from "./commands/dns.js";
 import { registerExplain } from "./commands/explain.js";
 import { registerExport } from "./commands/export.js";
 import { registerFmt } from "./commands/fmt.js";
@@ -24,6 +25,7 @@ const commands: readonly ((program: Command, streams: Streams) => void)[] = [
   registerMatrix,
   registerTest,
   registerDig,
+  registerDns,
   registerShow,
   registerCheck,
   registerCollect,

@@ -1,6 +1,6 @@
 import type { Place } from "../base/errors.js";
-import { keyOf } from "../kube/objects.js";
 import { checkRecorded } from "./recorded/check-recorded.js";
+import { policiesNotRendered } from "./policies.js";
 import { unusedFiles, type World } from "./world.js";
 
 /** What there is to say about a world that could be read and built. */
@@ -48,10 +48,10 @@ export function checkWorld(world: World): CheckReport {
     files,
     notes: [
       ...notes.map(({ text, place }) => ({ what: "note" as const, text, place })),
-      ...policies.map(({ object, origin }) => ({
+      ...policiesNotRendered(world.cluster).map((text) => ({
         what: "unmodelled" as const,
-        text: `NetworkPolicy ${keyOf(object)}: policies are not enforced yet; traces of pods that it selects end UNKNOWN`,
-        place: origin.placeOf([]),
+        text,
+        place: undefined,
       })),
     ],
   };

@@ -18,10 +18,12 @@ import { proxyObjects } from "../kube/proxy/loaded.js";
 import { renderNodeIptables } from "../kube/proxy/node-rules.js";
 import { proxyNode } from "../kube/proxy/node.js";
 import { readProxyConfiguration } from "../kube/proxy/read-config.js";
+import { renderKubeRouter } from "../kube/policy/kube-router.js";
+import { policyObjectsOf, policyWorld } from "../kube/policy/world.js";
 import type { RenderedText } from "../kube/proxy/rendered-text.js";
 import { serviceObjects, type ServiceObjects, serviceState } from "../kube/proxy/service-state.js";
 import type { LabCommand } from "../tools/command.js";
-import { formatIpv4, IPV4_ANY, parseIpv4 } from "../wire/ip.js";
+import { formatIpv4, formatIpv4Prefix, IPV4_ANY, parseIpv4 } from "../wire/ip.js";
 import type { Lab, Listener } from "./lab.js";
 import type { ClusterWorld } from "./world.js";
 
@@ -111,7 +113,7 @@ function ruleCommands(
   const proxied = proxyNode(node.loaded.object);
   const rendered = renderNodeIptables(serviceState(services, proxied), proxied, config);
   const file = `${node.name}/kube-proxy.rules`;
-  makers.set(file, makerOf(rendered));
+  makers.set(file, makerOf("kube-proxy", rendered));
   const restore = (stdin: string, stdinName: string): LabCommand => ({
     ns: node.name,
     argv: ["iptables-restore", "--noflush", "--counters"],
@@ -123,17 +125,46 @@ function ruleCommands(
     ...(own === undefined ? [] : [restore(own.text, own.file)]),
     ...(localhostNodePorts(proxied, config) ? [{ ns: node.name, argv: localhost }] : []),
     restore(rendered.text, file),
+    ...policyCommands(world.cluster, node, makers),
   ];
 }
 
-function makerOf({ origins }: RenderedText): RuleMaker {
+/** What kube-router writes for the policies of the cluster, sets first; nothing where there are none. */
+function policyCommands(
+  cluster: Cluster,
+  node: ClusterNode,
+  makers: Map<string, RuleMaker>,
+): readonly LabCommand[] {
+  if (cluster.objects.NetworkPolicy.length === 0) return [];
+  const { services } = cluster.networks;
+  const rendered = renderKubeRouter(policyWorld(policyObjectsOf(cluster)), {
+    node: { name: node.name, addresses: [formatIpv4(node.address)] },
+    clusterCidrs: [formatIpv4Prefix(services.prefix)],
+    nodePorts: "30000:32767",
+    version: "1",
+    jumps: "insert",
+  });
+  const file = `${node.name}/kube-router.rules`;
+  makers.set(file, makerOf("kube-router", rendered.iptables));
+  const { name: ns } = node;
+  return [
+    {
+      ns,
+      argv: ["ipset", "restore"],
+      stdin: rendered.ipset.text,
+      stdinName: `${node.name}/kube-router.ipset`,
+    },
+    { ns, argv: ["iptables-restore", "--noflush"], stdin: rendered.iptables.text, stdinName: file },
+  ];
+}
+
+function makerOf(name: string, { origins }: RenderedText): RuleMaker {
   const byLine = new Map<number, string>();
   origins.forEach(({ objects, by }, index) => {
-    const [first] = objects;
-    const name = first === undefined ? by : `${first.kind} ${first.namespace}/${first.name}`;
-    byLine.set(index + 1, name);
+    const made = objects.map((object) => `${object.kind} ${object.namespace}/${object.name}`);
+    byLine.set(index + 1, made.length === 0 ? by : made.join(", "));
   });
-  return { name: "kube-proxy", origins: byLine };
+  return { name, origins: byLine };
 }
 
 /** What every node's rules are made of. */

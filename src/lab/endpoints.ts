@@ -261,6 +261,15 @@ function prefixOf(text: string): {
     : { prefix: undefined, rest: text };
 }
 
+/** A name that means a workload's pod, as that pod's own name; any other text as it is. A port stays behind it. */
+export function podNameFor(text: string, cluster: Cluster): string {
+  const [, name = "", port = ""] = /^([^:]*)(:.*)?$/.exec(text) ?? [];
+  const pod = cluster.services.some(({ object }) => keyOf(object) === name)
+    ? undefined
+    : findPod(name, cluster);
+  return pod === undefined ? text : `${pod.key}${port}`;
+}
+
 /** `ns/pod`, or `ns/deployment/name` for the first ready pod of a workload; `ns/name` may name a workload too. */
 function findPod(text: string, cluster: Cluster): ClusterPod | undefined {
   const parts = text.split("/");

@@ -17,7 +17,7 @@ import { type ClusterPart, wholeCluster } from "./cluster-lab.js";
 import { type Destination, parseDestination, parseSource, type Source } from "./endpoints.js";
 import { buildLiveCluster, type LiveCluster, resolvConfOf } from "./live-cluster.js";
 import { holds, partFor } from "./part.js";
-import { policiesInTheWay } from "./policies.js";
+import { policiesNotRendered } from "./policies.js";
 import { traceRecorded } from "./recorded/recorded-trace.js";
 import { sendRequest } from "./send.js";
 import { traceInLab } from "./trace-lab.js";
@@ -139,7 +139,7 @@ function record(
     makers: live.makers,
     chain: (name, table, chain) => chainRules(sim, name, table, chain),
     notes: cluster.notes.map(({ text }) => text),
-    unknown: policiesInTheWay(cluster, source.kind === "inside" ? source.pod : undefined, events),
+    unknown: policiesNotRendered(cluster),
     oneWay: request.oneWay,
   };
 }

@@ -8,7 +8,9 @@ import { clusterLab } from "./cluster-lab.js";
 import type { Lab } from "./lab.js";
 import { parseLab } from "./lab-file.js";
 import { readResolvers } from "./resolvers.js";
-import { isNodeKind, kindOfDump } from "./recorded/dump-files.js";
+import { readClusterDumps } from "./recorded/cluster-records.js";
+import { isNodeKind, kindOfDump, ownerOf } from "./recorded/dump-files.js";
+import type { NodeRecord } from "./recorded/node-record.js";
 import { readRecorded, type RecordedParts } from "./recorded/recorded-world.js";
 
 /** A text of a world and what it was taken for. */
@@ -25,6 +27,8 @@ export interface ClusterWorld {
   readonly cluster: Cluster;
   /** Rules in files called NODE.rules, restored when the node starts. */
   readonly nodeRules: ReadonlyMap<string, InputText>;
+  /** What was recorded of nodes, by name; it wins over what is rendered for them. */
+  readonly records: ReadonlyMap<string, NodeRecord>;
   /** A Corefile beside the objects; it wins over the coredns ConfigMap. */
   readonly corefile: InputText | undefined;
   /** Resolvers outside of the cluster, and what they answer. */
@@ -84,12 +88,14 @@ export function loadWorld(
     });
   const conflist = chooseConflist(files.filter(({ kind }) => kind === "conflist"));
   const cluster = buildCluster(loadObjects(objects), { conflist });
+  const dumps = readClusterDumps(files, cluster);
   return {
     kind: "cluster",
     name,
     files,
     cluster,
-    nodeRules: rulesByNode(files, cluster),
+    nodeRules: dumps.added,
+    records: dumps.records,
     corefile: files.find(({ kind }) => kind === "corefile"),
     resolvers: readResolvers(files),
   };
@@ -103,8 +109,12 @@ export function labOf(world: World): Lab {
 /** Files that hopwise reads nothing from yet. */
 export function unusedFiles(world: World): readonly WorldFile[] {
   if (world.kind === "recorded") return world.files.filter(({ kind }) => !isNodeKind(kind));
-  const used = ["kubernetes", "lab", "conflist", "corefile", "iptables-save", "resolvers", "zone"];
-  return world.files.filter(({ kind }) => !used.includes(kind));
+  const used = ["kubernetes", "lab", "conflist", "corefile", "resolvers", "zone"];
+  const ofNodes = ["iptables-save", "ipset-save", "conntrack", "sysctl", "ip-addr", "ip-link"];
+  return world.files.filter(
+    ({ kind, file }) =>
+      !used.includes(kind) && !(ofNodes.includes(kind) && ownerOf(file).host === undefined),
+  );
 }
 
 function noObjects(files: readonly WorldFile[], name: string): UserError {
@@ -115,27 +125,4 @@ function noObjects(files: readonly WorldFile[], name: string): UserError {
     place: unknown === undefined ? undefined : { file: unknown.file, line: 1, column: 1 },
     help: "a world is `kubectl get -A -o yaml` output, manifests, or a lab file; hopwise show pods -w demo:shop shows one",
   });
-}
-
-/** `worker-2.rules` belongs to the node worker-2. */
-function rulesByNode(
-  files: readonly WorldFile[],
-  cluster: Cluster,
-): ReadonlyMap<string, InputText> {
-  const found = new Map<string, InputText>();
-  for (const file of files.filter(({ kind }) => kind === "iptables-save")) {
-    const node = (file.file.split("/").at(-1) ?? "").replace(/\.[^.]*$/, "");
-    if (!cluster.nodes.some(({ name }) => name === node)) {
-      throw new UserError(
-        "RULES_NODE",
-        `${file.file} holds iptables rules, and no node is called "${node}"`,
-        {
-          place: { file: file.file, line: 1, column: 1 },
-          help: `name the file after its node: ${cluster.nodes.map(({ name }) => `${name}.rules`).join(", ")}`,
-        },
-      );
-    }
-    found.set(node, file);
-  }
-  return found;
 }

@@ -9,6 +9,7 @@ import type {
 import { ICMP_DEST_UNREACH, ICMP_TIME_EXCEEDED } from "../wire/icmp.js";
 import { TCP_RST } from "../wire/tcp.js";
 import type { Frame } from "../wire/frame.js";
+import { policySide } from "./steps.js";
 import { type Conversation, fateOf, type Leg, type PacketEvent } from "./follow.js";
 
 /** The closed list of answers. */
@@ -100,7 +101,9 @@ function judgeDrop(fate: DroppedEvent, leg: Leg, recording: Recording): Judgemen
       const rule = decidingRule(leg);
       if (rule === undefined) return ["DROPPED", `${fate.where}: ${fate.reason}`, fate];
       if (rule.kind === "policy") return ["DROPPED", `policy of ${rule.table} ${rule.chain}`, rule];
-      if (rule.outcome !== undefined && rule.outcome.startsWith("REJECT"))
+      if (rule.place !== undefined && recording.makers.get(rule.place.file)?.name === "kube-router")
+        return ["DENIED", deniedBecause(rule, recording), rule];
+      if (rule.outcome?.startsWith("REJECT") === true)
         return [refusalOf(rule, recording), "", rule];
       return ["DROPPED", "", rule];
     }
@@ -127,6 +130,19 @@ function judgeDrop(fate: DroppedEvent, leg: Leg, recording: Recording): Judgemen
       return ["DROPPED", `${fate.reason} in ${fate.where}`, fate];
     }
   }
+}
+
+/** Which pod refuses, which way, and the policies whose rules were looked at in vain. */
+function deniedBecause(rule: RuleEvent, recording: Recording): string {
+  const origin =
+    rule.place === undefined
+      ? undefined
+      : recording.makers.get(rule.place.file)?.origins.get(rule.place.line);
+  const side = policySide(rule, origin, recording);
+  if (side === undefined) return "by the policy engine";
+  const policies =
+    side.policies.length === 0 ? "the policies that select it" : side.policies.join(", ");
+  return `${side.direction} of ${side.pod}: no rule of ${policies} allows it`;
 }
 
 /** A REJECT that kube-proxy wrote for a Service without endpoints is an answer of its own. */

@@ -282,19 +282,17 @@ function deviceOf(event: PacketEvent): string | undefined {
   return event.out ?? event.in ?? event.dev;
 }
 
-function ruleDraft({ event, changes, markBefore, walk, recording }: Context): Draft | undefined {
+function ruleDraft(context: Context): Draft | undefined {
+  const { event, changes, markBefore, walk, recording } = context;
   if (event.kind !== "rule") return undefined;
   const caller = walk.caller(event);
   if (event.matched) walk.follow(event);
   const markText =
-    event.mark === markBefore
-      ? undefined
-      : `mark 0x${markBefore.toString(16)} => 0x${event.mark.toString(16)}`;
-  const origin =
-    event.place === undefined
-      ? undefined
-      : recording.makers.get(event.place.file)?.origins.get(event.place.line);
-  return {
+    event.mark === markBefore ? undefined : `mark ${hex(markBefore)} => ${hex(event.mark)}`;
+  const maker = event.place === undefined ? undefined : recording.makers.get(event.place.file);
+  const origin = event.place === undefined ? undefined : maker?.origins.get(event.place.line);
+  const drops = event.effect === "drop" && event.matched;
+  const draft: Draft = {
     ...common(event),
     hook: event.hook,
     table: event.table,
@@ -306,13 +304,68 @@ function ruleDraft({ event, changes, markBefore, walk, recording }: Context): Dr
     changes,
     step: `${event.table} ${event.chain}[${event.number}]`,
     effect: ruleEffect(event, markText, caller),
-    mark: event.effect === "drop" && event.matched ? "!" : markText === undefined ? "" : "~",
+    mark: drops ? "!" : markText === undefined ? "" : "~",
     state: [
       ...(markText === undefined ? [] : [markText]),
       ...(origin === undefined ? [] : [`made for ${origin}`]),
     ],
     decisive: isDecisive(event, markText),
   };
+  return maker?.name === "kube-router"
+    ? { ...draft, ...policyDraft(event, origin, recording) }
+    : draft;
+}
+
+/** What a rule of the policy engine comes down to: a policy that allows, or a pod that refuses. The rest is its bookkeeping. */
+function policyDraft(
+  event: RuleEvent,
+  origin: string | undefined,
+  recording: Recording,
+): Partial<Draft> {
+  const side = policySide(event, origin, recording);
+  if (side === undefined || !event.matched) return { decisive: false };
+  const step = `netpol ${side.direction} ${side.pod}`;
+  if (event.effect === "drop") return { step, effect: "DENIED", mark: "!", decisive: true };
+  if (
+    event.outcome !== "MARK" ||
+    side.policies.length === 0 ||
+    event.chain.startsWith("KUBE-POD-FW")
+  )
+    return { decisive: false };
+  return { step, effect: `allowed by ${side.policies.join(", ")}`, decisive: true };
+}
+
+/** Whose traffic a rule of the policy engine is about, which way, and the policies it was made from. */
+export interface PolicySide {
+  readonly direction: "ingress" | "egress";
+  readonly pod: string;
+  readonly policies: readonly string[];
+}
+
+/** Reads `Pod shop/db-0, NetworkPolicy shop/db-from-api` and the packet's addresses; undefined for rules about nobody. */
+export function policySide(
+  event: RuleEvent,
+  origin: string | undefined,
+  { names }: Recording,
+): PolicySide | undefined {
+  if (origin === undefined) return undefined;
+  const made = origin.split(", ");
+  const policies = made.flatMap((one) =>
+    one.startsWith("NetworkPolicy ") ? [one.slice("NetworkPolicy ".length)] : [],
+  );
+  const owner = made.find((one) => one.startsWith("Pod "))?.slice("Pod ".length);
+  const source = names.get(sourceOf(event.frame).replace(/:\d+$/, ""));
+  const destination = names.get(destinationOf(event.frame).replace(/:\d+$/, ""));
+  const word = /(ingress|egress)/.exec(event.text)?.[1];
+  const egress =
+    owner === undefined ? word === "egress" : owner === source && owner !== destination;
+  const pod = owner ?? (egress ? source : destination);
+  if (pod === undefined) return undefined;
+  return { direction: egress ? "egress" : "ingress", pod, policies };
+}
+
+function hex(value: number): string {
+  return `0x${value.toString(16)}`;
 }
 
 function ruleEffect(

@@ -206,6 +206,7 @@ function replyNotes({ conversation, recording }: TraceView): readonly string[] {
 
 function decidedBy(verdict: Verdict, recording: Recording): string {
   const event = verdict.deciding;
+  if (verdict.outcome === "DENIED") return verdict.because;
   if (event?.kind === "rule") {
     const place =
       event.place === undefined
@@ -225,6 +226,7 @@ function decidedBy(verdict: Verdict, recording: Recording): string {
 function chainLines(verdict: Verdict, recording: Recording): readonly string[] {
   const event = verdict.deciding;
   if (event?.kind !== "rule") return [];
+  if (verdict.outcome === "DENIED") return [whyLine(recording)];
   const rules = recording.chain(event.ns, event.table, event.chain);
   const around = rules.filter(({ number }) => Math.abs(number - event.number) <= 2);
   const width = Math.max(...around.map(({ text }) => text.length), 0);
@@ -232,6 +234,13 @@ function chainLines(verdict: Verdict, recording: Recording): readonly string[] {
     const mark = number === event.number ? ">" : " ";
     return `  ${mark} ${number} ${text.padEnd(width)}   ${ruleStatus(number, event, recording)}`;
   });
+}
+
+/** The command that explains a denial and finds the smallest fix. */
+function whyLine({ request, world, lookup }: Recording): string {
+  const target = lookup?.means?.replace(/^(Service|Pod) /, "") ?? request.destination;
+  const port = lookup === undefined || request.port === 0 ? "" : `:${request.port}`;
+  return `WHY  hopwise why ${request.source} ${target}${port} -w ${world}`;
 }
 
 function ruleStatus(number: number, decider: RuleEvent, { events }: Recording): string {

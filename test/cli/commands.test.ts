@@ -81,33 +81,42 @@ describe("trace", () => {
   });
 
   it("gives one object a line with -o jsonl", async () => {
-    const { out } = await hopwise("trace shop/web-0 shop/db:5432 -w demo:shop -o jsonl");
+    const { out } = await hopwise("trace shop/api-1 shop/db:5432 -w demo:shop -o jsonl");
     const lines = out.trim().split("\n");
     expect(lines.length).toBeGreaterThan(20);
     expect(lines.map((line) => JSON.parse(line).n)).toEqual(lines.map((_, index) => index + 1));
   });
 
   it("keeps exit codes apart: 0 delivered, 1 not, 3 not certain, and --expect turns them round", async () => {
-    expect((await hopwise("trace shop/web-0 shop/db:5432 -w demo:shop")).exit).toBe(0);
+    expect((await hopwise("trace shop/api-1 shop/db:5432 -w demo:shop")).exit).toBe(0);
     expect((await hopwise("trace shop/api-0 shop/db:5432 -w demo:shop-firewall")).exit).toBe(1);
     expect((await hopwise("trace shop/web-0 http://nope.shop -w demo:shop")).exit).toBe(3);
     expect(
       (await hopwise("trace shop/api-0 shop/db:5432 -w demo:shop-firewall --expect DROPPED")).exit,
     ).toBe(0);
     expect(
-      (await hopwise("trace shop/web-0 shop/db:5432 -w demo:shop --expect DROPPED")).exit,
+      (await hopwise("trace shop/api-1 shop/db:5432 -w demo:shop --expect DROPPED")).exit,
     ).toBe(1);
   });
 
-  it("is UNKNOWN, never delivered, when a NetworkPolicy selects a pod on the way", async () => {
+  it("is DENIED when a NetworkPolicy selects the pod and no rule allows, and names it", async () => {
     const policy = file(
       "policy.yaml",
-      "apiVersion: networking.k8s.io/v1\nkind: NetworkPolicy\nmetadata: {name: lock, namespace: shop}\nspec: {podSelector: {matchLabels: {app: db}}}\n",
+      "apiVersion: networking.k8s.io/v1\nkind: NetworkPolicy\nmetadata: {name: lock, namespace: shop}\nspec: {podSelector: {matchLabels: {app: web}}}\n",
     );
-    const run = await hopwise(`trace shop/api-1 shop/db:5432 -w demo:shop -w ${policy}`);
-    expect(run.out).toContain("lock");
-    expect(["UNKNOWN", "DENIED"].some((name) => run.out.includes(name))).toBe(true);
-    expect(run.exit).not.toBe(0);
+    const run = await hopwise(`trace shop/api-1 shop/web:80 -w demo:shop -w ${policy}`);
+    expect(run.out).toContain("DENIED  ingress of shop/web-0: no rule of shop/lock allows it");
+    expect(run.exit).toBe(1);
+  });
+
+  it("is UNKNOWN, never delivered, when a policy is there that is not turned into rules", async () => {
+    const policy = file(
+      "admin.yaml",
+      "apiVersion: policy.networking.k8s.io/v1alpha1\nkind: AdminNetworkPolicy\nmetadata: {name: guard}\nspec:\n  priority: 10\n  subject: {namespaces: {}}\n  ingress:\n    - {action: Deny, from: [{namespaces: {}}]}\n",
+    );
+    const run = await hopwise(`trace shop/api-1 shop/web:80 -w demo:shop -w ${policy}`);
+    expect(run.out).toContain("AdminNetworkPolicy guard");
+    expect(run.exit).toBe(3);
   });
 
   it.runIf(has("tshark"))(
@@ -115,7 +124,7 @@ describe("trace", () => {
     async () => {
       const path = file("trace.pcapng", "");
       const run = await hopwise(
-        `trace shop/web-0 shop/db:5432 -w demo:shop -o pcapng --out ${path}`,
+        `trace shop/api-1 shop/db:5432 -w demo:shop -o pcapng --out ${path}`,
       );
       expect(run.exit).toBe(0);
       const comments = execFileSync("tshark", ["-r", path, "-T", "fields", "-e", "frame.comment"], {
@@ -126,6 +135,38 @@ describe("trace", () => {
       expect(lines[0]).toMatch(/^step 1 route/);
       expect(lines.every((line) => line.startsWith("step "))).toBe(true);
       expect(comments).toContain("DNAT dst 10.96.44.20:5432 => 10.244.2.6:5432");
+    },
+  );
+});
+
+describe("why, matrix and test", () => {
+  it("names the policy, the clause that failed and the smallest fix", async () => {
+    const run = await hopwise("why batch/job-0 shop/db:5432 -w demo:shop");
+    expect(run.exit).toBe(1);
+    expect(run.out).toContain("policies/db.yaml:12:9  from podSelector app=api, port 5432");
+    expect(run.out).toContain("opens 1 of 42 pod pairs");
+    expect((await hopwise("why shop/api-0 shop/db:5432 -w demo:shop")).exit).toBe(0);
+  });
+
+  it("prints who reaches whom, and only what changes with --diff", async () => {
+    expect((await hopwise("matrix -w demo:shop -n shop,batch")).out).toContain(
+      "16 pairs x declared ports: 8 delivered, 8 denied",
+    );
+    expect(JSON.parse((await hopwise("matrix -w demo:shop --json")).out)).toMatchObject({
+      v: 1,
+      kind: "Matrix",
+    });
+    const same = await hopwise("matrix -w demo:shop --diff demo:shop");
+    expect(same).toMatchObject({ exit: 0, out: "no pair changes\n" });
+    expect((await hopwise("matrix -w demo:shop --diff demo:shop-firewall")).exit).toBe(1);
+  });
+
+  it.each(["text", "junit", "tap", "github"])(
+    "reports tests as %s and fails when one fails",
+    async (format) => {
+      const run = await hopwise(`test test/cli/reach.test.yaml -o ${format}`);
+      expect(run.exit).toBe(1);
+      expect(run.out).toContain("web reaches db");
     },
   );
 });
@@ -179,7 +220,7 @@ describe("fmt", () => {
 describe("check", () => {
   it("lists what a world holds and what was assumed", async () => {
     expect((await hopwise("check demo:shop")).out).toContain(
-      "ok  3 nodes, 7 pods, 5 services, 0 policies",
+      "ok  3 nodes, 7 pods, 5 services, 2 policies",
     );
     const pod = file(
       "pod.yaml",

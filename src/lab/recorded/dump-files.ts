@@ -60,11 +60,10 @@ export function isNodeKind(kind: TextKind): kind is NodeKind {
   return NAMES_OF_KINDS.some(([, one]) => one === kind);
 }
 
-/** The kind of a file of a node: by its content, or, where that is empty, by its name. */
+/** The kind of a file of a node: by its content, or, where that tells nothing (an empty table), by its name. */
 export function kindOfDump({ file, text }: InputText): TextKind {
   const kind = recognise(text);
-  if (kind !== "unknown" || !/^(\s|#.*|\[[\s{},]*\])*$/.test(text.slice(0, 10_000))) return kind;
-  return namedKind(stemOf(file)) ?? "unknown";
+  return kind === "unknown" ? (namedKind(stemOf(file)) ?? "unknown") : kind;
 }
 
 function namedKind(stem: string): NodeKind | undefined {
@@ -83,7 +82,7 @@ function stemOf(file: string): string {
  * Whose a file is: `worker-1/ip-addr.json` and `worker-1.ip-addr.json` are worker-1's, `gw.rules` is gw's, and what
  * stands in `worker-1/netns/cni-1/` is a pod's on worker-1.
  */
-function ownerOf(file: string): { readonly node: string; readonly host: string | undefined } {
+export function ownerOf(file: string): { readonly node: string; readonly host: string | undefined } {
   const folders = file.split("/").slice(0, -1);
   const stem = stemOf(file);
   const dot = stem.lastIndexOf(".");
@@ -131,6 +130,7 @@ function readRecord(name: string, files: readonly Owned[]): NodeRecord {
   return {
     name,
     host: [...hosts][0],
+    files: files.map(({ input: { file } }) => file),
     rules: rulesOf(name, files),
     links: (addresses ?? links)?.map((link) => ({
       ...link,

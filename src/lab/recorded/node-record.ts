@@ -94,6 +94,8 @@ export interface NodeRecord {
   readonly name: string;
   /** The node that a pod's namespace was found on. */
   readonly host: string | undefined;
+  /** The files that it was read from. */
+  readonly files: readonly string[];
   readonly rules: readonly RecordedRules[];
   readonly links: readonly RecordedLink[] | undefined;
   /** Whether the links were recorded with their addresses. */

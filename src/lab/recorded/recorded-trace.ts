@@ -3,8 +3,6 @@ import type { ChainRule, PlacedNote, Recording } from "../../core/recording.js";
 import type { Simulation } from "../../core/simulation.js";
 import type { TraceEvent } from "../../core/trace.js";
 import { isRoute, routeOutput } from "../../inet/route.js";
-import { parseConntrackList, loadConnections } from "../../netfilter/conntrack/parse.js";
-import { conntrack } from "../../netfilter/conntrack/table.js";
 import { rulesetOf } from "../../netfilter/iptables/apply.js";
 import { unmodelledParts } from "../../netfilter/iptables/ruleset.js";
 import { ruleText } from "../../netfilter/iptables/save.js";
@@ -15,6 +13,7 @@ import type { Listener } from "../lab.js";
 import { sendRequest } from "../send.js";
 import type { TraceRequest } from "../trace.js";
 import type { RecordedWorld } from "../world.js";
+import { loadRecordedConnections } from "./cluster-records.js";
 import { endWorld, senderCommands } from "./outside.js";
 import {
   type RecordedDestination,
@@ -92,11 +91,7 @@ function runOnce(
   const { lab, outsides } = recorded;
   const sim = buildLab({ ...lab, listeners: [...lab.listeners, ...assumed] }, request.seed);
   for (const outside of outsides) endWorld(sim, outside);
-  for (const { name, connections } of records) {
-    const ns = sim.namespaces.get(name);
-    if (ns === undefined || connections === undefined) continue;
-    loadConnections(conntrack(ns), parseConntrackList(connections.text, connections.file));
-  }
+  loadRecordedConnections(sim, records);
   const notes: string[] = [];
   const name = source.kind === "inside" ? source.node.record.name : source.outside.ns;
   if (source.kind === "outside") {

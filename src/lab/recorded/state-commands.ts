@@ -51,7 +51,8 @@ export function stateCommands(
   ];
 }
 
-function setCommands(
+/** Sets come before the rules that ask them. */
+export function setCommands(
   { name: ns, ipsets }: RecordedNode["record"],
   notes: RecordedNote[],
 ): readonly LabCommand[] {

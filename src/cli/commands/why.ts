@@ -1,0 +1,36 @@
+import { type Command, Option } from "commander";
+import { wholeNumber, worldOption } from "../options.js";
+import type { Streams } from "../streams.js";
+
+export interface WhyCommandOptions {
+  readonly world?: readonly string[];
+  readonly proto: "tcp" | "udp" | "sctp" | "icmp";
+  readonly dialect: string;
+  readonly fix?: number;
+  readonly verbose?: boolean;
+  readonly json?: boolean;
+}
+
+export function registerWhy(program: Command, streams: Streams): void {
+  worldOption(program.command("why"))
+    .description("NetworkPolicy verdict, per direction and rule, and the smallest fix")
+    .argument("<src>", "pod or address: batch/job-0")
+    .argument("<dst>", "pod, Service or address with a port: shop/db:5432")
+    .addOption(
+      new Option("--proto <protocol>", "protocol")
+        .choices(["tcp", "udp", "sctp", "icmp"])
+        .default("tcp"),
+    )
+    .option(
+      "--dialect <name>",
+      "what the API leaves open: default, kube-router, calico, …",
+      "default",
+    )
+    .option("--fix <n>", "which fix is shown in full", wholeNumber(1, 1_000))
+    .option("-v, --verbose", "every rule, not only the nearest")
+    .option("--json", "as one JSON document")
+    .action(async (source: string, destination: string, options: WhyCommandOptions) => {
+      const { whyCommand } = await import("../why-command.js");
+      streams.exitCode = whyCommand(source, destination, options, streams);
+    });
+}

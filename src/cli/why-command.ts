@@ -1,0 +1,114 @@
+import { UserError } from "../base/errors.js";
+import { nearest } from "../base/nearest.js";
+import type { Cluster } from "../kube/cluster.js";
+import { type Dialect, dialectNamed, dialects } from "../kube/policy/dialect.js";
+import {
+  resolveDestination,
+  resolveSource,
+  type Targets,
+  targetsOf,
+} from "../kube/policy/targets.js";
+import { why, type WhyAnswer } from "../kube/policy/why.js";
+import { endpointName, whyText } from "../kube/policy/why-text.js";
+import { podNameFor } from "../lab/endpoints.js";
+import { loadWorld } from "../lab/world.js";
+import type { WhyCommandOptions } from "./commands/why.js";
+import { readWorlds } from "./files.js";
+import { worldPaths } from "./options.js";
+import type { Streams } from "./streams.js";
+
+/** `hopwise why SRC DST`: what the policies say of every backend of the destination. Exit 0 allowed, 1 denied, 3 not certain. */
+export function whyCommand(
+  source: string,
+  destination: string,
+  options: WhyCommandOptions,
+  streams: Streams,
+): number {
+  const cluster = clusterOf(options.world);
+  const targets = targetsOf(cluster, dialectCalled(options.dialect));
+  const from = resolveSource(targets, podNameFor(source, cluster));
+  const protocol = options.proto.toUpperCase();
+  const {
+    name,
+    service,
+    targets: backends,
+  } = resolveDestination(targets, podNameFor(destination, cluster), protocol, from);
+  if (backends.length === 0) {
+    streams.out(`NO-ENDPOINT  ${name} has no ready endpoint: no policy is asked\n`);
+    return 1;
+  }
+  const answers = backends.map(({ endpoint, protocol: spoken, port }) =>
+    why(
+      targets.world,
+      {
+        source: from,
+        destination: endpoint,
+        protocol: spoken,
+        port,
+        hairpin: service !== undefined && endpoint === from,
+      },
+      { service },
+    ),
+  );
+  if (options.json === true) {
+    streams.out(
+      `${JSON.stringify({ v: 1, kind: "Why", answers: answers.map(whyJson) }, undefined, 2)}\n`,
+    );
+  } else {
+    const texts = answers.map((answer) =>
+      whyText(answer, {
+        all: options.verbose ?? false,
+        ...(options.fix === undefined ? {} : { fix: options.fix }),
+      }),
+    );
+    streams.out(`${distinct(texts.map((lines) => lines.join("\n"))).join("\n\n")}\n`);
+  }
+  return Math.max(
+    ...answers.map(({ verdict }) => ({ allow: 0, deny: 1, unknown: 3 })[verdict.outcome]),
+  );
+}
+
+/** The policies of a cluster's world, with the names that people use. Throws UserError. */
+export function policyTargets(world: readonly string[] | undefined, dialect: string): Targets {
+  return targetsOf(clusterOf(world), dialectCalled(dialect));
+}
+
+function clusterOf(world: readonly string[] | undefined): Cluster {
+  const paths = worldPaths(world);
+  const loaded = loadWorld(readWorlds(paths), paths.join(" "));
+  if (loaded.kind !== "cluster")
+    throw new UserError("POLICY_LAB", `${loaded.name} has no Kubernetes objects, so no policies`);
+  return loaded.cluster;
+}
+
+function dialectCalled(name: string): Dialect {
+  const found = dialectNamed(name);
+  if (found !== undefined) return found;
+  const names = dialects.map((dialect) => dialect.name);
+  const near = nearest(name, names);
+  throw new UserError("USAGE", `there is no dialect "${name}"`, {
+    help: near === undefined ? `there are ${names.join(", ")}` : `did you mean ${near}?`,
+  });
+}
+
+function distinct(texts: readonly string[]): readonly string[] {
+  return [...new Set(texts)];
+}
+
+function whyJson({ flow, verdict, sides, traps, fixes, dialect }: WhyAnswer): object {
+  return {
+    verdict: { allow: "ALLOWED", deny: "DENIED", unknown: "UNKNOWN" }[verdict.outcome],
+    source: endpointName(flow.source),
+    destination: endpointName(flow.destination),
+    protocol: flow.protocol,
+    port: flow.port ?? null,
+    dialect: dialect.name,
+    sides: sides.map((side) => ({
+      direction: side.direction,
+      subject: endpointName(side.subject),
+      outcome: side.verdict.outcome,
+    })),
+    traps,
+    fixes: fixes.map(({ opens, closes, pairs, steps }) => ({ opens, closes, pairs, steps })),
+  };
+}
