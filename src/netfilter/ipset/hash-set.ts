@@ -12,7 +12,15 @@ import { equalWords, HashTable, type HashEntry, sameRest } from "./hash-table.js
 import { layoutOf } from "./layout.js";
 import { hasPorts } from "./ports.js";
 import { PrefixLengths } from "./prefix-lengths.js";
-import { addressesBetween, lastOf, maskAddress, netsBetween, type Net } from "./ranges.js";
+import {
+  addressesBetween,
+  lastOf,
+  maskAddress,
+  MAX_STEPS,
+  netsBetween,
+  type Net,
+  tooManySteps,
+} from "./ranges.js";
 import type {
   ElementRequest,
   Found,
@@ -159,9 +167,11 @@ export class HashSet implements SetStore {
     // The kernel masks where a range begins, not its steps.
     const ranged = !this.#nets[0] && (request.ipTo !== undefined || request.hasCidr);
     const ports = [element.port, portTo ?? element.port].toSorted((a, b) => a - b);
+    let steps = 0;
     for (const first of firsts()) {
       for (let port = ports[0] ?? 0; port <= (ports[1] ?? 0); port++) {
         for (const second of seconds()) {
+          if (++steps > MAX_STEPS) throw tooManySteps();
           const nets = {
             ip: first.address,
             cidr: first.cidr,
