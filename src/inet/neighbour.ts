@@ -27,7 +27,7 @@ export class NeighbourTable {
   #size = 0;
 
   lookup(dev: NetDevice, address: Ipv4): Neighbour | undefined {
-    return this.#entries.get(dev)?.get(address);
+    return this.#entries.get(dev)?.get(keyOf(dev, address));
   }
 
   /** The entry, made when there is none; undefined when the table is full. Mirrors net/core/neighbour.c:__neigh_create(). */
@@ -37,12 +37,13 @@ export class NeighbourTable {
     if (this.ops === undefined) throw new Error("ARP is not set up in this namespace");
     if (this.#size >= GC_THRESH3) this.#collect();
     if (this.#size >= GC_THRESH3) return undefined;
-    const neighbour = new Neighbour(dev, address, this.ops);
-    const fixed = this.ops.fixedMac(dev, address);
+    const key = keyOf(dev, address);
+    const neighbour = new Neighbour(dev, key, this.ops);
+    const fixed = this.ops.fixedMac(dev, key);
     if (fixed !== undefined) neighbour.update(fixed, "NOARP", {});
     let ofDevice = this.#entries.get(dev);
     if (ofDevice === undefined) this.#entries.set(dev, (ofDevice = new Map()));
-    ofDevice.set(address, neighbour);
+    ofDevice.set(key, neighbour);
     this.#size++;
     return neighbour;
   }
@@ -96,6 +97,11 @@ export class NeighbourTable {
   }
 }
 
+/** One neighbour stands for all behind lo. Mirrors net/ipv4/arp.c:arp_constructor(). */
+function keyOf(dev: NetDevice, address: Ipv4): Ipv4 {
+  return dev.isLoopback ? IPV4_ANY : address;
+}
+
 export const neighbours: (ns: NetworkNamespace) => NeighbourTable = perNamespace(
   () => new NeighbourTable(),
 );
@@ -103,8 +109,7 @@ export const neighbours: (ns: NetworkNamespace) => NeighbourTable = perNamespace
 /** Sends an IP packet to its next hop on `dev`. Mirrors net/ipv4/ip_output.c:ip_finish_output2(). */
 export function neighOutput(skb: SkBuff, dev: NetDevice, nexthop: Ipv4): SendResult {
   skb.dev = dev;
-  // Mirrors include/net/arp.h:__ipv4_neigh_lookup_noref(): one neighbour stands for all behind lo.
-  const neighbour = neighbours(dev.ns).obtain(dev, dev.isLoopback ? IPV4_ANY : nexthop);
+  const neighbour = neighbours(dev.ns).obtain(dev, nexthop);
   if (neighbour === undefined) {
     drop(skb, "NEIGH_CREATEFAIL", "ip_finish_output2");
     return "ENOBUFS";

@@ -70,6 +70,16 @@ export function routeOutput(ns: NetworkNamespace, flow: OutputFlow): RouteEntry 
   return decided.decision;
 }
 
+/**
+ * The way to a peer that a socket connects to: with the address that the first look chose, it looks again.
+ * Mirrors include/net/route.h:ip_route_connect().
+ */
+export function routeConnect(ns: NetworkNamespace, flow: OutputFlow): RouteEntry | OutputRefusal {
+  const first = routeOutput(ns, flow);
+  if (!isRoute(first) || (flow.source ?? IPV4_ANY) !== IPV4_ANY) return first;
+  return routeOutput(ns, { ...flow, source: first.source });
+}
+
 const IPTOS_DSCP = 0xfc;
 
 export function isRoute(decision: RouteEntry | OutputRefusal): decision is RouteEntry {

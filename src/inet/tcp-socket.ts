@@ -3,7 +3,7 @@ import type { NetworkNamespace } from "../core/namespace.js";
 import type { SkBuff } from "../core/skbuff.js";
 import { IPV4_ANY, IPV4_LOOPBACK, type Ipv4 } from "../wire/ip.js";
 import { IPPROTO_TCP } from "../wire/ipv4.js";
-import { isRoute, routeOutput } from "./route-output.js";
+import { isRoute, routeConnect } from "./route-output.js";
 import { bindRefusal, boundDeviceOf, type SocketOwner } from "./socket-owner.js";
 import { socketPorts } from "./socket-ports.js";
 import { traceSocket } from "./socket-trace.js";
@@ -109,7 +109,7 @@ function chooseLocal(connection: TcpConnection): Errno | undefined {
   const { ns, owner, localAddress, remoteAddress, remotePort } = connection;
   const refused = bindRefusal(ns, localAddress, connection.localPort, owner);
   if (refused !== undefined) return refused;
-  const route = routeOutput(ns, {
+  const route = routeConnect(ns, {
     destination: remoteAddress,
     source: localAddress,
     mark: owner.mark ?? 0,

@@ -8,7 +8,13 @@ import { UDP_HLEN } from "../wire/udp.js";
 import { ipIds } from "./ip-id.js";
 import { ipLocalOut, ipPacket } from "./ip-local-out.js";
 import { attachRoute, type RouteEntry } from "./route-entry.js";
-import { type OutputRefusal, isRoute, routeOutput } from "./route-output.js";
+import {
+  type OutputFlow,
+  type OutputRefusal,
+  isRoute,
+  routeConnect,
+  routeOutput,
+} from "./route-output.js";
 import { bindRefusal, boundDeviceOf, type SocketOwner, socketInfo } from "./socket-owner.js";
 import { socketPorts } from "./socket-ports.js";
 import { formatEndpoints, traceSocket } from "./socket-trace.js";
@@ -81,7 +87,7 @@ export class UdpSocket {
   /** Fixes the peer, the route and the own address. Mirrors net/ipv4/datagram.c:__ip4_datagram_connect(). */
   connect(address: Ipv4, port: number): Errno | undefined {
     const to = address === IPV4_ANY ? IPV4_LOOPBACK : address;
-    const route = this.#lookup(to, port);
+    const route = routeConnect(this.ns, this.#flow(to, port));
     if (!isRoute(route)) return this.#fail(route.error);
     if (route.type === "broadcast" && !this.broadcast) return this.#fail("EACCES");
     if (this.localPort === 0) {
@@ -143,8 +149,12 @@ export class UdpSocket {
   }
 
   #lookup(destination: Ipv4, port: number): RouteEntry | OutputRefusal {
+    return routeOutput(this.ns, this.#flow(destination, port));
+  }
+
+  #flow(destination: Ipv4, port: number): OutputFlow {
     const { owner, tos } = this;
-    return routeOutput(this.ns, {
+    return {
       destination,
       source: this.localAddress,
       mark: owner.mark ?? 0,
@@ -154,7 +164,7 @@ export class UdpSocket {
       protocol: IPPROTO_UDP,
       sourcePort: this.localPort,
       destinationPort: port,
-    });
+    };
   }
 
   /** Mirrors udp_sendmsg() and udp_send_skb(). */

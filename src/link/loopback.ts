@@ -1,4 +1,4 @@
-import { netifReceiveSkb, NetDevice } from "../core/device.js";
+import { netifReceiveSkb, NetDevice, packetTypeFor } from "../core/device.js";
 import type { NetworkNamespace } from "../core/namespace.js";
 import type { SkBuff } from "../core/skbuff.js";
 import { microseconds } from "../sim/time.js";
@@ -16,7 +16,7 @@ export class Loopback extends NetDevice {
   /** Mirrors drivers/net/loopback.c:loopback_xmit(). The packet waits in the backlog and loses its socket. */
   override transmit(skb: SkBuff): void {
     skb.socket = undefined;
-    skb.packetType = "HOST";
+    skb.packetType = packetTypeFor(skb.frame.link.destination, this);
     this.ns.sim.queue.after(microseconds(0), "lo rx", () => netifReceiveSkb(skb, this));
   }
 }
