@@ -45,7 +45,7 @@ class Lab:
             enter(self.paths[name])
             set_flags("lo", IFF_UP)
             for knob in spec["profile"]:
-                write_knob(knob)
+                must(write_knob(knob), knob)
 
     def commands(self):
         """What each command complained about, or None. Neighbouring `ip` commands of a namespace share one process."""
@@ -108,6 +108,8 @@ class Lab:
                 for name in names:
                     for command in OFFLOADS if name != "lo" else ():
                         ethtool(one, name, command)
+                    for knob in self.spec["deviceProfile"]:
+                        must(write_knob(knob.replace("DEVICE", name)), knob)
                 end = time.monotonic() + 1.2
                 while time.monotonic() < end and any(not running(one, name) for name in names):
                     time.sleep(0.01)
@@ -142,6 +144,11 @@ class Lab:
 
 def output(*argv):
     return subprocess.run(argv, capture_output=True, text=True).stdout
+
+
+def must(failure, knob):
+    if failure is not None:
+        raise OSError("%s: %s" % (knob, failure))
 
 
 def set_flags(name, flags):

@@ -9,7 +9,7 @@ import { startProbe } from "../kernel/emulate.js";
 import type { SeenFrame } from "../kernel/normalise.js";
 import type { ProbeSpec } from "../kernel/observation.js";
 import type { RunOfLab } from "./compare.js";
-import { fuzzProfile, slot } from "./profile.js";
+import { deviceKnobs, fuzzProfile, slot } from "./profile.js";
 
 /** Packets of one lab: more is a storm that neither side should see. */
 const mostSteps = 200_000;
@@ -30,6 +30,10 @@ export function runEmulated(lab: Lab, probes: readonly ProbeSpec[], seed = 1): R
     const { code, stderr } = runTool(sim, plain);
     return code === 0 ? null : stderr.trim();
   });
+  for (const ns of sim.namespaces.values())
+    for (const dev of ns.devices.keys())
+      for (const knob of deviceKnobs)
+        runTool(sim, { ns: ns.name, argv: ["sysctl", "-qw", knob.replace("DEVICE", dev)] });
   for (const listener of lab.listeners) startListener(sim, listener);
   sim.runUntilIdle(later(sim.queue.now, seconds(0.1)));
   const frames: SeenFrame[] = [];

@@ -6,7 +6,7 @@ import { formatIpv4 } from "../../src/wire/ip.js";
 import type { SeenFrame } from "../kernel/normalise.js";
 import type { ProbeSpec } from "../kernel/observation.js";
 import type { RunOfLab } from "./compare.js";
-import { fuzzProfile, realOnlyKnobs, slot } from "./profile.js";
+import { deviceKnobs, fuzzProfile, realOnlyKnobs, slot } from "./profile.js";
 
 /** What the agent answers for one lab. */
 interface Answer {
@@ -82,6 +82,7 @@ export class RealKernel {
 function specOf(lab: Lab, probes: readonly ProbeSpec[]): object {
   return {
     namespaces: lab.namespaces,
+    deviceProfile: deviceKnobs,
     profile: [...realOnlyKnobs, ...fuzzProfile],
     commands: lab.commands.map(({ ns, argv, stdin }) => ({ ns, argv, stdin })),
     listeners: lab.listeners.map((one) => ({ ...one, address: formatIpv4(one.address) })),
