@@ -499,6 +499,21 @@ export function escapeText(bytes: Uint8Array): string {
 
 /** The bytes that escaped text stands for; characters beyond ASCII are UTF-8. */
 export function unescapeText(text: string): Uint8Array {
+  return plainBytes(text) ?? unescaped(text);
+}
+
+/** ASCII without a backslash, as nearly every label is; undefined for anything else. */
+function plainBytes(text: string): Uint8Array | undefined {
+  const bytes = new Uint8Array(text.length);
+  for (let at = 0; at < text.length; at++) {
+    const code = text.charCodeAt(at);
+    if (code === 0x5c || code >= 0x80) return undefined;
+    bytes[at] = code;
+  }
+  return bytes;
+}
+
+function unescaped(text: string): Uint8Array {
   const bytes: number[] = [];
   for (let at = 0; at < text.length; at++) {
     const escape = text[at] === "\\" ? /^\\(\d{3})/.exec(text.slice(at, at + 4)) : null;

@@ -92,18 +92,28 @@ class Writer implements RdataSink {
   }
 
   bytes(values: ArrayLike<number>): void {
-    const needed = this.#length + values.length;
-    if (needed > this.#bytes.length) {
-      const larger = new Uint8Array(Math.max(needed, this.#bytes.length * 2));
-      larger.set(this.#bytes);
-      this.#bytes = larger;
-    }
+    this.#reserve(values.length);
     this.#bytes.set(values, this.#length);
-    this.#length = needed;
+    this.#length += values.length;
+  }
+
+  u8(value: number): void {
+    this.#reserve(1);
+    this.#bytes[this.#length++] = value;
   }
 
   u16(value: number): void {
-    this.bytes([(value >>> 8) & 255, value & 255]);
+    this.#reserve(2);
+    this.#bytes[this.#length++] = value >>> 8;
+    this.#bytes[this.#length++] = value;
+  }
+
+  #reserve(count: number): void {
+    const needed = this.#length + count;
+    if (needed <= this.#bytes.length) return;
+    const larger = new Uint8Array(Math.max(needed, this.#bytes.length * 2));
+    larger.set(this.#bytes);
+    this.#bytes = larger;
   }
 
   u32(value: number): void {
@@ -120,11 +130,11 @@ class Writer implements RdataSink {
       const end = labelEnd(rest);
       const label = unescapeText(rest.slice(0, end));
       if (label.length === 0 || label.length > 63) throw new Error(`not a domain name: ${text}`);
-      this.bytes([label.length]);
+      this.u8(label.length);
       this.bytes(label);
       rest = rest.slice(end + 1);
     }
-    this.bytes([0]);
+    this.u8(0);
   }
 
   question(question: DnsQuestion): void {
@@ -149,7 +159,7 @@ class Writer implements RdataSink {
   }
 
   opt(edns: Edns, rcodeHigh: number): void {
-    this.bytes([0]);
+    this.u8(0);
     this.u16(OPT);
     this.u16(edns.udpSize);
     this.bytes([rcodeHigh, edns.version, edns.do ? 0x80 : 0, 0]);

@@ -18,9 +18,9 @@ const echoedOptions: ReadonlySet<number> = new Set([3, 9, 10, 11, 12]);
 export function scrub(query: Query, reply: DnsMessage, codes: ReadonlySet<number>): Scrubbed {
   const message = { ...reply, edns: replyEdns(query.message.edns, reply.edns, codes) };
   const limit = sizeLimit(query);
-  if (encodeDns(message, { compress: false }).length <= limit) {
-    return { message, compress: query.client.proto === "udp" && isOverMtu(query, message) };
-  }
+  const { length } = encodeDns(message, { compress: false });
+  if (length <= limit)
+    return { message, compress: query.client.proto === "udp" && length > mtuOf(query) };
   return { message: truncate(message, limit), compress: true };
 }
 
@@ -38,9 +38,9 @@ function replyEdns(
   return { udpSize: request.udpSize, version: 0, do: request.do, options };
 }
 
-function isOverMtu(query: Query, message: DnsMessage): boolean {
-  const mtu = query.client.address.includes(":") ? 1220 : 1480;
-  return encodeDns(message, { compress: false }).length > mtu;
+/** Longer messages are compressed. */
+function mtuOf(query: Query): number {
+  return query.client.address.includes(":") ? 1220 : 1480;
 }
 
 /** Keeps as many records, answers first, as fit. */
