@@ -70,7 +70,8 @@ export class DnsProgram {
       ([at, data]) => new WorldResolver(at, data, sim.queue),
     );
     const own = new Set([address ?? "", cluster?.dns?.object.spec?.clusterIP ?? ""]);
-    const isSelf = (server: string): boolean => server.startsWith("127.") || own.has(server);
+    const isSelf = (server: string): boolean =>
+      server.startsWith("127.") || (server !== "" && own.has(server));
     this.name = parts.name ?? "coredns";
     this.#sim = sim;
     this.#walk = options.walk ?? false;
