@@ -1,6 +1,7 @@
 import { type NetworkNamespace, type PernetOperations } from "../core/namespace.js";
 import { BridgeDevice } from "./bridge.js";
 import { Loopback } from "./loopback.js";
+import { macvlanPorts } from "./macvlan.js";
 import { vxlanPorts } from "./vxlan.js";
 
 /** The devices' floor of every namespace: it has `lo`, and bridges hear of their ports. */
@@ -9,6 +10,7 @@ export const link: PernetOperations = {
   init(ns: NetworkNamespace): void {
     ns.onDeviceNotice((notice, dev) => {
       if (dev.master instanceof BridgeDevice) dev.master.portChanged(notice, dev);
+      macvlanPorts(ns).lowerChanged(notice, dev);
       if (notice === "unregister") vxlanPorts(ns).lowerGone(dev);
     });
   },

@@ -11,12 +11,13 @@ import { type IpContext, namespaceOf } from "./ip-context.js";
 import { type LinkArgs, parseLinkArgs } from "./ip-link-args.js";
 import { applyLinkArgs } from "./ip-link-set.js";
 import { VXLAN_HEADROOM } from "../link/vxlan-transmit.js";
+import { makeMacvlan } from "./ip-link-macvlan.js";
 import { makeVxlan, readVxlan } from "./ip-link-vxlan.js";
 import { Words, wrongArgument } from "./words.js";
 
 /** Types of the real tool that are not modelled yet. */
 const OTHER_TYPES: readonly string[] =
-  "vlan macvlan macvtap ipvlan ipvtap bond team ifb gre gretap ipip ip6tnl sit vti vrf geneve wireguard tun nlmon bareudp netdevsim".split(
+  "vlan macvtap ipvlan ipvtap bond team ifb gre gretap ipip ip6tnl sit vti vrf geneve wireguard tun nlmon bareudp netdevsim".split(
     " ",
   );
 
@@ -41,6 +42,8 @@ export function linkAdd(words: Words, context: IpContext): string {
         }),
         args,
       );
+    case "macvlan":
+      return finish(makeMacvlan(identity(args, ns, "macvlan"), args, typeWords, context), args);
     case "vxlan": {
       const asked = readVxlan(typeWords, ns);
       return finish(makeVxlan(identity(args, ns, "vxlan"), args.mac, asked), {
@@ -164,8 +167,10 @@ function finish(dev: NetDevice, args: LinkArgs): string {
 }
 
 /** What is left to do once the device is there. */
-function withoutIdentity({ mtu, up, arp, master }: LinkArgs): LinkArgs {
+function withoutIdentity({ mtu, up, arp, master, promisc, allmulti }: LinkArgs): LinkArgs {
   return {
+    ...(promisc === undefined ? {} : { promisc }),
+    ...(allmulti === undefined ? {} : { allmulti }),
     ...(mtu === undefined ? {} : { mtu }),
     ...(up === undefined ? {} : { up }),
     ...(arp === undefined ? {} : { arp }),

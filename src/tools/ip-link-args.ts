@@ -12,6 +12,10 @@ export interface LinkArgs {
   netns?: string;
   up?: boolean;
   arp?: boolean;
+  /** The device that a new one is made on. */
+  link?: string;
+  promisc?: boolean;
+  allmulti?: boolean;
   /** A device's name; an empty one takes the master away. */
   master?: string;
   type?: string;
@@ -21,7 +25,7 @@ export interface LinkArgs {
 
 /** Real words of the tool that would change what a link does and are not modelled. */
 const OTHER_WORDS: readonly string[] =
-  "txqueuelen qlen index broadcast brd multicast allmulticast promisc trailers alias group mode state numtxqueues numrxqueues link-netns link-netnsid vf xdp xdpgeneric addrgenmode protodown carrier gso_max_size parentdev link".split(
+  "index broadcast brd multicast trailers alias group mode state numtxqueues numrxqueues link-netns link-netnsid vf xdp xdpgeneric addrgenmode protodown carrier gso_max_size parentdev".split(
     " ",
   );
 
@@ -38,6 +42,12 @@ export function parseLinkArgs(words: Words, forSet: boolean): LinkArgs {
     else if (word === "master") args.master = words.value();
     else if (word === "nomaster") args.master = "";
     else if (word === "arp") args.arp = readArp(words);
+    else if (word === "promisc") args.promisc = readSwitch(words, word);
+    else if (word === "allmulticast") args.allmulti = readSwitch(words, word);
+    // The length of a queue that is never full.
+    else if (word === "txqueuelen" || word === "qlen" || word === "txqlen")
+      words.number(word, 0, 0xffff_ffff);
+    else if (word === "link" && !forSet) args.link = words.value();
     else if (abbreviates(word, "address")) args.mac = readMac(words.value());
     else if (abbreviates(word, "type")) {
       args.type = words.value();
@@ -51,6 +61,13 @@ export function parseLinkArgs(words: Words, forSet: boolean): LinkArgs {
     }
   }
   return args;
+}
+
+/** Mirrors iproute2's on_off(). */
+function readSwitch(words: Words, key: string): boolean {
+  const word = words.value();
+  if (word === "on" || word === "off") return word === "on";
+  throw new ToolFailure(255, `Error: argument of "${key}" must be "on" or "off", not "${word}"\n`);
 }
 
 function readArp(words: Words): boolean {

@@ -1,6 +1,7 @@
 import type { NetDevice } from "../core/device.js";
 import type { NetworkNamespace } from "../core/namespace.js";
 import { BridgeDevice } from "../link/bridge.js";
+import { Macvlan } from "../link/macvlan.js";
 import { Vxlan } from "../link/vxlan.js";
 import { isMulticastMac, MAC_ZERO, type Mac } from "../wire/ip.js";
 import { setPortOption } from "./bridge-port-options.js";
@@ -33,7 +34,11 @@ export function applyLinkArgs(dev: NetDevice, args: LinkArgs): void {
   if (args.mtu !== undefined) setMtu(dev, args.mtu);
   if (args.master !== undefined) setMaster(dev, args.master);
   if (args.arp !== undefined) dev.noArp = !args.arp;
+  if (args.promisc !== undefined) dev.promiscuous = args.promisc;
+  if (args.allmulti !== undefined) dev.allMulticast = args.allmulti;
   if (args.up === true && dev instanceof Vxlan && !dev.up && dev.openRefusal() !== undefined)
+    throw rtnetlink("Address already in use");
+  if (args.up === true && dev instanceof Macvlan && !dev.up && dev.addressBusy)
     throw rtnetlink("Address already in use");
   if (args.up !== undefined) dev.setUp(args.up);
 }
@@ -81,6 +86,7 @@ function setMtu(dev: NetDevice, mtu: number): void {
   if (!dev.isLoopback && mtu > ETH_MAX_MTU)
     throw rtnetlink("Error: mtu greater than device maximum.");
   if (dev instanceof BridgeDevice) return dev.setMtu(mtu);
+  if (dev instanceof Macvlan && mtu > dev.lower.mtu) throw rtnetlink("Invalid argument");
   if (dev instanceof Vxlan && mtu > (dev.maxMtu ?? ETH_MAX_MTU))
     throw rtnetlink("Invalid argument");
   if (dev.mtu === mtu) return;

@@ -1,5 +1,6 @@
 import type { NetDevice } from "../core/device.js";
 import { BridgeDevice } from "../link/bridge.js";
+import { Macvlan } from "../link/macvlan.js";
 import { Veth } from "../link/veth.js";
 import { formatMac, MAC_BROADCAST, MAC_ZERO } from "../wire/ip.js";
 import { notModelled } from "./failure.js";
@@ -58,10 +59,8 @@ export function formatLink(dev: NetDevice, context: IpContext, withMode: boolean
   const master = dev.master === undefined ? "" : `master ${dev.master.name} `;
   const queue = dev.wasUp ? "noqueue" : "noop";
   const first = `${dev.ifindex}: ${shownName(dev)}: <${flagsOf(dev)}> mtu ${dev.mtu} qdisc ${queue} ${master}state ${operstate(dev)} ${withMode ? "mode DEFAULT " : ""}group default qlen 1000`;
-  const far =
-    dev instanceof Veth && dev.peer !== undefined && dev.peer.ns !== dev.ns
-      ? ` link-netns ${dev.peer.ns.name}`
-      : "";
+  const other = otherEnd(dev);
+  const far = other !== undefined && other.ns !== dev.ns ? ` link-netns ${other.ns.name}` : "";
   if (!withMode && context.inetOnly) return `${first}${far}`;
   const [type, broadcast] = dev.isLoopback ? ["loopback", MAC_ZERO] : ["ether", MAC_BROADCAST];
   return `${first}${context.oneLine ? "\\" : "\n"}    link/${type} ${formatMac(dev.mac)} brd ${formatMac(broadcast)}${far}`;
@@ -74,9 +73,15 @@ export function briefStart(dev: NetDevice): string {
 
 /** `veth0@veth1`, or `veth0@if7` when the other end is elsewhere. */
 export function shownName(dev: NetDevice): string {
-  const peer = dev instanceof Veth ? dev.peer : undefined;
+  const peer = otherEnd(dev);
   if (peer === undefined) return dev.name;
   return `${dev.name}@${peer.ns === dev.ns ? peer.name : `if${peer.ifindex}`}`;
+}
+
+/** What IFLA_LINK names: the other end of a veth, the device below. */
+function otherEnd(dev: NetDevice): NetDevice | undefined {
+  if (dev instanceof Veth) return dev.peer;
+  return dev instanceof Macvlan ? dev.lower : undefined;
 }
 
 /** Mirrors iproute2's print_link_flags(). */
@@ -86,6 +91,8 @@ export function flagsOf(dev: NetDevice): string {
     up && !dev.carrier ? "NO-CARRIER" : "",
     dev.isLoopback ? "LOOPBACK" : "BROADCAST",
     dev.isLoopback || dev.kind === "dummy" ? "" : "MULTICAST",
+    dev.allMulticast ? "ALLMULTI" : "",
+    dev.promiscuous ? "PROMISC" : "",
     dev.noArp || dev.kind === "dummy" ? "NOARP" : "",
     up ? "UP" : "",
     up && dev.carrier ? "LOWER_UP" : "",
@@ -99,6 +106,7 @@ function operstate(dev: NetDevice): string {
   if (!dev.up) return "DOWN";
   if (dev instanceof BridgeDevice)
     return dev.carrierChanged ? (dev.carrier ? "UP" : "DOWN") : "UNKNOWN";
+  if (dev instanceof Macvlan) return dev.carrier ? "UP" : "LOWERLAYERDOWN";
   if (!(dev instanceof Veth)) return "UNKNOWN";
   if (dev.carrier) return "UP";
   const index = dev.peer?.ifindex ?? dev.ifindex;
