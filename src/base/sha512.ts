@@ -1,26 +1,24 @@
 /*
  * SHA-512, for names that are hashes of names. RFC 6234. Written here because everything below `cli` runs without
- * `node:`. Words are 64-bit bigints: names are short and few.
+ * `node:`. A 64-bit word is two numbers, high half first: bigints take ten times as long.
  */
-
-const MASK = 0xffff_ffff_ffff_ffffn;
 
 /** The first 80 primes; the constants are made from their roots. */
 const primes: readonly bigint[] = firstPrimes(80);
 
-/** The first 64 bits of the fractional parts of the primes' cube roots. */
-const K: readonly bigint[] = primes.map((prime) => root(prime << 192n, 3n) & MASK);
+/** The first 64 bits of the fractional parts of the primes' cube roots, in halves. */
+const K: Int32Array = halves(primes.map((prime) => root(prime << 192n, 3)));
 
 /** The same of the square roots of the first eight. */
-const H: readonly bigint[] = primes.slice(0, 8).map((prime) => root(prime << 128n, 2n) & MASK);
+const H: Int32Array = halves(primes.slice(0, 8).map((prime) => root(prime << 128n, 2)));
 
 /** The SHA-512 of a text's UTF-8 bytes: 128 hexadecimal digits. */
 export function sha512(text: string): string {
   const message = pad(new TextEncoder().encode(text));
-  let state = H;
+  const state = Int32Array.from(H);
   for (let start = 0; start < message.length; start += 128)
-    state = compress(state, message.subarray(start, start + 128));
-  return state.map((word) => word.toString(16).padStart(16, "0")).join("");
+    compress(state, new DataView(message.buffer, start, 128));
+  return Array.from(state, (half) => (half >>> 0).toString(16).padStart(8, "0")).join("");
 }
 
 function pad(bytes: Uint8Array): Uint8Array {
@@ -31,49 +29,107 @@ function pad(bytes: Uint8Array): Uint8Array {
   return padded;
 }
 
-function compress(state: readonly bigint[], block: Uint8Array): readonly bigint[] {
-  const view = new DataView(block.buffer, block.byteOffset, 128);
-  const w: bigint[] = Array.from({ length: 16 }, (_, index) => view.getBigUint64(index * 8));
-  const at = (index: number): bigint => w[index] ?? 0n;
-  for (let t = 16; t < 80; t++) {
-    const s0 = rotr(at(t - 15), 1n) ^ rotr(at(t - 15), 8n) ^ (at(t - 15) >> 7n);
-    const s1 = rotr(at(t - 2), 19n) ^ rotr(at(t - 2), 61n) ^ (at(t - 2) >> 6n);
-    w.push((at(t - 16) + s0 + at(t - 7) + s1) & MASK);
+/** RFC 6234 §6.4: one block. */
+function compress(state: Int32Array, block: DataView): void {
+  const w = schedule(block);
+  // The working variables a..h, each as two halves.
+  const v = Int32Array.from(state);
+  const at = (index: number): number => v[index] ?? 0;
+  for (let t = 0; t < 160; t += 2) {
+    const [eh, el, ah, al] = [at(8), at(9), at(0), at(1)];
+    const choiceHigh = (eh & at(10)) ^ (~eh & at(12));
+    const choiceLow = (el & at(11)) ^ (~el & at(13));
+    const low =
+      (at(15) >>> 0) +
+      (bigSigma1(el, eh) >>> 0) +
+      (choiceLow >>> 0) +
+      ((K[t + 1] ?? 0) >>> 0) +
+      ((w[t + 1] ?? 0) >>> 0);
+    const high =
+      (at(14) + bigSigma1(eh, el) + choiceHigh + (K[t] ?? 0) + (w[t] ?? 0) + carry(low)) | 0;
+    const majorityHigh = (ah & at(2)) ^ (ah & at(4)) ^ (at(2) & at(4));
+    const majorityLow = (al & at(3)) ^ (al & at(5)) ^ (at(3) & at(5));
+    const sumLow = (low >>> 0) + (bigSigma0(al, ah) >>> 0) + (majorityLow >>> 0);
+    const sumHigh = high + bigSigma0(ah, al) + majorityHigh + carry(sumLow);
+    const nextLow = (at(7) >>> 0) + (low >>> 0);
+    const nextHigh = at(6) + high + carry(nextLow);
+    v.copyWithin(2, 0, 14);
+    v[0] = sumHigh;
+    v[1] = sumLow;
+    v[8] = nextHigh;
+    v[9] = nextLow;
   }
-  let [a = 0n, b = 0n, c = 0n, d = 0n, e = 0n, f = 0n, g = 0n, h = 0n] = state;
-  for (let t = 0; t < 80; t++) {
-    const t1 =
-      h +
-      (rotr(e, 14n) ^ rotr(e, 18n) ^ rotr(e, 41n)) +
-      ((e & f) ^ (~e & MASK & g)) +
-      (K[t] ?? 0n) +
-      at(t);
-    const t2 = (rotr(a, 28n) ^ rotr(a, 34n) ^ rotr(a, 39n)) + ((a & b) ^ (a & c) ^ (b & c));
-    [h, g, f, e, d, c, b, a] = [g, f, e, (d + t1) & MASK, c, b, a, (t1 + t2) & MASK];
+  for (let index = 0; index < 16; index += 2) {
+    const low = ((state[index + 1] ?? 0) >>> 0) + (at(index + 1) >>> 0);
+    state[index] = (state[index] ?? 0) + at(index) + carry(low);
+    state[index + 1] = low;
   }
-  return [a, b, c, d, e, f, g, h].map((word, index) => (word + (state[index] ?? 0n)) & MASK);
 }
 
-function rotr(word: bigint, bits: bigint): bigint {
-  return ((word >> bits) | (word << (64n - bits))) & MASK;
+/** The message schedule: 80 words, 160 halves. */
+function schedule(block: DataView): Int32Array {
+  const w = new Int32Array(160);
+  for (let index = 0; index < 32; index++) w[index] = block.getInt32(index * 4);
+  for (let t = 32; t < 160; t += 2) {
+    const [earlyHigh = 0, earlyLow = 0] = [w[t - 30], w[t - 29]];
+    const [lateHigh = 0, lateLow = 0] = [w[t - 4], w[t - 3]];
+    const low =
+      ((w[t - 31] ?? 0) >>> 0) +
+      ((smallSigma0(earlyLow, earlyHigh) ^ (earlyHigh << 25)) >>> 0) +
+      ((w[t - 13] ?? 0) >>> 0) +
+      ((smallSigma1(lateLow, lateHigh) ^ (lateHigh << 26)) >>> 0);
+    w[t] =
+      (w[t - 32] ?? 0) +
+      smallSigma0(earlyHigh, earlyLow) +
+      (w[t - 14] ?? 0) +
+      smallSigma1(lateHigh, lateLow) +
+      carry(low);
+    w[t + 1] = low;
+  }
+  return w;
+}
+
+/** What a sum of low halves adds to the high ones. */
+function carry(low: number): number {
+  return Math.floor(low / 0x1_0000_0000);
+}
+
+/** The half `a` of a word, whose other half is `b`, after the word was turned right by `bits` below 32. */
+function turn(a: number, b: number, bits: number): number {
+  return (a >>> bits) | (b << (32 - bits));
+}
+
+// Turns by 32 and more swap the halves first. Each is called for either half, that half first.
+const bigSigma0 = (a: number, b: number): number => turn(a, b, 28) ^ turn(b, a, 2) ^ turn(b, a, 7);
+const bigSigma1 = (a: number, b: number): number => turn(a, b, 14) ^ turn(a, b, 18) ^ turn(b, a, 9);
+// These end in a shift, not a turn: for the low half the caller adds the bits that come from the high one.
+const smallSigma0 = (a: number, b: number): number => turn(a, b, 1) ^ turn(a, b, 8) ^ (a >>> 7);
+const smallSigma1 = (a: number, b: number): number => turn(a, b, 19) ^ turn(b, a, 29) ^ (a >>> 6);
+
+function halves(words: readonly bigint[]): Int32Array {
+  return Int32Array.from(
+    words.flatMap((word) => [
+      Number(BigInt.asIntN(32, word >> 32n)),
+      Number(BigInt.asIntN(32, word)),
+    ]),
+  );
 }
 
 function firstPrimes(count: number): readonly bigint[] {
-  const found: bigint[] = [];
-  for (let candidate = 2n; found.length < count; candidate++) {
-    if (found.every((prime) => candidate % prime !== 0n)) found.push(candidate);
+  const found: number[] = [];
+  for (let candidate = 2; found.length < count; candidate++) {
+    if (found.every((prime) => candidate % prime !== 0)) found.push(candidate);
   }
-  return found;
+  return found.map(BigInt);
 }
 
-/** The whole part of the `degree`th root. */
-function root(value: bigint, degree: bigint): bigint {
-  let low = 0n;
-  let high = 1n << 72n;
-  while (low < high) {
-    const middle = (low + high + 1n) >> 1n;
-    if (middle ** degree <= value) low = middle;
-    else high = middle - 1n;
-  }
-  return low;
+/** The whole part of the `degree`th root: Newton's method from the root of the nearest number, then the last bit. */
+function root(value: bigint, degree: 2 | 3): bigint {
+  const d = BigInt(degree);
+  let found = BigInt(Math.floor(Number(value) ** (1 / degree)));
+  for (let round = 0; round < 2; round++)
+    found = (found * (d - 1n) + value / found ** (d - 1n)) / d;
+  while (found ** d > value) found--;
+  while ((found + 1n) ** d <= value) found++;
+  return found;
 }

@@ -70,27 +70,32 @@ export interface HookEntry {
 
 /** All hook lists of one namespace, each ordered by priority. */
 export class Hooks {
-  readonly #lists = new Map<string, readonly HookEntry[]>();
+  readonly #lists = new Map<Family, Map<Hook, readonly HookEntry[]>>();
 
   /** Adds an entry before those of the same priority. Mirrors net/netfilter/core.c:nf_hook_entries_grow(). */
   register(family: Family, entry: HookEntry): void {
-    const key = `${family} ${entry.hook}`;
-    const list = this.#lists.get(key) ?? [];
+    const list = this.list(family, entry.hook);
     const at = list.findIndex((other) => other.priority >= entry.priority);
-    this.#lists.set(key, at < 0 ? [...list, entry] : list.toSpliced(at, 0, entry));
+    this.#replace(family, entry.hook, list.toSpliced(at < 0 ? list.length : at, 0, entry));
   }
 
   unregister(family: Family, entry: HookEntry): void {
-    const key = `${family} ${entry.hook}`;
-    this.#lists.set(
-      key,
-      (this.#lists.get(key) ?? []).filter((other) => other !== entry),
+    const list = this.list(family, entry.hook);
+    this.#replace(
+      family,
+      entry.hook,
+      list.filter((other) => other !== entry),
     );
   }
 
   /** The entries of one hook in the order they run. The array is never changed, only replaced. */
   list(family: Family, hook: Hook): readonly HookEntry[] {
-    return this.#lists.get(`${family} ${hook}`) ?? NO_ENTRIES;
+    return this.#lists.get(family)?.get(hook) ?? NO_ENTRIES;
+  }
+
+  #replace(family: Family, hook: Hook, list: readonly HookEntry[]): void {
+    const ofFamily = this.#lists.get(family) ?? new Map<Hook, readonly HookEntry[]>();
+    this.#lists.set(family, ofFamily.set(hook, list));
   }
 }
 

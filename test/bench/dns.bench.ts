@@ -11,7 +11,8 @@ import { rate } from "./figures.js";
 
 const folder = "topologies/shop";
 const world = loadWorld(
-  readdirSync(folder)
+  readdirSync(folder, { recursive: true, encoding: "utf8" })
+    .filter((file) => file.endsWith(".yaml"))
     .toSorted()
     .map((file) => ({ file, text: readFileSync(`${folder}/${file}`, "utf8") })),
   "demo:shop",
