@@ -38,7 +38,17 @@ const now =
       }
     : (): number => performance.now();
 
-function add(figure: Figure, work: () => void, { runs, warmup = 1 }: Runs): void {
+/** The same for work that waits: clients over a real socket. */
+export function rateOf(
+  title: string,
+  count: { readonly number: number; readonly what: string },
+  work: () => Promise<void>,
+  { budget, ...runs }: Runs & { readonly budget?: number },
+): void {
+  add({ title, count, budget }, work, runs);
+}
+
+function add(figure: Figure, work: () => void | Promise<void>, { runs, warmup = 1 }: Runs): void {
   bench(titleOf(figure), work, {
     iterations: runs,
     warmupIterations: warmup,
