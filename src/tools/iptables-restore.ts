@@ -43,7 +43,7 @@ export function iptablesRestore(
     variant,
     program,
     base: rulesetOf(ns, family, variant),
-    environment: environmentOf(ns),
+    environment: { ...environmentOf(ns), missingSets: context.stdinName !== undefined },
     strict: context.stdinName === undefined,
   };
   try {

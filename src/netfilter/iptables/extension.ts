@@ -14,6 +14,8 @@ export interface ProtocolTest {
 export interface RuleEnvironment {
   /** The family of an ipset: `IPv4`, `IPv6`, or `any` for sets without. */
   readonly set?: (name: string) => "IPv4" | "IPv6" | "any" | undefined;
+  /** Rules may name sets that are not there, as in a dump without its sets; asking one gives no certain answer. */
+  readonly missingSets?: boolean;
   readonly account?: (name: string) => boolean;
   /** The protocol number of a conntrack timeout policy. */
   readonly timeoutPolicy?: (name: string) => number | undefined;

@@ -33,9 +33,10 @@ const USES = /--(?:match|add|del|map)-set (.+?) (?:src|dst)(?:,(?:src|dst))*(?= 
 /** `NAME src,dst,…`. Mirrors extensions/libxt_set.h:parse_dirs() and get_set_byname(). */
 export function readSetUse(name: string, { second, context, typed }: OptionUse): SetUse {
   const family = context.environment.set?.(name);
-  if (family === undefined) throw refuse(`Set ${name} doesn't exist.\n`);
+  if (family === undefined && context.environment.missingSets !== true)
+    throw refuse(`Set ${name} doesn't exist.\n`);
   const own = context.family === "ipv4" ? "IPv4" : "IPv6";
-  if (family !== "any" && family !== own)
+  if (family !== undefined && family !== "any" && family !== own)
     throw refuse(`The protocol family of set ${name} is ${family}, which is not applicable.\n`);
   const directions = second.split(",").map((word) => {
     if (word !== "src" && word !== "dst")
@@ -45,6 +46,11 @@ export function readSetUse(name: string, { second, context, typed }: OptionUse):
   if (directions.length > 6) throw refuse("Can't be more src/dst options than 6.");
   if (typed === "set") context.warn("--set option deprecated, please use --match-set");
   return { name, directions };
+}
+
+/** Whether a rule's set is not there: only rules that were read with `missingSets` have such. */
+export function isMissing({ name }: SetUse, ns: NetworkNamespace): boolean {
+  return ipsets(ns).get(name) === undefined;
 }
 
 export function formatSetUse({ name, directions }: SetUse): string {

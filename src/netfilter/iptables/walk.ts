@@ -106,10 +106,12 @@ class Walk {
   }
 
   #tellMatchFailure(rule: Rule, match: RuleSpec["matches"][number], result: MatchResult): void {
-    const { name } = match.extension;
+    const { name, fidelity } = match.extension;
     if (result === "unknown") {
-      this.#tellUnknown(`match "${name}" is not modelled`, rule);
-      this.#tell(rule, false, `match "${name}" is not modelled`, "continue");
+      const told = fidelity === "unmodelled" ? "" : match.why(this.#skb, this.#state);
+      const what = told === "" ? `match "${name}" is not modelled` : told;
+      this.#tellUnknown(what, rule);
+      this.#tell(rule, false, what, "continue");
       return;
     }
     const why = match.why(this.#skb, this.#state);

@@ -3,7 +3,7 @@ import { type PacketTest, resultOf, testPacket } from "../../ipset/packet.js";
 import { type MatchExtension, defineMatch } from "../extension.js";
 import { flag, option, type OptionArgs, type OptionSpec } from "../options.js";
 import { refuse } from "../refusal.js";
-import { formatSetUse, readSetUse, type SetUse } from "../set-use.js";
+import { formatSetUse, isMissing, readSetUse, type SetUse } from "../set-use.js";
 import { formatFlag, formatTest, type Negatable, u64 } from "../values.js";
 
 interface SetMatch {
@@ -65,9 +65,10 @@ export const set: MatchExtension = defineMatch<SetMatch>({
   format: (params) =>
     [...formatTest("match-set", params.set, formatSetUse), ...params.rest].join(" "),
   matches: ({ set: { value, invert }, test }, skb, state) =>
-    testPacket(value, test, skb, state) !== invert,
+    isMissing(value, state.ns) ? "unknown" : testPacket(value, test, skb, state) !== invert,
   why({ set: { value, invert }, test }, skb, state) {
     const { name, directions } = value;
+    if (isMissing(value, state.ns)) return `ipset ${name} is not known`;
     if (invert) return `packet's ${directions.join(",")} is in set ${name}`;
     const found = resultOf(value, { ...test, skipCounters: true }, skb, state);
     return found === "nomatch"

@@ -2,7 +2,7 @@ import { addPacket, deletePacket, testPacket } from "../../ipset/packet.js";
 import { CONTINUE, type TargetExtension, defineTarget } from "../extension.js";
 import { flag, option } from "../options.js";
 import { refuse } from "../refusal.js";
-import { formatSetUse, readSetUse, type SetUse } from "../set-use.js";
+import { formatSetUse, isMissing, readSetUse, type SetUse } from "../set-use.js";
 import { u32 } from "../values.js";
 
 interface SetChange {
@@ -72,6 +72,8 @@ export const set: TargetExtension = defineTarget<SetChange>({
     return table !== "mangle" || (queues && early) ? "Invalid argument" : undefined;
   },
   apply({ add, exist, timeout, del, map, maps }, skb, state) {
+    if ([add, del, map].some((use) => use !== undefined && isMissing(use, state.ns)))
+      return { kind: "unknown" };
     if (add !== undefined) addPacket(add, { exist, timeout }, skb, state);
     if (del !== undefined) deletePacket(del, skb, state);
     if (map === undefined) return CONTINUE;
