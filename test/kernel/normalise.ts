@@ -114,12 +114,14 @@ export class Normaliser {
     return alias;
   }
 
+  /** A SYN starts a new count unless it is repeated; anything else counts from the nearest start before it. */
   #sequence(value: number, isFirst: boolean): string {
-    const near = this.#bases.findIndex((base) => (value - base) >>> 0 < 1 << 14);
-    if (near >= 0) return `${near}+${(value - (this.#bases[near] ?? 0)) >>> 0}`;
-    if (!isFirst) return value === 0 ? "0" : "?";
-    this.#bases.push(value);
-    return `${this.#bases.length - 1}+0`;
+    const distance = (base: number): number => (value - base) >>> 0;
+    const near = isFirst ? [value] : this.#bases.filter((base) => distance(base) < 1 << 14);
+    const base = near.toSorted((x, y) => distance(x) - distance(y))[0];
+    if (base === undefined) return value === 0 ? "0" : "?";
+    if (!this.#bases.includes(base)) this.#bases.push(base);
+    return `${this.#bases.indexOf(base)}+${distance(base)}`;
   }
 }
 
