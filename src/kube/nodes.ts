@@ -6,6 +6,7 @@ import { CniFailure } from "./cni/failure.js";
 import { CniHost, macFor } from "./cni/host.js";
 import { addNetwork, type PortMapping } from "./cni/network.js";
 import type { CniResult } from "./cni/result.js";
+import { newLink } from "./cni/veth.js";
 import type { Cluster, ClusterNode, ClusterPod } from "./cluster.js";
 import { flannelCommands } from "./flannel.js";
 
@@ -181,6 +182,9 @@ export class NodeNetwork {
   constructor(node: ClusterNode) {
     this.node = node;
     this.host = new CniHost(node.name, node.files);
+    const eth0 = newLink("eth0", "veth", macFor(`${node.name} eth0`));
+    this.host.links(node.name).set("eth0", { ...eth0, up: true });
+    this.host.defaultDevice = "eth0";
   }
 
   /** Makes the pod's namespace and runs CNI ADD. Throws UserError where a plugin fails, or the pod cannot be modelled. */

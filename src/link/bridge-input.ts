@@ -78,9 +78,10 @@ function finish(skb: SkBuff, port: BridgePort): SendResult {
   }
   const { bridge } = port;
   const { destination } = skb.frame.link;
-  const localCopy = isMulticastMac(destination);
+  const group = isMulticastMac(destination);
+  const localCopy = group || bridge.promiscuous;
   const pass: BridgePass = { bridge, from: port, localCopy };
-  const entry = localCopy ? undefined : bridge.fdb.lookup(destination);
+  const entry = group ? undefined : bridge.fdb.lookup(destination);
   if (entry?.local === true)
     return passUp(
       skb,
@@ -90,6 +91,7 @@ function finish(skb: SkBuff, port: BridgePort): SendResult {
   if (entry === undefined) flood(skb, pass, where);
   else forward(skb, entry.port, pass, where);
   if (!localCopy) return undefined;
+  if (!group) return passUp(skb, port, "the bridge is promiscuous");
   return passUp(skb, port, destination === MAC_BROADCAST ? "broadcast" : "multicast");
 }
 

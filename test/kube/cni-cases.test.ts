@@ -3,6 +3,7 @@ import { afterAll, describe, expect, test } from "vitest";
 import { CniHost } from "../../src/kube/cni/host.js";
 import { cniPlugins } from "../../src/kube/cni/index.js";
 import { runPlugin } from "../../src/kube/cni/run.js";
+import { prepare } from "./cni-fixtures.js";
 
 interface Step {
   readonly plugin?: string;
@@ -29,20 +30,6 @@ const { cases } = JSON.parse(
 /** Cases of plugins and options that later issues bring, each with its reason. */
 const later: ReadonlyMap<string, string> = new Map([
   ["bridge-vlan-gateway", "VLAN filtering of bridges is not modelled yet"],
-  ["ptp-routes", "plugin ptp comes with kindnet"],
-  ["ptp-dual", "plugin ptp comes with kindnet; IPv6"],
-  ["tuning-sysctl", "plugin tuning"],
-  ["tuning-link", "plugin tuning"],
-  ["sbr", "plugin sbr needs policy routing tables"],
-  ["macvlan-bridge", "device macvlan"],
-  ["macvlan-vepa", "device macvlan"],
-  ["macvlan-default-master", "device macvlan"],
-  ["macvlan-no-master", "device macvlan"],
-  ["ipvlan-l3", "device ipvlan"],
-  ["vlan", "device vlan"],
-  ["host-device", "plugin host-device moves devices between namespaces"],
-  ["host-device-empty", "plugin host-device moves devices between namespaces"],
-  ["vrf", "device vrf"],
 ]);
 
 /** Random values of the recording and ours, matched one to one. */
@@ -90,6 +77,8 @@ function play(steps: readonly Step[]): void {
       expect(JSON.stringify(output), where).toBe(known.fill(JSON.stringify(step.output)));
       expect(outcome.exit, where).toBe(step.exit);
       expect(outcome.stderr.trim(), where).toBe(step.stderr ?? "");
+    } else if (typeof step.run === "string") {
+      prepare(host, step.run);
     } else if (step.files !== undefined) {
       const files = [...host.files].map(
         ([file, content]) => [file.replace("/var/lib/cni/networks/", ""), content] as const,

@@ -3,12 +3,15 @@ import { afterAll, describe, expect, test } from "vitest";
 import type { Simulation } from "../../src/core/simulation.js";
 import { CniHost } from "../../src/kube/cni/host.js";
 import { runPlugin } from "../../src/kube/cni/run.js";
+import { prepare } from "./cni-fixtures.js";
 import { runTool } from "../../src/tools/index.js";
 import { createLinux } from "../../src/tools/stack.js";
 
 interface Look {
   readonly addr?: readonly string[];
   readonly route?: readonly string[];
+  /** `ip rule`, then the routes of all tables. */
+  readonly rule?: readonly string[];
 }
 
 interface Step {
@@ -21,6 +24,7 @@ interface Step {
   readonly c1?: Look;
   readonly c2?: Look;
   readonly iptables?: readonly string[];
+  readonly run?: unknown;
 }
 
 interface Case {
@@ -35,13 +39,18 @@ const { cases } = JSON.parse(
 /** Left for later: what the commands of these need. */
 const later: ReadonlyMap<string, string> = new Map([
   ["bridge-vlan-gateway", "VLAN filtering of bridges is not modelled yet"],
-  ["bridge-promisc", "ip link set promisc is not modelled yet"],
+  ["ptp-dual", "IPv6"],
+  ["ipvlan-l3", "device ipvlan"],
+  ["vlan", "device vlan"],
+  ["vrf", "device vrf"],
 ]);
 
 /** Cases of the modelled plugins that look at the network. */
 const looked = cases.filter(
   ({ id, steps }) =>
-    /^(bridge|portmap|firewall|static)-/.test(id) &&
+    /^(bridge|portmap|firewall|static|ptp|tuning|sbr|macvlan|ipvlan|vlan|host-device|vrf)/.test(
+      id,
+    ) &&
     !later.has(id) &&
     steps.some(({ look }) => look === "network"),
 );
@@ -64,7 +73,15 @@ function addresses(lines: readonly string[]): readonly string[] {
 
 /** Whether a carrier was seen lags in the recording: one bridge without ports is `linkdown`, another is not. */
 function withoutCarrier(route: string): string {
-  return route.replace(/ linkdown$/, "");
+  return route.replace(/ linkdown$/, "").replace(/ dev (<veth\d+>|veth[0-9a-f]{8})/, " dev veth");
+}
+
+/** Rules and the IPv4 routes of the tables that plugins make. */
+function policyRouting(sim: Simulation, ns: string, table: string | undefined): readonly string[] {
+  const lines = shell(sim, ns, "ip rule");
+  if (table === undefined) return lines;
+  const routes = shell(sim, ns, `ip route show table ${table}`);
+  return [...lines, ...routes.map((line) => line.replace(/( dev \S+)/, `$1 table ${table}`))];
 }
 
 /** Rules by chain, in the order of each chain; chains that exist and are empty too. */
@@ -106,11 +123,24 @@ function play(steps: readonly Step[]): void {
         ).toBe("0 ");
       }
       done = host.commands.length;
+    } else if (typeof step.run === "string") {
+      prepare(host, step.run);
+      shell(sim, "host", step.run);
     } else if (step.look === "network") {
       for (const ns of ["host", "c1", "c2"] as const) {
         const look = step[ns];
         if (look?.addr !== undefined)
           expect(addresses(shell(sim, ns, "ip -br addr")), ns).toEqual(addresses(look.addr));
+        if (look?.rule !== undefined) {
+          const told = look.rule
+            .map((line) => line.replaceAll("\t", " "))
+            .filter(
+              (line) => /^\d+: /.test(line) || (/ table \d/.test(line) && !line.includes("::")),
+            );
+          const table = told.map((line) => / table (\d+)/.exec(line)?.[1]).find(Boolean);
+          const ours = policyRouting(sim, ns, table).map((line) => line.replaceAll("\t", " "));
+          expect(ours, ns).toEqual(told);
+        }
         if (look?.route !== undefined)
           expect(shell(sim, ns, "ip route").map(withoutCarrier), ns).toEqual(
             look.route.map(withoutCarrier),

@@ -23,11 +23,10 @@ export interface ConflistPlugin {
 }
 
 /** Plugins that exist and are not modelled; others are misspelt. */
-const elsewhere: readonly string[] =
-  `macvlan ipvlan vlan host-device dummy tap tuning sbr vrf bandwidth calico
+const elsewhere: readonly string[] = `tap bandwidth calico
   calico-ipam cilium-cni aws-cni kindnet weave-net antrea azure-vnet multus ovn-k8s-cni-overlay egress-cni`.split(
-    /\s+/,
-  );
+  /\s+/,
+);
 
 /**
  * Reads a conflist, or a single plugin's `.conf` as a list of one. Throws UserError in libcni's words. Mirrors

@@ -4,12 +4,16 @@ import type { LabCommand } from "../../tools/command.js";
 /** A device as the plugins see it. */
 export interface HostLink {
   readonly name: string;
-  readonly kind: "bridge" | "veth" | "loopback";
+  readonly kind: string;
   mac: string;
   /** The MAC it was born with; what a bridge with an address goes back to. */
   readonly bornMac: string;
   up: boolean;
-  /** The bridge that this is a port of. */
+  /** 1500 unless told. */
+  mtu?: number;
+  /** The name it had before a plugin took it. */
+  alias?: string;
+  /** The bridge or VRF that this belongs to. */
   master?: string;
   /** The other end of a veth. */
   peer?: { readonly ns: string; readonly name: string };
@@ -33,6 +37,10 @@ export class CniHost {
   readonly commands: LabCommand[] = [];
   /** `table chain` to rules. */
   readonly chains: RuleState = new Map();
+  /** The device of the node's default route. */
+  defaultDevice: string | undefined;
+  /** Routing tables that plugins use, by namespace. */
+  readonly tables: Map<string, Set<number>> = new Map();
   readonly #links = new Map<string, Map<string, HostLink>>();
   readonly #sandboxes = new Map<string, string>();
 

@@ -40,15 +40,23 @@ export function setupVeth(host: CniHost, { containerNs, name, mtu, mac }: VethOp
     ...["peer", "name", peer, "address", peerMac, ...size, "netns", host.ns],
   );
   host.run(host.ns, "ip", "link", "set", peer, "up");
-  const container: HostLink = { ...link(name, ownMac), peer: { ns: host.ns, name: peer } };
-  const end: HostLink = { ...link(peer, peerMac), up: true, peer: { ns: containerNs, name } };
+  const container: HostLink = {
+    ...newLink(name, "veth", ownMac),
+    peer: { ns: host.ns, name: peer },
+  };
+  const end: HostLink = {
+    ...newLink(peer, "veth", peerMac),
+    up: true,
+    peer: { ns: containerNs, name },
+  };
   links.set(name, container);
   host.links(host.ns).set(peer, end);
   return { container, host: end };
 }
 
-function link(name: string, mac: string): HostLink {
-  return { name, kind: "veth", mac, bornMac: mac, up: false, addresses: [] };
+/** A device as it is right after it was made. */
+export function newLink(name: string, kind: string, mac: string): HostLink {
+  return { name, kind, mac, bornMac: mac, up: false, addresses: [] };
 }
 
 export function interfaceOf({ name, mac }: HostLink, sandbox?: string): CniInterface {
