@@ -38,3 +38,18 @@ export { formatConflist } from "./kube/cni/format.js";
 
 export { renderNodeRules, type NodeRules } from "./lab/node-rules.js";
 export { askDns, type DnsReply } from "./lab/ask-dns.js";
+export {
+  DnsProgram,
+  dnsParts,
+  dnsPartsOf,
+  type DnsProgramOptions,
+  type DnsProgramParts,
+  type DnsProgramReply,
+} from "./lab/dns-program.js";
+export { digRequest, type DigRequest } from "./lab/dig.js";
+export type { DigRecording } from "./core/dig-recording.js";
+export { formatDig, digJson } from "./view/dig.js";
+export { newQuery } from "./kube/dns/messages.js";
+export { decodeDns, encodeDns } from "./wire/dns.js";
+export type { DnsMessage } from "./wire/dns-message.js";
+export { type Micros, milliseconds, seconds } from "./sim/time.js";

@@ -10,6 +10,12 @@ const prints: Readonly<Record<string, readonly string[]>> = {
   "trace.ts": ["DELIVERED", "DNAT dst 10.96.44.10:80 =>"],
   "lab.ts": ["a ARP, Request who-has 192.0.2.2 tell 192.0.2.1, length 28", "a IP 192.0.2.1 > 192.0.2.2: ICMP echo request, id 7, seq 1", "192.0.2.2 dev eth0 lladdr"],
   "texts.ts": ["-A INPUT -p tcp -m tcp --dport 22 -j ACCEPT", "ip netns add a", 'did you mean "mark"?'],
+  "dns-server.ts": [
+    "web.shop.svc.cluster.local. NOERROR 10.96.0.20",
+    "forward answered 203.0.113.53:53 over udp: NOERROR",
+    "example.org. the world does not say what the resolver 203.0.113.53 answers for example.org.",
+    "cache hit success item of 30 s, 20 s left",
+  ],
   "rules-and-dns.ts": ["KUBE-SVC-", "NOERROR", "kubernetes answered"],
 };
 

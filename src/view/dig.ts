@@ -141,8 +141,19 @@ function middleOf(query: DigQuery): string {
   return `${rule.ns} ${rule.table} ${rule.chain}[${rule.number}] ${rule.outcome ?? "DROP"}${where}`;
 }
 
-/** `prometheus > errors > cache: miss > kubernetes`, and what was done on the way back behind `<`. */
+/**
+ * `prometheus > errors > cache: miss > kubernetes`, and what was done on the way back behind `<`. Servers that were asked in
+ * turn come behind the first, each with its name.
+ */
 export function walkText(plugins: readonly DnsPluginEvent[]): string {
+  const servers = [...new Set(plugins.map(({ ns }) => ns))];
+  const walks = servers.map((ns) => walkOf(plugins.filter((event) => event.ns === ns)));
+  return walks
+    .map((walk, at) => (at === 0 ? walk : `${(servers[at] ?? "").replace(/^.*\//, "")}: ${walk}`))
+    .join("; ");
+}
+
+function walkOf(plugins: readonly DnsPluginEvent[]): string {
   const seen = new Set<string>();
   const parts: string[] = [];
   for (const { plugin, action, depth } of plugins) {
