@@ -6,8 +6,8 @@ const config: ViteUserConfig = {
   resolve: { alias: { hopwise: new URL("src/index.ts", import.meta.url).pathname } },
   test: {
     include: ["test/**/*.test.{ts,tsx}"],
-    // Namespaces of the real kernel: vitest.kernel.config.ts.
-    exclude: [...configDefaults.exclude, "test/kernel/**"],
+    // Namespaces of the real kernel: vitest.kernel.config.ts. The screen in a terminal: vitest.tui.config.ts.
+    exclude: [...configDefaults.exclude, "test/kernel/**", "test/tui/tmux/**"],
     pool: "threads",
     isolate: false,
     testTimeout: 30_000,

@@ -3,41 +3,89 @@ import { verdictName } from "../view/outcome.js";
 import { completionsOf } from "./bar-actions.js";
 import { hintsFor } from "./key-table.js";
 import { layoutKind, type PaneName } from "./layout.js";
-import { type Line, type Span } from "./style.js";
+import { widthOf } from "./cells.js";
+import { type Line, plain, type Span } from "./style.js";
 import { type Bar, type BarKind, currentTrace, topScreen, type UiState } from "./ui-state.js";
 
-/** The first row: where we are, and the verdict, which is never cut. */
+/** The first row: where we are, and the verdict, which is never cut. What fits least is left out first. */
 export function titleLine(state: UiState): readonly [Line, Line] {
+  const { columns } = state.size;
+  const kind = layoutKind(state.size);
+  const wide = kind === "large" || kind === "medium";
+  const verdict = verdictSpan(state);
+  const rights = rightParts(state, wide);
+  const lefts = leftTexts(state, wide);
+  for (const left of lefts) {
+    for (let kept = rights.length; kept >= 0; kept--) {
+      const before = rights.slice(0, kept).filter(({ after }) => !after);
+      const after = rights.slice(0, kept).filter((part) => part.after);
+      const right: Line = [
+        ...before.map(({ text }) => `${text}  `),
+        ...(verdict === undefined ? [] : [verdict]),
+        ...after.map(({ text }) => `   ${text}`),
+        " ",
+      ];
+      const last = left === lefts.at(-1) && kept === 0;
+      if (last || widthOf(left) + widthOf(plain(right)) + 10 <= columns)
+        return [[{ text: " hopwise", tone: "title" }, left], right];
+    }
+  }
+  return ["", ""];
+}
+
+/** What stands after the program's name, the longest form first. */
+function leftTexts(state: UiState, wide: boolean): readonly string[] {
   const trace = currentTrace(state);
   const world = state.world?.name ?? trace?.model.view.recording.world ?? "";
-  const wide = layoutKind(state.size) === "large" || layoutKind(state.size) === "medium";
-  if (trace === undefined) return [[{ text: " hopwise", tone: "title" }, `  ${world}`], ""];
-  const { recording, verdict } = trace.model.view;
   const trail = state.screens
     .slice(1)
-    .map((screen) => (screen.kind === "table" ? screen.title : screen.kind));
-  const address = wide ? ` ${trace.model.sourceAddress}` : "";
-  const name =
+    .map((screen) => ` > ${screen.kind === "table" ? screen.title : screen.kind}`)
+    .join("");
+  if (trace === undefined) return [`  ${world}${trail}`];
+  const { request } = trace.model.view.recording;
+  const number = `t${state.current + 1}`;
+  const named = (address: string): string =>
     trace.model.request === undefined
       ? trace.model.name
-      : `${recording.request.source}${address} > ${recording.request.destination}`;
-  const left: Line = [
-    { text: " hopwise", tone: "title" },
-    `  ${wide ? "world " : ""}${world}  t${state.current + 1} ${name}${trail.map((part) => ` > ${part}`).join("")}`,
+      : `${request.source}${address} > ${request.destination}`;
+  const address = wide && trail === "" ? ` ${trace.model.sourceAddress}` : "";
+  return [
+    `  ${wide ? "world " : ""}${world}  ${number} ${named(address)}${trail}`,
+    `  ${world}  ${number} ${named("")}${trail}`,
+    `  ${number} ${named("")}${trail}`,
+    `  ${number}${trail}`,
   ];
-  const mark = verdict.exit === 0 ? "ok" : verdict.exit === 3 ? "?" : "!";
-  const outcome: Span = {
-    text: `${mark} ${verdictName(verdict)}`,
-    tone: verdict.exit === 0 ? "ok" : verdict.exit === 3 ? "unknown" : "bad",
-  };
-  const proxy = recording.proxy === undefined ? "" : `${wide ? "proxy " : ""}${recording.proxy}  `;
+}
+
+function rightParts(
+  state: UiState,
+  wide: boolean,
+): readonly { readonly text: string; readonly after: boolean }[] {
+  const trace = currentTrace(state);
+  if (trace === undefined) return [];
+  const { recording } = trace.model.view;
   const marks = [...trace.marks]
     .map(([letter, index]) => `${letter}=${trace.model.steps[index]?.n ?? 0}`)
     .join(" ");
-  const step = wide
-    ? `   step ${trace.model.steps[trace.at]?.n ?? 0} of ${trace.model.steps.length}${marks === "" ? "" : `   mark ${marks}`}`
-    : "";
-  return [left, [`${proxy}${wide ? `seed ${recording.seed}  ` : ""}`, outcome, `${step} `]];
+  const here = `step ${trace.model.steps[trace.at]?.n ?? 0} of ${trace.model.steps.length}`;
+  return [
+    ...(recording.proxy === undefined
+      ? []
+      : [{ text: `${wide ? "proxy " : ""}${recording.proxy}`, after: false }]),
+    ...(wide ? [{ text: here, after: true }] : []),
+    ...(wide && marks !== "" ? [{ text: `mark ${marks}`, after: true }] : []),
+    ...(wide ? [{ text: `seed ${recording.seed}`, after: false }] : []),
+  ];
+}
+
+function verdictSpan(state: UiState): Span | undefined {
+  const verdict = currentTrace(state)?.model.view.verdict;
+  if (verdict === undefined) return undefined;
+  const name = verdictName(verdict);
+  if (verdict.exit === 0) return { text: `ok ${name}`, tone: "ok" };
+  return verdict.exit === 3
+    ? { text: `? ${name}`, tone: "unknown" }
+    : { text: `! ${name}`, tone: "bad" };
 }
 
 const PROMPTS: Readonly<Record<BarKind, string>> = {
@@ -70,7 +118,12 @@ export function barLine(state: UiState): Line {
 }
 
 function typingLine(state: UiState, bar: Bar): Line {
-  const { text, cursor, kind } = bar;
+  const { kind } = bar;
+  // Of a long text the part around the cursor is shown.
+  const room = Math.max(20, state.size.columns - 20);
+  const from = Math.max(0, bar.cursor - room);
+  const text = bar.text.slice(from);
+  const cursor = bar.cursor - from;
   const prompt = PROMPTS[kind];
   const at = text.slice(cursor, cursor + 1);
   const told =

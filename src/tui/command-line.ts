@@ -155,9 +155,7 @@ export function namesIn(state: UiState): {
 }
 
 /** `web-0 > api.shop`: what a trace is called. */
-export function parseTraceWords(
-  words: string,
-):
+export function parseTraceWords(words: string):
   | {
       readonly source: string;
       readonly destination: string;

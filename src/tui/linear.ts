@@ -69,7 +69,7 @@ function respond(model: TraceModel, at: number, line: string): Answer | undefine
     case "chain":
       return { at, lines: chainLines(model, at, WIDTH).map(plain) };
     case "state":
-      return { at, lines: stateLines(model, at, false).map(plain) };
+      return { at, lines: stateLines(model, at, WIDTH, false).map(plain) };
     case "find": {
       const text = rest.join(" ").toLowerCase();
       const index = model.steps.findIndex(

@@ -61,7 +61,7 @@ export function listContent(
       return pane(placeText(screen.place), "", lines, near(screen.scroll), screen.column);
     }
     case "help": {
-      const columns = Math.max(1, Math.min(3, Math.floor((width + 2) / 38)));
+      const columns = Math.max(1, Math.min(3, Math.floor((width + 2) / 58)));
       const each = Math.floor((width - 2 * (columns - 1)) / columns);
       const lines = inColumns(helpLines(screen, each), columns, each, rows, screen.scroll);
       return pane(

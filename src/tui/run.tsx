@@ -1,11 +1,12 @@
 import { render } from "ink";
 import type { World } from "../lab/world.js";
-import { App, Store } from "./app.js";
+import { Frame } from "./frame.js";
 import { KeyReader } from "./keys.js";
 import { traceWords, withNewTrace, withTable } from "./requests.js";
 import { Screen } from "./screen.js";
 import { Session, writeCrash } from "./session.js";
 import { Sources } from "./sources.js";
+import { Store } from "./store.js";
 import type { Palette } from "./style.js";
 import { Terminal } from "./terminal.js";
 import { initialState, type OpenWorld, type UiState } from "./ui-state.js";
@@ -88,13 +89,15 @@ export async function runTui(options: TuiOptions): Promise<number> {
     options.stdout.on("resize", onResize);
     terminal.enter();
     // In its debug mode Ink hands over each frame whole, without codes of its own, and draws whatever CI says.
-    const instance = render(<App store={store} />, {
+    const instance = render(<Frame state={store.get()} />, {
       stdout: screen as unknown as NodeJS.WriteStream,
       stdin: options.stdin,
       debug: true,
       exitOnCtrlC: false,
       patchConsole: false,
     });
+    // Drawn at once, not when React finds time: a key is on the terminal before the next one is read.
+    store.onChange((state) => instance.rerender(<Frame state={state} />));
     instance.waitUntilExit().catch(crashed);
     if (options.crash) setTimeout(() => crashed(new Error("HOPWISE_CRASH asked for this")), 300);
   });

@@ -142,14 +142,16 @@ export function shortenChains(text: string, width: number): string {
 
 /** Breaks a text between words into lines of at most `width` columns; a word that is wider stands alone. */
 export function wrap(text: string, width: number, indent = ""): readonly string[] {
+  const lead = /^ */.exec(text)?.[0] ?? "";
   const lines: string[] = [];
   let line = "";
-  for (const word of text.split(" ")) {
-    const next = line === "" ? word : `${line} ${word}`;
-    if (line !== "" && line.trim() !== "" && widthOf(next) > width) {
+  for (const word of text.slice(lead.length).split(" ")) {
+    if (line === "") line = (lines.length === 0 ? lead : indent) + word;
+    else if (widthOf(`${line} ${word}`) <= width) line = `${line} ${word}`;
+    else {
       lines.push(line);
       line = indent + word;
-    } else line = next;
+    }
   }
   return [...lines, line];
 }

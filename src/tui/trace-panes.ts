@@ -42,7 +42,7 @@ export function paneContent(
     return {
       title: "World",
       info: "",
-      lines: worldLines(state, trace),
+      lines: worldLines(state, trace, inner),
       from: scroll.row,
       column: scroll.column,
       focused,
@@ -58,7 +58,7 @@ export function paneContent(
   );
   const others = layout.kind === "small" || layout.kind === "single" || layout.panes.length === 1;
   return {
-    title: `${tabs.map((tab) => `${tab} ${TABS[tab - 1]}`).join(" + ")}${place}`,
+    title: `${tabs.map((tab) => `${tab} ${TABS[tab - 1]}`).join(" + ")}${place}${first === 7 ? sourceName(trace) : ""}`,
     info:
       others && box.pane !== "map"
         ? TABS.map((name, index) => `${index + 1} ${name}`)
@@ -103,6 +103,11 @@ function stepsInfo({ model, at, shown, filter, mode, markOnly }: OpenTrace): str
   return `${step}/${total}  ${markOnly ? "marked" : "filter"}: ${conditions.join(" and ")}  ${counted}`;
 }
 
+function sourceName({ model, at }: OpenTrace): string {
+  const place = model.steps[at]?.place;
+  return place === undefined ? "" : ` ${place.file}:${place.line}`;
+}
+
 function tabLines(
   trace: OpenTrace,
   tab: Tab,
@@ -123,7 +128,7 @@ function tabLines(
       return { lines, focus: Math.max(0, chainFocus(lines)) };
     }
     case 5:
-      return { lines: stateLines(model, at, trace.stateChangedOnly), focus: 0 };
+      return { lines: stateLines(model, at, width, trace.stateChangedOnly), focus: 0 };
     case 6:
       return { lines: mapLines(model, at), focus: 0 };
     case 7:

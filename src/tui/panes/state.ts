@@ -1,5 +1,5 @@
 import type { StateEntry, StateKind } from "../../view/history.js";
-import type { Line } from "../style.js";
+import { type Line, wrap } from "../style.js";
 import type { TraceModel } from "../trace-model.js";
 
 const TITLES: readonly (readonly [StateKind, string])[] = [
@@ -9,7 +9,12 @@ const TITLES: readonly (readonly [StateKind, string])[] = [
 ];
 
 /** What the step's node remembers right after it: `~` for what this trace changed, `<` for what this very step did. */
-export function stateLines(model: TraceModel, at: number, changedOnly: boolean): readonly Line[] {
+export function stateLines(
+  model: TraceModel,
+  at: number,
+  width: number,
+  changedOnly: boolean,
+): readonly Line[] {
   const step = model.steps[at];
   if (step === undefined) return ["no packet was sent"];
   const { all, changed, sinceStart } = model.state(at);
@@ -25,7 +30,9 @@ export function stateLines(model: TraceModel, at: number, changedOnly: boolean):
       ...entries.filter((entry) => !sinceStart.has(keyOf(entry))),
     ];
     for (const entry of ordered)
-      lines.push(...entryLines(entry, sinceStart.has(keyOf(entry)), changed.includes(entry)));
+      lines.push(
+        ...entryLines(entry, width, sinceStart.has(keyOf(entry)), changed.includes(entry)),
+      );
   }
   if (lines.length === 0)
     lines.push(
@@ -43,11 +50,16 @@ export function keyOf({ kind, key }: StateEntry): string {
   return `${kind} ${key}`;
 }
 
-function entryLines({ lines }: StateEntry, byTrace: boolean, now: boolean): readonly Line[] {
+function entryLines(
+  { lines }: StateEntry,
+  width: number,
+  byTrace: boolean,
+  now: boolean,
+): readonly Line[] {
   const [first = "", ...rest] = lines;
-  const tone = now || byTrace ? "state" : undefined;
+  const tone = byTrace ? "state" : undefined;
   return [
     [{ text: `${byTrace ? "~" : " "} ${first}`, tone }, now ? "  < this step" : ""],
-    ...rest.map((line) => `  ${line}`),
+    ...rest.flatMap((line) => wrap(`  ${line}`, width, "      ")),
   ];
 }

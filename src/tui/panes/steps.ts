@@ -76,10 +76,11 @@ function columnsFor(widths: Widths, width: number): Columns {
   const left = width - number - 4;
   if (width >= 96) {
     const ns = Math.min(Math.max(4, widths.ns), 20);
-    const dev = Math.min(Math.max(4, widths.dev), 13);
+    const dev = Math.min(Math.max(4, widths.dev), 14);
     const hook = Math.min(Math.max(5, widths.hook), 11);
-    const rest = left - ns - dev - hook - 4 * 2;
-    const step = Math.min(Math.max(20, widths.step), Math.floor(rest * 0.46));
+    const rest = left - ns - dev - hook - 4;
+    // Effects have addresses in them, which are not shortened; chain names are.
+    const step = Math.min(Math.max(20, widths.step), Math.max(24, rest - 44));
     return { number, ns, dev, hook, where: 0, step, effect: rest - step };
   }
   const where = Math.min(widths.where, width >= 90 ? 24 : width >= 70 ? 21 : 12);
@@ -94,7 +95,7 @@ function headerLine(columns: Columns): Line {
   const head = `  ${"#".padStart(columns.number)}  `;
   const places =
     columns.ns > 0
-      ? `${"NODE".padEnd(columns.ns)}  ${"DEV".padEnd(columns.dev)}  ${"HOOK".padEnd(columns.hook)}  `
+      ? `${"NODE".padEnd(columns.ns)} ${"DEV".padEnd(columns.dev)} ${"HOOK".padEnd(columns.hook)} `
       : `${"WHERE".padEnd(columns.where)} `;
   return [{ text: `${head}${places}${"STEP".padEnd(columns.step)} EFFECT`, tone: "title" }];
 }
@@ -134,7 +135,7 @@ function stepLine(
 function places({ ns, dev, hook }: Step, columns: Columns): string {
   if (columns.ns === 0)
     return `${fitName(`${ns}${dev === undefined ? "" : ` ${dev}`}`, columns.where)} `;
-  return `${fitName(ns, columns.ns)}  ${fitName(dev ?? "", columns.dev)}  ${fitName((hook ?? "").toLowerCase(), columns.hook)}  `;
+  return `${fitName(ns, columns.ns)} ${fitName(dev ?? "", columns.dev)} ${fitName((hook ?? "").toLowerCase(), columns.hook)} `;
 }
 
 function fitName(text: string, width: number): string {
@@ -148,7 +149,10 @@ export function effectText(step: Step, width: number): string {
   const shorter = [
     (text: string): string => shortenChains(text, width),
     (text: string): string => text.replace(/^no match: /, "no match ").replace(/^packet has /, ""),
-    (text: string): string => text.replace(/\b(?:dst|src) \S+ => /g, ""),
+    (text: string): string =>
+      text
+        .replace(/(^| )(?:dst|src) \S+ => /g, "$1")
+        .replace(/((?:eth|ip|tcp|udp)\.\w+) \S+ => /g, "$1 "),
     (text: string): string =>
       text.replace(/(mark \S+ => \S+),.*/, "$1").replace(/^return: (mark \S+),.*/, "return, $1"),
     (text: string): string =>

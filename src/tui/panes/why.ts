@@ -7,7 +7,6 @@ import { reasonOf } from "../../view/why.js";
 import { type Line, wrap } from "../style.js";
 import type { TraceModel } from "../trace-model.js";
 import { headerTable } from "./headers.js";
-import { toneOf } from "./steps.js";
 
 /** One sentence about the step, what it changed, and the rule or object behind it. */
 export function whyLines(
@@ -19,21 +18,12 @@ export function whyLines(
   const step = model.steps[at];
   if (step === undefined) return emptyTrace(model, width);
   return [
-    [
-      { text: `Step ${step.n}: ${step.step}`, tone: "title" },
-      "  ",
-      { text: effectHead(step), tone: toneOf(step.mark) },
-    ],
-    ...wrap(reasonOf(step), width),
+    ...wrap(`Step ${step.n}: ${reasonOf(step)}`, width),
     ...endLines(model, step, width),
     ...(long ? wrap(longReason(step), width) : []),
     ...changeLines(model, at, width),
     ...ruleLines(model, step, width),
   ];
-}
-
-function effectHead(step: Step): string {
-  return step.mark === "ok" ? `ok ${step.effect}` : step.effect;
 }
 
 /** A drop also says what the sender sees and what to look at; the last step gives the verdict. */
@@ -75,38 +65,41 @@ function emptyTrace(model: TraceModel, width: number): readonly Line[] {
 function changeLines(model: TraceModel, at: number, width: number): readonly Line[] {
   const rows = model.headers(at);
   const changed = rows.filter((row) => row.changed);
-  if (changed.length > 0) return headerTable(changed, width, undefined);
+  // Checksums follow from the rest, and are told last.
+  const isChecksum = ({ name }: { readonly name: string }): boolean => name.endsWith("checksum");
+  const ordered = [...changed.filter((row) => !isChecksum(row)), ...changed.filter(isChecksum)];
+  if (ordered.length > 0) return headerTable(ordered, width, undefined);
   const value = (name: string): string => rows.find((row) => row.name === name)?.after ?? "";
   const ports = value("tcp.srcport") === "" ? "udp" : "tcp";
   const side = (address: string, port: string): string =>
     `${value(address)}${value(`${ports}.${port}`) === "" ? "" : `:${value(`${ports}.${port}`)}`}`;
-  return value("ip.src") === ""
-    ? []
-    : [
-        `PACKET  ${side("ip.src", "srcport")} > ${side("ip.dst", "dstport")}  ttl ${value("ip.ttl")}  not changed here`,
-      ];
+  if (value("ip.src") === "") return [];
+  const flow = `${side("ip.src", "srcport")} > ${side("ip.dst", "dstport")}`;
+  return wrap(`packet ${flow}  ttl ${value("ip.ttl")}  not changed here`, width, "       ");
 }
 
 function ruleLines(model: TraceModel, step: Step, width: number): readonly Line[] {
   const lines: Line[] = [];
-  if (step.text !== undefined) lines.push(...wrap(`RULE  ${step.text}`, width, "      "));
-  if (step.place !== undefined) {
-    const maker = model.view.recording.makers.get(step.place.file);
-    const origin = maker?.origins.get(step.place.line);
+  const { place, counter, text } = step;
+  if (place !== undefined) {
+    const pkts = counter === undefined ? "" : `  pkts ${counter[0]} => ${counter[1]}`;
+    const told = `rule ${placeText(place)}`;
+    const more = "  (4: whole chain)";
+    const fits = told.length + pkts.length + more.length <= width;
+    lines.push([{ text: told, tone: "key" }, pkts, fits ? more : ""]);
+  }
+  if (text !== undefined) lines.push(...wrap(`     ${text}`, width, "     "));
+  if (place !== undefined) {
+    const maker = model.view.recording.makers.get(place.file);
+    const origin = maker?.origins.get(place.line);
     const by =
       maker === undefined
         ? "not made by kube-proxy or the CNI"
-        : `by ${maker.name}${origin === undefined ? "" : ` for ${origin}`}`;
-    lines.push(...wrap(`FROM  ${placeText(step.place)}  ${by}`, width, "      "));
+        : `made by ${maker.name}${origin === undefined ? "" : ` for ${origin}`}`;
+    lines.push(...wrap(`     ${by}`, width, "     "));
   }
-  if (step.counter !== undefined)
-    lines.push(`PKTS  ${step.counter[0]} => ${step.counter[1]}   (4: whole chain)`);
-  lines.push(
-    ...step.state
-      .filter((line) => !line.startsWith("made for"))
-      .flatMap((line) => wrap(`STATE ${line}`, width, "      ")),
-  );
-  return lines;
+  const state = step.state.filter((line) => !line.startsWith("made for"));
+  return [...lines, ...state.flatMap((line) => wrap(`state ${line}`, width, "      "))];
 }
 
 /** The longer reason, in the kernel's words. */
