@@ -15,8 +15,6 @@ import { attachRoute, refuseRoute } from "./route-entry.js";
 import { type OutputFlow, isRoute, routeOutput } from "./route-output.js";
 import { type InetAddressType, inetAddrType } from "./source-address.js";
 
-export { ipLocalOut } from "./ip-local-out.js";
-
 /** POSTROUTING, fragments, neighbour. Mirrors ip_output(). */
 export function ipOutput(skb: SkBuff): SendResult {
   const before = skb.dev;

@@ -14,7 +14,7 @@ import { advance } from "./tcp-sequence.js";
 import { tcpTable } from "./tcp-table.js";
 import { armTimer, enterFinWait2, forget, watch } from "./tcp-timer.js";
 
-export { TcpConnection, type TcpState } from "./tcp-connection.js";
+export { TcpConnection } from "./tcp-connection.js";
 
 /** A program that waits for connections. Each is accepted at once: the accept queue never fills. */
 export interface TcpListener {

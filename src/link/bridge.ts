@@ -186,11 +186,6 @@ export class BridgeDevice extends NetDevice {
   }
 }
 
-/** Makes a device a port of a bridge. */
-export function addPort(bridge: BridgeDevice, dev: NetDevice): BridgePort {
-  return bridge.addPort(dev);
-}
-
 function lowestMac(ports: readonly BridgePort[]): Mac {
   return (
     ports.reduce<Mac | undefined>(

@@ -18,8 +18,3 @@ export function seconds(value: number): Micros {
 export function later(instant: Micros, duration: Micros): Micros {
   return (instant + duration) as Micros;
 }
-
-/** `1.000250 s`: seconds with six decimals, as tcpdump prints times. */
-export function formatInstant(instant: Micros): string {
-  return (instant / 1_000_000).toFixed(6);
-}

@@ -1,4 +1,3 @@
-import { netifReceiveSkb } from "../../src/core/device.js";
 import { newSkb, Simulation } from "../../src/core/simulation.js";
 import type { NetworkNamespace } from "../../src/core/namespace.js";
 import { deliver } from "../../src/core/drop.js";
@@ -88,11 +87,6 @@ export function send(lab: BridgeLab, dev: string, frame: Frame): SkBuff {
   devQueueXmit(skb, lab.ns.device(dev));
   lab.sim.runUntilIdle();
   return skb;
-}
-
-export function receive(lab: BridgeLab, dev: string, frame: Frame): void {
-  netifReceiveSkb(newSkb(lab.ns, frame, "test"), lab.ns.device(dev));
-  lab.sim.runUntilIdle();
 }
 
 export function drops(lab: { readonly events: readonly TraceEvent[] }): readonly string[] {

@@ -59,11 +59,6 @@ export function releaseConntrack(ns: NetworkNamespace): void {
   for (const entry of CONNTRACK_HOOKS) ns.hooks.unregister("ipv4", entry);
 }
 
-/** Whether packets of the namespace are tracked now. */
-export function isTracking(ns: NetworkNamespace): boolean {
-  return usersOf(ns).count > 0;
-}
-
 const usersOf: (ns: NetworkNamespace) => { count: number } = perNamespace(() => ({ count: 0 }));
 
 const CONNTRACK_HOOKS: readonly HookEntry[] = [

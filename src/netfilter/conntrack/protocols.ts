@@ -47,9 +47,3 @@ const PROTOCOLS: ReadonlyMap<number, ConntrackProtocol> = new Map([
 export function conntrackProtocol(number: number): ConntrackProtocol {
   return PROTOCOLS.get(number) ?? generic;
 }
-
-/** The number of a protocol by the name the tools print. */
-export function conntrackProtocolNumber(name: string): number | undefined {
-  for (const [number, protocol] of PROTOCOLS) if (protocol.name === name) return number;
-  return undefined;
-}

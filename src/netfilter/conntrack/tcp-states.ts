@@ -11,7 +11,6 @@ export const TCP_STATES = [
   "CLOSE",
   "SYN_SENT2",
 ] as const;
-export type TcpStateName = (typeof TCP_STATES)[number];
 
 export const TCP_NONE = 0;
 export const TCP_SYN_SENT = 1;

@@ -1,4 +1,3 @@
-import { safeText } from "../../base/safe-text.js";
 import type { RuleFamily } from "./addresses.js";
 import type { IptablesError } from "./refusal.js";
 import type { Variant } from "./tables.js";
@@ -76,9 +75,4 @@ function commandReason(text: string): string {
     default:
       return text.endsWith(".") ? text : `${text}.`;
   }
-}
-
-/** A message of the tool for a terminal, with what came from a file made safe. */
-export function safeMessage(error: IptablesError): string {
-  return safeText(error.message);
 }

@@ -29,10 +29,6 @@ export function matchNames(family: RuleFamily): Iterable<string> {
   return matchIndex[family].keys();
 }
 
-export function targetNames(family: RuleFamily): Iterable<string> {
-  return targetIndex[family].keys();
-}
-
 /** Whether it is a match of either family. */
 export function isMatchName(name: string): boolean {
   return matchIndex.ipv4.has(name) || matchIndex.ipv6.has(name);

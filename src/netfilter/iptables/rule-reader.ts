@@ -1,5 +1,5 @@
 import type { Place } from "../../base/errors.js";
-import { addressBits, type MaskedAddress, maskOf, parseHostMask } from "./addresses.js";
+import { type MaskedAddress, parseHostMask } from "./addresses.js";
 import type { CommandContext } from "./command.js";
 import type { ProtocolTest } from "./extension.js";
 import type { ExtensionLoader } from "./extension-loader.js";
@@ -166,11 +166,4 @@ function checkTargetName(name: string): void {
   if (name.length < 1) throw refuse("Invalid target name (too short)");
   if (name.length >= 29) throw refuse(`Invalid target name \`${name}' (28 chars max)`);
   if (/\s/.test(name)) throw refuse(`Invalid target name \`${name}'`);
-}
-
-/** A test of an address that all addresses pass. */
-export function isAnyAddress(test: AddressTest | undefined): boolean {
-  if (test === undefined) return true;
-  const family = typeof test.mask === "bigint" ? "ipv6" : "ipv4";
-  return !test.invert && test.mask === maskOf(0, family) && addressBits(family) > 0;
 }

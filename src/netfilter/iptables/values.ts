@@ -1,4 +1,4 @@
-import { formatMac, type IpAddress, ipv4, type Mac } from "../../wire/ip.js";
+import { type IpAddress, ipv4, type Mac } from "../../wire/ip.js";
 import {
   addressBits,
   formatAddress,
@@ -230,8 +230,6 @@ export function mac(text: string): Mac {
     throw refuse("Invalid MAC address specified.");
   return text.split(":").reduce((value, byte) => value * 256 + Number.parseInt(byte, 16), 0) as Mac;
 }
-
-export { formatMac };
 
 /** A text kept as it is. */
 export function text(value: string): string {
