@@ -8,8 +8,16 @@ const page = readFileSync(new URL("library.md", docs), "utf8");
 /** What each example prints somewhere, so that one that does nothing is noticed. */
 const prints: Readonly<Record<string, readonly string[]>> = {
   "trace.ts": ["DELIVERED", "DNAT dst 10.96.44.10:80 =>"],
-  "lab.ts": ["a ARP, Request who-has 192.0.2.2 tell 192.0.2.1, length 28", "a IP 192.0.2.1 > 192.0.2.2: ICMP echo request, id 7, seq 1", "192.0.2.2 dev eth0 lladdr"],
-  "texts.ts": ["-A INPUT -p tcp -m tcp --dport 22 -j ACCEPT", "ip netns add a", 'did you mean "mark"?'],
+  "lab.ts": [
+    "a ARP, Request who-has 192.0.2.2 tell 192.0.2.1, length 28",
+    "a IP 192.0.2.1 > 192.0.2.2: ICMP echo request, id 7, seq 1",
+    "192.0.2.2 dev eth0 lladdr",
+  ],
+  "texts.ts": [
+    "-A INPUT -p tcp -m tcp --dport 22 -j ACCEPT",
+    "ip netns add a",
+    'did you mean "mark"?',
+  ],
   "dns-server.ts": [
     "web.shop.svc.cluster.local. NOERROR 10.96.0.20",
     "forward answered 203.0.113.53:53 over udp: NOERROR",
@@ -26,7 +34,9 @@ describe("the library", () => {
       expect(page).toContain(`\`\`\`ts\n// examples/${file}\n${text}\`\`\``);
       const lines: string[] = [];
       const log = vi.spyOn(console, "log").mockImplementation((...words: readonly unknown[]) => {
-        lines.push(words.map((word) => (typeof word === "string" ? word : JSON.stringify(word))).join(" "));
+        lines.push(
+          words.map((word) => (typeof word === "string" ? word : JSON.stringify(word))).join(" "),
+        );
       });
       try {
         await import(`../docs/examples/${file.replace(".ts", "")}.ts`);

@@ -87,7 +87,9 @@ describe("a lab file", () => {
 
 describe("a lab as a shell script", () => {
   it("quotes what a shell would read otherwise, and ends texts by a line they do not hold", () => {
-    const script = labScript(parseLab("lab.yaml", good.replace("        COMMIT", "        EOF\n        COMMIT")));
+    const script = labScript(
+      parseLab("lab.yaml", good.replace("        COMMIT", "        EOF\n        COMMIT")),
+    );
     expect(script).toContain("ip netns exec b iptables-restore <<'EOF_'");
     expect(script).toContain(
       "ip link add eth0 address 02:00:00:00:01:01 netns a type veth peer name eth0 address 02:00:00:00:01:02 netns b",
