@@ -1,5 +1,5 @@
 import type { Place } from "../base/errors.js";
-import { checkRecorded } from "./recorded/check-recorded.js";
+import { checkClusterRecords, checkRecorded } from "./recorded/check-recorded.js";
 import { policiesNotRendered } from "./policies.js";
 import { unusedFiles, type World } from "./world.js";
 
@@ -48,6 +48,10 @@ export function checkWorld(world: World): CheckReport {
     files,
     notes: [
       ...notes.map(({ text, place }) => ({ what: "note" as const, text, place })),
+      ...checkClusterRecords(
+        world.records,
+        nodes.map(({ name }) => name),
+      ),
       ...policiesNotRendered(world.cluster).map((text) => ({
         what: "unmodelled" as const,
         text,

@@ -25,6 +25,7 @@ import { serviceObjects, type ServiceObjects, serviceState } from "../kube/proxy
 import type { LabCommand } from "../tools/command.js";
 import { formatIpv4, formatIpv4Prefix, IPV4_ANY, parseIpv4 } from "../wire/ip.js";
 import type { Lab, Listener } from "./lab.js";
+import { recordedWins } from "./recorded/cluster-records.js";
 import type { ClusterWorld } from "./world.js";
 
 /** A cluster as commands, and who wrote which rules. */
@@ -62,7 +63,7 @@ export function clusterLab(
   const pods = cluster.pods.filter(
     ({ key, node, address }) => part.pods.has(key) && node !== undefined && address !== undefined,
   );
-  const commands = [
+  const rendered = [
     ...underlayCommands(cluster),
     ...nodes.flatMap((node) => [
       ...nodeCommands(cluster, node),
@@ -70,6 +71,7 @@ export function clusterLab(
       ...podCommands(node, pods),
     ]),
   ];
+  const commands = recordedWins(world.records, cluster, rendered);
   const namespaces = [
     UNDERLAY,
     ...nodes.map(({ name }) => name),

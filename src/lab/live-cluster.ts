@@ -12,6 +12,7 @@ import { clusterLab, type ClusterPart } from "./cluster-lab.js";
 import { type DnsPodStart, type LiveDns, settleDns, startDns } from "./live-dns.js";
 import { nodeLocalDnsPods, setUpNodeLocalDns } from "./node-local-dns.js";
 import { NODE_RESOLVER, nodeResolvConf, startResolvers } from "./resolvers.js";
+import { loadRecordedConnections } from "./recorded/cluster-records.js";
 import type { ClusterWorld } from "./world.js";
 
 /** A cluster that packets can be sent in. */
@@ -42,6 +43,7 @@ export function buildLiveCluster(
   const names = new Set([...servers, ...locals.map(({ pod }) => pod)].map(podNamespace));
   const listeners = lab.listeners.filter(({ ns, port }) => !(port === 53 && names.has(ns)));
   const sim = buildLab({ ...lab, listeners }, seed);
+  loadRecordedConnections(sim, world.records.values());
   const reports = { unknown: [], log: [] };
   startResolvers(sim, world, reports.unknown);
   const kubernetes = kubernetesView(cluster);

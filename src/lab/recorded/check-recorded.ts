@@ -3,6 +3,8 @@ import { parseRestore } from "../../netfilter/iptables/restore.js";
 import type { CheckNote, CheckReport } from "../check.js";
 import type { RecordedNode } from "./cables.js";
 import type { NodeRecord } from "./node-record.js";
+import type { RecordedNote } from "./recorded-lab.js";
+import { sysctlCommands } from "./sysctl-commands.js";
 import type { RecordedParts } from "./recorded-world.js";
 
 /** What can be recorded of a node, the command that prints it, and what stands in where it is missing. */
@@ -125,4 +127,62 @@ function unmodelledNotes({ rules }: NodeRecord): readonly CheckNote[] {
       place,
     })),
   );
+}
+
+/** What of a cluster's nodes is recorded, and what is rendered from its objects. */
+export function checkClusterRecords(
+  records: ReadonlyMap<string, NodeRecord>,
+  nodes: readonly string[],
+): readonly CheckNote[] {
+  const others = nodes.filter((name) => !records.has(name));
+  const rest: CheckNote = {
+    what: "rendered",
+    text: `${others.length} ${others.length === 1 ? "node" : "nodes"} from objects alone: ${listed(others)}`,
+    place: undefined,
+  };
+  return [
+    ...[...records.values()].flatMap(clusterNodeNotes),
+    ...(records.size === 0 || others.length === 0 ? [] : [rest]),
+  ];
+}
+
+function listed(names: readonly string[]): string {
+  return names.length <= 10 ? names.join(", ") : `${names.slice(0, 10).join(", ")}, …`;
+}
+
+/** Beside objects a node's rules, sets, knobs and connections count; its devices and routes are those of the objects. */
+function clusterNodeNotes(record: NodeRecord): readonly CheckNote[] {
+  const note = (what: CheckNote["what"], text: string): CheckNote => ({
+    what,
+    text: `${record.name}: ${text}`,
+    place: undefined,
+  });
+  const tables = record.rules
+    .filter(({ family }) => family === "ipv4")
+    .flatMap(({ text }) => [...text.matchAll(/^\*(\w+)/gm)].map(([, table = ""]) => table));
+  const used = [
+    ...(record.rules.length === 0 ? [] : [`rules (${tables.join(", ")})`]),
+    ...(record.ipsets === undefined ? [] : ["sets"]),
+    ...(record.sysctls === undefined ? [] : ["knobs"]),
+    ...(record.connections === undefined ? [] : ["connections"]),
+    ...(record.hasAddresses ? ["the name of its device"] : []),
+  ];
+  const unused = [
+    ...(record.routes === undefined ? [] : ["routes"]),
+    ...(record.policyRules === undefined ? [] : ["policy rules"]),
+    ...(record.neighbours === undefined ? [] : ["neighbours"]),
+    ...(record.fdb === undefined ? [] : ["bridge tables"]),
+    ...(record.sockets === undefined ? [] : ["sockets"]),
+  ];
+  const knobs: RecordedNote[] = [];
+  sysctlCommands({ record, devices: [] }, knobs);
+  return [
+    note("recorded", used.length === 0 ? "nothing that is used" : used.join(", ")),
+    note("rendered", "devices, addresses and routes from objects"),
+    ...(unused.length === 0
+      ? []
+      : [note("note", `recorded ${unused.join(", ")} are not used beside objects`)]),
+    ...knobs.map(({ text, place }) => ({ what: "note" as const, text, place })),
+    ...unmodelledNotes(record),
+  ];
 }

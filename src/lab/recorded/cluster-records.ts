@@ -86,7 +86,7 @@ function uplinkOf(links: readonly RecordedLink[], address: number): RecordedLink
  * rendered one, knobs and sets are as recorded, and the device of the node's address has its own name.
  */
 export function recordedWins(
-  { records }: ClusterDumps,
+  records: ClusterDumps["records"],
   cluster: Cluster,
   commands: readonly LabCommand[],
   notes: RecordedNote[] = [],
@@ -115,15 +115,15 @@ export function recordedWins(
   return [...own, ...recorded];
 }
 
-function devicesNamed(
-  record: NodeRecord,
-  names: readonly string[],
-): ReturnType<typeof devicesOf> {
+function devicesNamed(record: NodeRecord, names: readonly string[]): ReturnType<typeof devicesOf> {
   return devicesOf({ ...record, rules: [] }, []).filter(({ name }) => names.includes(name));
 }
 
 /** Rendered sets and policies of a node whose filter table was recorded would stand beside the real ones. */
-function isOverruled({ argv, stdinName = "" }: LabCommand, record: NodeRecord | undefined): boolean {
+function isOverruled(
+  { argv, stdinName = "" }: LabCommand,
+  record: NodeRecord | undefined,
+): boolean {
   const filter = (record?.rules ?? []).some(({ text }) => /^\*filter$/m.test(text));
   return filter && (argv[0] === "ipset" || /kube-router/.test(stdinName));
 }

@@ -13,7 +13,7 @@ import type {
 export interface Device {
   readonly name: string;
   /** `cable` has another end somewhere: hardware, or a veth. `unmodelled` is a kind that hopwise cannot build. */
-  readonly kind: "loopback" | "bridge" | "dummy" | "cable" | "unmodelled";
+  readonly kind: "loopback" | "bridge" | "dummy" | "tunnel" | "cable" | "unmodelled";
   /** The recorded kind: `vxlan`. */
   readonly recordedKind: string | undefined;
   readonly up: boolean;
@@ -111,7 +111,7 @@ function kindOf(link: RecordedLink, masters: ReadonlySet<string | undefined>): D
     case undefined:
       return masters.has(link.name) ? "bridge" : "cable";
     default:
-      return "unmodelled";
+      return link.settings === undefined ? "unmodelled" : "tunnel";
   }
 }
 

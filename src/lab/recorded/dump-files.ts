@@ -82,7 +82,10 @@ function stemOf(file: string): string {
  * Whose a file is: `worker-1/ip-addr.json` and `worker-1.ip-addr.json` are worker-1's, `gw.rules` is gw's, and what
  * stands in `worker-1/netns/cni-1/` is a pod's on worker-1.
  */
-export function ownerOf(file: string): { readonly node: string; readonly host: string | undefined } {
+export function ownerOf(file: string): {
+  readonly node: string;
+  readonly host: string | undefined;
+} {
   const folders = file.split("/").slice(0, -1);
   const stem = stemOf(file);
   const dot = stem.lastIndexOf(".");

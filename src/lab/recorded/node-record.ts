@@ -40,6 +40,8 @@ export interface RecordedLink {
   readonly peerIndex: number | undefined;
   readonly peerNetnsId: number | undefined;
   readonly ports: PortSwitches;
+  /** What `ip link add … type KIND` is told besides, for kinds that are built from it; undefined for the others. */
+  readonly settings: readonly string[] | undefined;
   readonly addresses: readonly RecordedAddress[];
   readonly place: Place;
 }
@@ -73,6 +75,8 @@ export interface RecordedNeighbour {
 export interface RecordedFdbEntry {
   readonly mac: Mac;
   readonly dev: string;
+  /** The other end, of a tunnel's entry. */
+  readonly remote: Ipv4 | undefined;
   readonly permanent: boolean;
   readonly place: Place;
 }

@@ -71,7 +71,8 @@ function answerCommands(
     run("sysctl", "-w", "net.ipv4.ip_forward=1"),
     run("sysctl", "-w", `net.ipv4.neigh.${WIRE}.proxy_delay=0`),
     ...(answers === undefined ? [run("sysctl", "-w", `net.ipv4.conf.${WIRE}.proxy_arp=1`)] : []),
-    run("ip", "link", "add", "hole", "type", "dummy"),
+    // A bridge without ports: every kernel has one, and nothing comes out of it.
+    run("ip", "link", "add", "hole", "type", "bridge"),
     run("ip", "link", "set", "hole", "up"),
     run("ip", "route", "add", "default", "dev", "hole"),
     ...[...new Set([...own, ...silent])].map((address) =>
@@ -117,6 +118,8 @@ export function endWorld(sim: Simulation, outside: Outside): void {
     priority: NF_IP_PRI_FIRST,
     run(skb) {
       const header = skb.frame.network;
+      // What a segment carries from one node to another is only passing through br_netfilter.
+      if (skb.bridge !== undefined) return { kind: "accept" };
       if (header?.kind !== "ipv4" || inetAddrType(ns, header.destination) === "LOCAL")
         return { kind: "accept" };
       deliver(skb, `${LEFT}: ${formatIpv4(header.destination)} behind ${behind.join(" and ")}`);

@@ -37,6 +37,7 @@ const linkSchema = v.looseObject({
   linkinfo: v.optional(
     v.looseObject({
       info_kind: v.optional(v.string()),
+      info_data: v.optional(v.record(v.string(), v.unknown()), {}),
       info_slave_data: v.optional(v.record(v.string(), v.unknown()), {}),
     }),
   ),
@@ -66,6 +67,8 @@ function linkOf(item: LinkItem): RecordedLink {
     peerIndex: value.link_index,
     peerNetnsId: value.link_netnsid,
     ports: switchesOf(value.linkinfo?.info_slave_data ?? {}),
+    settings:
+      value.linkinfo?.info_kind === "vxlan" ? vxlanWords(value.linkinfo.info_data) : undefined,
     addresses: value.addr_info.flatMap((address) => addressOf(item, address)),
     place: item.place,
   };
@@ -91,6 +94,53 @@ function addressOf(item: LinkItem, given: Record<string, unknown>): readonly Rec
       scope: String(scope),
       noPrefixRoute: noprefixroute,
     },
+  ];
+}
+
+const vxlanSchema = v.looseObject({
+  id: v.pipe(v.number(), v.integer(), v.minValue(0), v.maxValue(16_777_215)),
+  local: v.optional(v.string()),
+  remote: v.optional(v.string()),
+  link: v.optional(deviceName),
+  port: v.pipe(v.number(), v.integer(), v.minValue(0), v.maxValue(65_535)),
+  port_range: v.optional(v.looseObject({ low: v.number(), high: v.number() })),
+  learning: v.optional(v.boolean(), true),
+  ttl: v.optional(v.union([v.number(), v.string()]), 0),
+  tos: v.optional(v.union([v.number(), v.string()]), 0),
+  df: v.optional(v.picklist(["unset", "set", "inherit"]), "unset"),
+  ageing: v.optional(v.number(), 300),
+  udp_csum: v.optional(v.boolean(), true),
+});
+
+/** Ways of a VXLAN device that are not modelled, when they are on. */
+const VXLAN_UNMODELLED: readonly string[] = [
+  ...["group", "group6", "local6", "remote6", "external", "proxy", "rsc", "l2miss", "l3miss"],
+  ...["gbp", "gpe", "vnifilter", "remcsum_tx", "remcsum_rx", "maxaddr"],
+];
+
+/** The settings of a VXLAN device in the words of `ip link add`; undefined where some are not modelled. */
+function vxlanWords(data: Readonly<Record<string, unknown>>): readonly string[] | undefined {
+  const parsed = v.safeParse(vxlanSchema, data);
+  const other = VXLAN_UNMODELLED.some((name) => data[name] !== undefined && data[name] !== false);
+  if (!parsed.success || other) return undefined;
+  const { id, local, remote, link, port, port_range, learning, ...rest } = parsed.output;
+  const pair = (name: string, value: string | undefined): readonly string[] =>
+    value === undefined ? [] : [name, value];
+  return [
+    ...["id", String(id)],
+    ...pair("local", local),
+    ...pair("remote", remote),
+    ...pair("dev", link),
+    ...(port_range === undefined
+      ? []
+      : ["srcport", String(port_range.low), String(port_range.high)]),
+    ...["dstport", String(port)],
+    ...(learning ? [] : ["nolearning"]),
+    ...(rest.ttl === 0 ? [] : ["ttl", String(rest.ttl)]),
+    ...(rest.tos === 0 ? [] : ["tos", Number(rest.tos) === 1 ? "inherit" : String(rest.tos)]),
+    ...(rest.df === "unset" ? [] : ["df", rest.df]),
+    ...(rest.ageing === 300 ? [] : ["ageing", String(rest.ageing)]),
+    ...(rest.udp_csum ? [] : ["noudpcsum"]),
   ];
 }
 

@@ -186,22 +186,28 @@ export function readNeighbours(input: InputText): readonly RecordedNeighbour[] {
 const fdbSchema = v.looseObject({
   mac: word,
   ifname: deviceName,
+  dst: v.optional(v.string()),
   flags: v.optional(v.array(v.string()), []),
   master: v.optional(deviceName),
   state: v.optional(v.string(), ""),
 });
 
-/** Reads `bridge -j fdb`: what bridges know of their ports. Filters of devices (`self`) are passed over. */
+/**
+ * Reads `bridge -j fdb`: what bridges know of their ports, and tunnels of their other ends. Filters of devices
+ * (`self` without an end) are passed over.
+ */
 export function readFdb(input: InputText): readonly RecordedFdbEntry[] {
   return readList(input, "bridge fdb", fdbSchema).flatMap((item) => {
-    const { mac: text, ifname, flags, master, state } = item.value;
+    const { mac: text, ifname, dst, flags, master, state } = item.value;
     const mac = parseMac(text);
     if (mac === undefined) throw item.refuse("mac", `"${text}" is not a MAC address`);
-    if (master === undefined || flags.includes("self")) return [];
+    const remote = dst === undefined ? undefined : parseIpv4(dst);
+    if (remote === undefined && (master === undefined || flags.includes("self"))) return [];
     return [
       {
         mac,
         dev: ifname,
+        remote,
         permanent: state === "permanent",
         place: item.place,
       },

@@ -40,6 +40,7 @@ export function recordedLab(
     ...nodes.flatMap(bridgeAndDummyCommands),
     ...cables.pairs.flatMap(pairCommands),
     ...outsides.flatMap(outsideCommands),
+    ...nodes.flatMap(tunnelCommands),
     ...nodes.flatMap((node) => [
       ...linkStateCommands(node),
       ...addressCommands(node),
@@ -65,13 +66,20 @@ export function recordedLab(
 
 function listenersOf(records: readonly NodeRecord[]): Lab["listeners"] {
   const found = new Map<string, Lab["listeners"][number]>();
-  for (const { name: ns, sockets } of records) {
+  for (const { name: ns, sockets, links } of records) {
+    // The kernel's own sockets of tunnels are listed too.
+    const tunnels = (links ?? []).map(({ settings = [] }) => dstPortOf(settings));
     for (const { protocol, address, port } of sockets ?? []) {
+      if (protocol === "udp" && tunnels.includes(port)) continue;
       const key = `${ns} ${protocol} ${address} ${port}`;
       if (!found.has(key)) found.set(key, { ns, protocol, port, address });
     }
   }
   return [...found.values()];
+}
+
+function dstPortOf(settings: readonly string[]): number {
+  return Number(settings[settings.indexOf("dstport") + 1]);
 }
 
 function outsideOf(ends: readonly CableEnd[], records: readonly NodeRecord[]): Outside {
@@ -138,6 +146,20 @@ function bridgeAndDummyCommands({ record, devices }: RecordedNode): readonly Lab
     .map(({ name, kind, mac, link }) => ({
       ns: record.name,
       argv: ["ip", "link", "add", name, "address", mac, "type", kind],
+      place: link?.place,
+    }));
+}
+
+/** Tunnels come after the devices that they lie on. */
+function tunnelCommands({ record, devices }: RecordedNode): readonly LabCommand[] {
+  return devices
+    .filter(({ kind }) => kind === "tunnel")
+    .map(({ name, mac, recordedKind = "", link }) => ({
+      ns: record.name,
+      argv: [
+        ...["ip", "link", "add", name, "address", mac, "type", recordedKind],
+        ...(link?.settings ?? []),
+      ],
       place: link?.place,
     }));
 }

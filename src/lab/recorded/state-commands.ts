@@ -1,9 +1,9 @@
 import { tools } from "../../tools/index.js";
 import type { LabCommand } from "../../tools/command.js";
-import { formatIpv4, formatMac } from "../../wire/ip.js";
+import { formatIpv4, formatMac, MAC_ZERO } from "../../wire/ip.js";
 import type { RecordedNode } from "./cables.js";
 import type { RecordedNote } from "./recorded-lab.js";
-import type { RecordedRules } from "./node-record.js";
+import type { RecordedFdbEntry, RecordedRules } from "./node-record.js";
 
 /** States of neighbours that can be set; the others say that nobody is known there. */
 const NEIGHBOUR_STATES: Readonly<Record<string, string>> = {
@@ -17,10 +17,8 @@ const NEIGHBOUR_STATES: Readonly<Record<string, string>> = {
 };
 
 /** What a node has learned and was told to do: neighbours, bridge tables, sets, rules. */
-export function stateCommands(
-  { record, devices }: RecordedNode,
-  notes: RecordedNote[],
-): readonly LabCommand[] {
+export function stateCommands(node: RecordedNode, notes: RecordedNote[]): readonly LabCommand[] {
+  const { record, devices } = node;
   const ns = record.name;
   const own = new Set(devices.map(({ mac }) => mac));
   const neighbours = (record.neighbours ?? []).flatMap(({ address, dev, mac, state, place }) => {
@@ -29,25 +27,47 @@ export function stateCommands(
     const words = [formatIpv4(address), "lladdr", formatMac(mac), "dev", dev, "nud", nud];
     return [{ ns, argv: ["ip", "neigh", "replace", ...words], place }];
   });
-  const fdb = (record.fdb ?? []).flatMap(({ mac, dev, permanent, place }) =>
-    own.has(formatMac(mac))
-      ? []
-      : [
-          {
-            ns,
-            argv: [
-              ...["bridge", "fdb", "replace", formatMac(mac), "dev", dev, "master"],
-              permanent ? "static" : "dynamic",
-            ],
-            place,
-          },
-        ],
+  const fdb = (record.fdb ?? []).flatMap(({ mac, dev, remote, permanent, place }) =>
+    remote !== undefined
+      ? tunnelEntry(node, { mac, dev, remote, permanent, place })
+      : own.has(formatMac(mac))
+        ? []
+        : [
+            {
+              ns,
+              argv: [
+                ...["bridge", "fdb", "replace", formatMac(mac), "dev", dev, "master"],
+                permanent ? "static" : "dynamic",
+              ],
+              place,
+            },
+          ],
   );
   return [
     ...neighbours,
     ...fdb,
     ...setCommands(record, notes),
     ...record.rules.map(ruleCommand(ns)),
+  ];
+}
+
+/** An entry of a tunnel, but for the one that the device makes of its own `remote`. */
+function tunnelEntry(
+  { record, devices }: RecordedNode,
+  { mac, dev, remote, permanent, place }: RecordedFdbEntry,
+): readonly LabCommand[] {
+  const tunnel = devices.find(({ name }) => name === dev);
+  const to = remote === undefined ? "" : formatIpv4(remote);
+  const settings = tunnel?.link?.settings ?? [];
+  const isOwn = mac === MAC_ZERO && settings[settings.indexOf("remote") + 1] === to;
+  if (tunnel?.kind !== "tunnel" || isOwn) return [];
+  const words = [formatMac(mac), "dev", dev, "dst", to, "self"];
+  return [
+    {
+      ns: record.name,
+      argv: ["bridge", "fdb", "append", ...words, permanent ? "permanent" : "dynamic"],
+      place,
+    },
   ];
 }
 
