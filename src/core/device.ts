@@ -1,3 +1,4 @@
+import { ETH_P_8021Q } from "../wire/ethernet.js";
 import { type Mac, MAC_BROADCAST, isMulticastMac } from "../wire/ip.js";
 import { drop } from "./drop.js";
 import type { SendResult } from "./errno.js";
@@ -40,6 +41,8 @@ export abstract class NetDevice {
   master: NetDevice | undefined;
   /** Takes frames before the protocols do. Mirrors dev->rx_handler. */
   rxHandler: ((skb: SkBuff) => RxResult) | undefined;
+  /** Takes tagged frames before anybody else; true when it did, and `skb.dev` is the VLAN's device. Mirrors vlan_do_receive(). */
+  vlanHandler: ((skb: SkBuff) => boolean) | undefined;
   readonly counters = {
     rxPackets: 0,
     rxBytes: 0,
@@ -138,6 +141,14 @@ export function netifReceiveSkb(skb: SkBuff, dev: NetDevice): void {
   if (!dev.up) return drop(skb, "DEV_READY", "netif_receive_skb");
   dev.counters.rxPackets++;
   dev.ns.sim.trace?.(told(skb, { kind: "device", direction: "rx" }));
+  if (
+    dev.vlanHandler !== undefined &&
+    skb.frame.link.etherType === ETH_P_8021Q &&
+    dev.vlanHandler(skb)
+  ) {
+    if (!skb.ended) netifReceiveSkb(skb, skb.dev);
+    return;
+  }
   const handled = dev.rxHandler?.(skb) ?? "pass";
   if (handled === "consumed") return;
   if (handled === "another") return netifReceiveSkb(skb, skb.dev);

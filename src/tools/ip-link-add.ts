@@ -12,12 +12,13 @@ import { type LinkArgs, parseLinkArgs } from "./ip-link-args.js";
 import { applyLinkArgs } from "./ip-link-set.js";
 import { VXLAN_HEADROOM } from "../link/vxlan-transmit.js";
 import { makeMacvlan } from "./ip-link-macvlan.js";
+import { makeVlan } from "./ip-link-vlan.js";
 import { makeVxlan, readVxlan } from "./ip-link-vxlan.js";
 import { Words, wrongArgument } from "./words.js";
 
 /** Types of the real tool that are not modelled yet. */
 const OTHER_TYPES: readonly string[] =
-  "vlan macvtap ipvlan ipvtap bond team ifb gre gretap ipip ip6tnl sit vti vrf geneve wireguard tun nlmon bareudp netdevsim".split(
+  "macvtap ipvlan ipvtap bond team ifb gre gretap ipip ip6tnl sit vti vrf geneve wireguard tun nlmon bareudp netdevsim".split(
     " ",
   );
 
@@ -42,6 +43,8 @@ export function linkAdd(words: Words, context: IpContext): string {
         }),
         args,
       );
+    case "vlan":
+      return finish(makeVlan(identity(args, ns, "vlan"), args, typeWords, context), args);
     case "macvlan":
       return finish(makeMacvlan(identity(args, ns, "macvlan"), args, typeWords, context), args);
     case "vxlan": {

@@ -67,7 +67,7 @@ export function parseLinkArgs(words: Words, forSet: boolean): LinkArgs {
 function readSwitch(words: Words, key: string): boolean {
   const word = words.value();
   if (word === "on" || word === "off") return word === "on";
-  throw new ToolFailure(255, `Error: argument of "${key}" must be "on" or "off", not "${word}"\n`);
+  throw new ToolFailure(1, `Error: argument of "${key}" must be "on" or "off", not "${word}"\n`);
 }
 
 function readArp(words: Words): boolean {

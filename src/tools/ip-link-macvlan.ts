@@ -38,14 +38,17 @@ function readMode(words: Words): MacvlanMode {
     if (word !== "mode") {
       if (["flag", "macaddr", "bcqueuelen", "nopromisc"].includes(word))
         throw notModelled("ip", `a macvlan with ${word}`);
-      throw new ToolFailure(1, `Error: argument "${word}" is wrong: unknown option\n`);
+      throw new ToolFailure(
+        1,
+        `macvlan: unknown option "${word}"?\nUsage: ... macvlan mode MODE\n\nMODE: private | vepa | bridge | passthru\n`,
+      );
     }
     const value = words.value();
     if (value === "source") throw notModelled("ip", "a macvlan of mode source");
     const found = MACVLAN_MODES.find((name) => name === value);
     if (found === undefined)
       throw new ToolFailure(
-        255,
+        1,
         `Error: argument of "mode" must be "private", "vepa", "bridge", "passthru" or "source", not "${value}"\n`,
       );
     mode = found;

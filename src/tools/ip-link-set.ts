@@ -2,6 +2,7 @@ import type { NetDevice } from "../core/device.js";
 import type { NetworkNamespace } from "../core/namespace.js";
 import { BridgeDevice } from "../link/bridge.js";
 import { Macvlan } from "../link/macvlan.js";
+import { Vlan } from "../link/vlan.js";
 import { Vxlan } from "../link/vxlan.js";
 import { isMulticastMac, MAC_ZERO, type Mac } from "../wire/ip.js";
 import { setPortOption } from "./bridge-port-options.js";
@@ -38,6 +39,7 @@ export function applyLinkArgs(dev: NetDevice, args: LinkArgs): void {
   if (args.allmulti !== undefined) dev.allMulticast = args.allmulti;
   if (args.up === true && dev instanceof Vxlan && !dev.up && dev.openRefusal() !== undefined)
     throw rtnetlink("Address already in use");
+  if (args.up === true && dev instanceof Vlan && !dev.lower.up) throw rtnetlink("Network is down");
   if (args.up === true && dev instanceof Macvlan && !dev.up && dev.addressBusy)
     throw rtnetlink("Address already in use");
   if (args.up !== undefined) dev.setUp(args.up);
@@ -73,6 +75,7 @@ function setAddress(dev: NetDevice, mac: Mac): void {
   if (dev.isLoopback) throw rtnetlink("Operation not supported");
   if (dev instanceof BridgeDevice) return dev.setMac(mac);
   if (dev.mac === mac) return;
+  if (dev instanceof Vlan) dev.followsMac = false;
   dev.mac = mac;
   dev.ns.notify("address", dev);
 }
@@ -86,6 +89,7 @@ function setMtu(dev: NetDevice, mtu: number): void {
   if (!dev.isLoopback && mtu > ETH_MAX_MTU)
     throw rtnetlink("Error: mtu greater than device maximum.");
   if (dev instanceof BridgeDevice) return dev.setMtu(mtu);
+  if (dev instanceof Vlan && mtu > dev.lower.mtu) throw rtnetlink("Numerical result out of range");
   if (dev instanceof Macvlan && mtu > dev.lower.mtu) throw rtnetlink("Invalid argument");
   if (dev instanceof Vxlan && mtu > (dev.maxMtu ?? ETH_MAX_MTU))
     throw rtnetlink("Invalid argument");

@@ -1,6 +1,7 @@
 import type { NetDevice } from "../core/device.js";
 import { BridgeDevice } from "../link/bridge.js";
 import { Macvlan } from "../link/macvlan.js";
+import { Vlan } from "../link/vlan.js";
 import { Veth } from "../link/veth.js";
 import { formatMac, MAC_BROADCAST, MAC_ZERO } from "../wire/ip.js";
 import { notModelled } from "./failure.js";
@@ -81,7 +82,7 @@ export function shownName(dev: NetDevice): string {
 /** What IFLA_LINK names: the other end of a veth, the device below. */
 function otherEnd(dev: NetDevice): NetDevice | undefined {
   if (dev instanceof Veth) return dev.peer;
-  return dev instanceof Macvlan ? dev.lower : undefined;
+  return dev instanceof Macvlan || dev instanceof Vlan ? dev.lower : undefined;
 }
 
 /** Mirrors iproute2's print_link_flags(). */
@@ -106,7 +107,7 @@ function operstate(dev: NetDevice): string {
   if (!dev.up) return "DOWN";
   if (dev instanceof BridgeDevice)
     return dev.carrierChanged ? (dev.carrier ? "UP" : "DOWN") : "UNKNOWN";
-  if (dev instanceof Macvlan) return dev.carrier ? "UP" : "LOWERLAYERDOWN";
+  if (dev instanceof Macvlan || dev instanceof Vlan) return dev.carrier ? "UP" : "LOWERLAYERDOWN";
   if (!(dev instanceof Veth)) return "UNKNOWN";
   if (dev.carrier) return "UP";
   const index = dev.peer?.ifindex ?? dev.ifindex;

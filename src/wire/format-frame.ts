@@ -2,7 +2,7 @@ import { formatArp, ARP_LENGTH } from "./arp.js";
 import { decodeDns } from "./dns.js";
 import { formatEthernet } from "./ethernet.js";
 import { formatDns } from "./format-dns.js";
-import { type Frame, decodeIpPacket } from "./frame.js";
+import { type Frame, decodeFrame, decodeIpPacket } from "./frame.js";
 import {
   ICMP_DEST_UNREACH,
   ICMP_FRAG_NEEDED,
@@ -18,6 +18,7 @@ import { formatIpv4, ipv4 } from "./ip.js";
 import { type Ipv4Header, formatIpv4Header } from "./ipv4.js";
 import { formatTcp } from "./tcp.js";
 import { type UdpHeader, formatUdp } from "./udp.js";
+import { decodeVxlan, formatVxlan, isVxlanPort } from "./vxlan.js";
 
 const DNS_PORT = 53;
 
@@ -43,10 +44,20 @@ function formatPacket(frame: Frame, network: Ipv4Header): string {
 }
 
 function formatDatagram(udp: UdpHeader, payload: Uint8Array): string {
+  if (isVxlanPort(payload, udp.destinationPort)) return formatTunnelled(payload);
   const isDns = udp.sourcePort === DNS_PORT || udp.destinationPort === DNS_PORT;
   const message = isDns ? decodeDns(payload) : undefined;
   if (message?.ok !== true) return formatUdp(payload.length);
   return `${formatDns(message.value)} (${payload.length})`;
+}
+
+/** A tunnel's header and the frame in it; tcpdump puts that one on a line of its own. */
+function formatTunnelled(payload: Uint8Array): string {
+  const vxlan = decodeVxlan(payload);
+  if (!vxlan.ok) return formatUdp(payload.length);
+  const inner = decodeFrame(vxlan.value.payload);
+  const told = inner.ok ? formatFrame(inner.value) : `length ${vxlan.value.payload.length}`;
+  return `${formatVxlan(vxlan.value.header)}: ${told}`;
 }
 
 /** A protocol we do not read; tcpdump writes a space of its own before those it does not know. */

@@ -41,7 +41,6 @@ const later: ReadonlyMap<string, string> = new Map([
   ["bridge-vlan-gateway", "VLAN filtering of bridges is not modelled yet"],
   ["ptp-dual", "IPv6"],
   ["ipvlan-l3", "device ipvlan"],
-  ["vlan", "device vlan"],
   ["vrf", "device vrf"],
 ]);
 

@@ -80,6 +80,16 @@ describe("a bridge", () => {
     expect(drops(lab)).toEqual([]);
   });
 
+  test("a promiscuous one hands up what it forwards, as for another host", () => {
+    const lab = bridgeLab(2);
+    lab.bridge.promiscuous = true;
+    send(lab, "e2", testFrame(E2, NOBODY));
+    const before = lab.seen.length;
+    send(lab, "e1", testFrame(E1, E2));
+    const after = lab.seen.slice(before).map(({ dev, skb }) => `${dev} ${skb.packetType}`);
+    expect(after).toEqual(["br0 OTHERHOST", "e2 HOST"]);
+  });
+
   test("refuses a frame for the port it came from", () => {
     const lab = bridgeLab(2);
     send(lab, "e1", testFrame(E1, E1));

@@ -94,7 +94,7 @@ describe("a VXLAN device", () => {
     expect(seen.map(({ dev, skb }) => [dev, skb.packetType])).toEqual([["vx", "HOST"]]);
     const [outer = ""] = sent(events, "a", "eth0");
     expect(outer.replace(/10\.0\.0\.1\.\d+/, "10.0.0.1.PORT")).toBe(
-      "IP 10.0.0.1.PORT > 10.0.0.2.4789: UDP, length 68",
+      `IP 10.0.0.1.PORT > 10.0.0.2.4789: VXLAN, flags [I] (0x08), vni 5: ${A} > ${B}, ethertype Unknown (0x88b5), length 60`,
     );
     expect(drops({ events })).toEqual([]);
   });
@@ -114,9 +114,11 @@ describe("a VXLAN device", () => {
        a: bridge fdb append 00:00:00:00:00:00 dev vx dst 10.0.0.3 port 8472 vni 9 self permanent`,
     );
     sendA(testFrame(A, "ff:ff:ff:ff:ff:ff"));
-    expect(sent(events, "a", "eth0").map((line) => line.replace(/^.* > /, ""))).toEqual([
-      "10.0.0.3.8472: UDP, length 68",
-      "10.0.0.2.4789: UDP, length 68",
+    expect(
+      sent(events, "a", "eth0").map((line) => /> (10\S+: VXLAN.* vni \d+):/.exec(line)?.[1]),
+    ).toEqual([
+      "10.0.0.3.8472: VXLAN, flags [I] (0x08), vni 9",
+      "10.0.0.2.4789: VXLAN, flags [I] (0x08), vni 5",
     ]);
   });
 

@@ -67,9 +67,9 @@ describe("runTool", () => {
   test.each([
     "ip -6 route",
     "ip -j addr",
-    "ip link add v0 type vlan id 5",
+    "ip link add v0 type ipvlan mode l2",
     "ip link add br1 type bridge stp_state 1",
-    "ip link set dev e0 promisc on",
+    "ip link set dev e0 multicast off",
     "ip link set dev e0 type bridge_slave guard on",
     "ip route get 10.0.0.1 iif e0",
     "ip tunnel",
