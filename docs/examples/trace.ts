@@ -3,7 +3,9 @@ import { formatTrace, loadWorld, traceRequest, verdictName, viewOf } from "hopwi
 
 // The library never reads files: texts are handed in, with the names that messages call them by.
 const folder = "topologies/shop/";
-const texts = readdirSync(folder).map((file) => ({ file, text: readFileSync(folder + file, "utf8") }));
+const texts = readdirSync(folder, { recursive: true, encoding: "utf8" })
+  .filter((file) => file.includes("."))
+  .map((file) => ({ file, text: readFileSync(folder + file, "utf8") }));
 const world = loadWorld(texts, "my shop");
 
 const recording = traceRequest(world, {

@@ -6,7 +6,9 @@ import { formatIpv4 } from "../../src/wire/ip.js";
 
 const folder = new URL("../../topologies/shop/", import.meta.url);
 const world = loadWorld(
-  readdirSync(folder).map((file) => ({ file, text: readFileSync(new URL(file, folder), "utf8") })),
+  readdirSync(folder)
+    .filter((file) => file.includes("."))
+    .map((file) => ({ file, text: readFileSync(new URL(file, folder), "utf8") })),
   "demo:shop",
 );
 if (world.kind !== "cluster") throw new Error("demo:shop is a cluster");
