@@ -110,7 +110,7 @@ export class WorldResolver implements DnsResponder {
       .toSorted((a, b) => b.origin.length - a.origin.length)[0];
     if (zone !== undefined) return lookupZone(zone, name, type, false);
     const loose = lookupZone(this.#loose, name, type, false);
-    if (loose.result !== "success" && this.#loose.node(name) === undefined) return undefined;
+    if (loose.answers.length === 0 && this.#loose.node(name) === undefined) return undefined;
     return { ...loose, authorities: [] };
   }
 
