@@ -13,6 +13,8 @@ export interface SocketInfo {
   readonly mark: number;
   /** SO_BINDTODEVICE. */
   readonly boundDevice: string | undefined;
+  /** A program's socket has a user, the kernel's own has none; an orphan has lost its program. Mirrors sk->sk_socket. */
+  readonly holder: "program" | "kernel" | "orphan";
   readonly uid: number;
   /** Called with the error that an ICMP message or a local failure brings to this socket. */
   onError?: ((errno: string) => void) | undefined;

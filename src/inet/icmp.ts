@@ -18,6 +18,7 @@ import { allowGlobally, allowPeer, isLimited } from "./icmp-limit.js";
 import { ipIds } from "./ip-id.js";
 import { ipLocalOut, ipPacket } from "./ip-local-out.js";
 import { attachRoute, type RouteEntry } from "./route-entry.js";
+import { kernelSocket } from "./socket-owner.js";
 import { isRoute, routeOutput } from "./route-output.js";
 import { RT_SCOPE_LINK } from "./fib-types.js";
 import { selectSource } from "./source-address.js";
@@ -141,6 +142,7 @@ export function sendIcmp(
   );
   const skb = newSkb(ns, frame, message.by, cause);
   skb.mark = message.mark;
+  skb.socket = kernelSocket;
   skb.ct = ct;
   attachRoute(skb, route, "output");
   ipLocalOut(skb);

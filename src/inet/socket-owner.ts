@@ -22,9 +22,19 @@ export function socketInfo(description: string, owner: SocketOwner): SocketInfo 
     description,
     mark: owner.mark ?? 0,
     boundDevice: owner.boundDevice,
+    holder: "program",
     uid: owner.uid ?? 0,
   };
 }
+
+/** The socket by which the kernel itself answers: ICMP messages, resets. Mirrors inet_ctl_sock_create(). */
+export const kernelSocket: SocketInfo = {
+  description: "kernel",
+  mark: 0,
+  boundDevice: undefined,
+  holder: "kernel",
+  uid: 0,
+};
 
 /** The device a socket is bound to; undefined when it is not bound or the device is gone. */
 export function boundDeviceOf(ns: NetworkNamespace, owner: SocketOwner): NetDevice | undefined {

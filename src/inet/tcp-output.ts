@@ -185,7 +185,12 @@ export function transmit(connection: TcpConnection, segment: Segment, cause?: Sk
     cause ?? connection.current,
   );
   skb.mark = owner.mark ?? 0;
-  skb.socket = connection.info ??= socketInfo(formatEndpoints(connection), owner);
+  connection.info ??= socketInfo(formatEndpoints(connection), owner);
+  // The FIN or RST that close() sends is the last that goes out while the program holds the socket.
+  skb.socket =
+    connection.orphaned && (segment.flags & (TCP_FIN | TCP_RST)) === 0
+      ? { ...connection.info, holder: "orphan" }
+      : connection.info;
   if (!isRoute(route)) {
     refuseRoute(skb, "output", route.error, route.text);
     drop(skb, "IP_OUTNOROUTES", "__ip_queue_xmit");

@@ -6,6 +6,7 @@ import { TCP_ACK, TCP_FIN, TCP_RST, TCP_SYN } from "../wire/tcp.js";
 import { ipLocalOut, ipPacket } from "./ip-local-out.js";
 import { attachRoute } from "./route-entry.js";
 import { isRoute, routeOutput } from "./route-output.js";
+import { kernelSocket } from "./socket-owner.js";
 import { ipv4Sysctls } from "./sysctls.js";
 import { advance } from "./tcp-sequence.js";
 
@@ -59,6 +60,7 @@ export function resetSegment(skb: SkBuff): void {
   } as const;
   const reset = newSkb(ns, ipPacket(fields, header, NO_BYTES), "tcp reset", skb);
   reset.mark = mark;
+  reset.socket = kernelSocket;
   attachRoute(reset, route, "output");
   ipLocalOut(reset);
 }

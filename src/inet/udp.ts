@@ -32,6 +32,8 @@ function udpRcv(skb: SkBuff): void {
   if (transport.checksumError !== undefined)
     return drop(skb, "UDP_CSUM", socket === undefined ? "__udp4_lib_rcv" : "udp_queue_rcv_one_skb");
   if (socket !== undefined) return hand(skb, socket, network, transport);
+  // Mirrors net/ipv4/udp.c:__udp4_lib_rcv(): the error finds its connection by what it quotes, in the zone of its own.
+  skb.ct = undefined;
   icmpSend(skb, ICMP_DEST_UNREACH, ICMP_PORT_UNREACH);
   drop(skb, "NO_SOCKET", "__udp4_lib_rcv");
 }

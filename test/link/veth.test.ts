@@ -152,7 +152,13 @@ describe("the loopback device", () => {
     const skb = newSkb(ns, testFrame("00:00:00:00:00:00", "00:00:00:00:00:00"), "test");
     skb.ct = { entry: undefined, info: "NEW" };
     skb.mark = 9;
-    skb.socket = { description: "test", mark: 0, boundDevice: undefined, uid: 0 };
+    skb.socket = {
+      description: "test",
+      mark: 0,
+      boundDevice: undefined,
+      holder: "program",
+      uid: 0,
+    };
     devQueueXmit(skb, lo);
     expect(seen).toHaveLength(0);
     sim.runUntilIdle();

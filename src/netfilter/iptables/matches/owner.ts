@@ -93,9 +93,11 @@ export const owner: MatchExtension = defineMatch<Owner>({
       : undefined,
   matches({ exists, uid, gid }, skb) {
     const { socket } = skb;
-    if (socket === undefined)
+    if (socket === undefined || socket.holder === "orphan")
       return [exists, uid, gid].every((test) => test === undefined || test.invert);
     if (exists?.invert === true) return false;
+    if (socket.holder === "kernel")
+      return [uid, gid].every((test) => test === undefined || test.invert);
     if (uid !== undefined && inRange(socket.uid, uid.value) === uid.invert) return false;
     return gid === undefined ? true : "unknown";
   },
