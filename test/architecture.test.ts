@@ -67,7 +67,13 @@ const packages: Readonly<Record<string, readonly string[]>> = {
   valibot: ["kube", "lab"],
   "kubernetes-types": ["kube", "lab"],
   "node:": ["cli", "tui"],
+  ink: ["tui"],
+  react: ["tui"],
+  "@hpcc-js/wasm-graphviz": ["cli"],
 };
+
+/** The one place where a floor opens the door to its neighbour: the command that starts the screen. */
+const doors: readonly string[] = ["src/cli/tui-command.ts"];
 
 interface Import {
   readonly file: string;
@@ -89,10 +95,11 @@ describe("the floors of src", () => {
   });
 
   it("import only downwards", () => {
-    const upwards = imports.filter(({ floor, targetFloor }) => {
+    const upwards = imports.filter(({ file, floor, targetFloor }) => {
       return (
         targetFloor !== undefined &&
         targetFloor !== floor &&
+        !(doors.includes(file) && targetFloor === "tui") &&
         !(floors[floor] ?? []).includes(targetFloor)
       );
     });
