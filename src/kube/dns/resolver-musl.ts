@@ -1,4 +1,3 @@
-import type { Errno } from "../../core/errno.js";
 import { UdpSocket } from "../../inet/udp-socket.js";
 import { microseconds, type Micros, seconds } from "../../sim/time.js";
 import { decodeDns, encodeDns } from "../../wire/dns.js";
@@ -275,7 +274,7 @@ class MuslExchange {
     type: string,
     server: string,
     action: "ask" | "answer" | "timeout",
-    rcode: Errno | string | undefined,
+    rcode: string | undefined,
     answers: readonly string[],
     overTcp = false,
   ): void {
