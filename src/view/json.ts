@@ -1,5 +1,7 @@
 import { encodeFrame } from "../wire/frame.js";
 import { queriesOf } from "./lookup.js";
+import { isPacketEvent } from "./follow.js";
+import { nearestRule } from "./nearest-rule.js";
 import { verdictName } from "./outcome.js";
 import type { Step } from "./steps.js";
 import type { TraceView } from "./trace-view.js";
@@ -15,6 +17,7 @@ export function traceJson(view: TraceView): object {
     exit: verdict.exit,
     because: verdict.because,
     senderSees: verdict.senderSees,
+    nearest: nearestJson(view),
     flow: {
       ...recording.request,
       world: recording.world,
@@ -25,6 +28,15 @@ export function traceJson(view: TraceView): object {
     steps: steps.map(stepJson),
     notes: recording.notes,
   };
+}
+
+function nearestJson({ recording, verdict: { deciding } }: TraceView): object | null {
+  if (deciding?.kind !== "policy") return null;
+  const nearest = nearestRule(deciding, recording.events.filter(isPacketEvent));
+  if (nearest === undefined) return null;
+  const { event, failed } = nearest;
+  const { table, chain, number: rule, text, place } = event;
+  return { table, chain, rule, text, source: place ?? null, failed };
 }
 
 /** One step as its own object, for `-o jsonl`. */

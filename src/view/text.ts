@@ -55,7 +55,7 @@ export function formatStep(view: TraceView, n: number): string | undefined {
   const maker =
     step.place === undefined
       ? ""
-      : `   ${placeText(step.place)}${makerText(view.recording, step.place)}`;
+      : `   ${placeText(step.place)}${makerText(view.recording, step.place, step.text)}`;
   const lines = [
     `step ${step.n} of ${view.steps.length}   ${where}${step.hook === undefined ? "" : `   ${step.hook}`}   t=${(step.time / 1000).toFixed(3)} ms`,
     `${step.step}   ${step.effect}`,
@@ -211,7 +211,7 @@ function decidedBy(verdict: Verdict, recording: Recording): string {
     const place =
       event.place === undefined
         ? ""
-        : `   ${placeText(event.place)}${makerText(recording, event.place)}`;
+        : `   ${placeText(event.place)}${makerText(recording, event.place, event.text)}`;
     return `${event.ns} ${event.table} ${event.chain}[${event.number}]${place}`;
   }
   if (event?.kind === "policy") {
@@ -266,10 +266,14 @@ function placeOfEvent(
   return "place" in event && event.place !== undefined ? [placeText(event.place)] : [];
 }
 
-function makerText(recording: Recording, place: Place): string {
+/** Chains that only Kubernetes' own programs use: in a node's dump nobody says who wrote a rule. */
+const OF_COMPONENTS = /(^|\s)-[Ajg] (KUBE|CNI|cali|FLANNEL)-/;
+
+function makerText(recording: Recording, place: Place, text = ""): string {
   if (recording.makers.size === 0) return "";
   const maker = recording.makers.get(place.file);
-  if (maker === undefined) return "   not made by kube-proxy or the CNI";
+  if (maker === undefined)
+    return OF_COMPONENTS.test(text) ? "" : "   not made by kube-proxy or the CNI";
   const origin = maker.origins.get(place.line);
   return `   made by ${maker.name}${origin === undefined ? "" : ` for ${origin}`}`;
 }
