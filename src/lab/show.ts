@@ -8,6 +8,7 @@ import { formatIpv4, formatIpv4Prefix } from "../wire/ip.js";
 import { buildLab } from "./build.js";
 import { parseSource } from "./endpoints.js";
 import { buildLiveCluster, dnsPods, resolvConfOf } from "./live-cluster.js";
+import { nodeResolvConf } from "./resolvers.js";
 import type { ClusterWorld, LabWorld } from "./world.js";
 
 export interface Table {
@@ -147,7 +148,11 @@ export function showTable(
 export function podResolvText(world: ClusterWorld, name: string): string {
   const source = parseSource(name, world.cluster, world.name);
   return formatResolvConf(
-    resolvConfOf(world.cluster, source.kind === "inside" ? source.pod : undefined),
+    resolvConfOf(
+      world.cluster,
+      source.kind === "inside" ? source.pod : undefined,
+      nodeResolvConf(world),
+    ),
   );
 }
 

@@ -19,6 +19,7 @@ import { buildLiveCluster, type LiveCluster, resolvConfOf } from "./live-cluster
 import { holds, partFor } from "./part.js";
 import { policiesNotRendered } from "./policies.js";
 import { traceRecorded } from "./recorded/recorded-trace.js";
+import { nodeResolvConf } from "./resolvers.js";
 import { sendRequest } from "./send.js";
 import { traceInLab } from "./trace-lab.js";
 import type { ClusterWorld, World } from "./world.js";
@@ -204,7 +205,7 @@ function lookUp(
     );
   }
   const { sim } = live;
-  const conf = resolvConfOf(world.cluster, source.pod);
+  const conf = resolvConfOf(world.cluster, source.pod, nodeResolvConf(world));
   let found: NameLookup | undefined;
   sim.reseed(seed);
   sim.trace = (event) => events.push(event);

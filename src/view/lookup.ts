@@ -42,7 +42,7 @@ export function queriesOf({ lookupEvents }: Recording): readonly LookupQuery[] {
               ? "timeout"
               : (told.rcode ?? "no answer"),
         answers: told?.answers ?? [],
-        plugins: plugins.filter(({ query }) => isAbout(query, ask.name, ask.type)),
+        plugins: plugins.filter(({ asked }) => isAbout(asked, ask.name, ask.type)),
       },
     ];
   });
