@@ -20,11 +20,9 @@ interface BenchTask {
 
 /** Prints one table for each group: the figure, the budget and how they compare; in a group without budgets, to its first row. */
 export class TableReporter implements Reporter {
-  onTestRunEnd(modules: readonly TestModule[]): void {
-    for (const module of modules) {
-      const { task } = module as unknown as { readonly task: BenchTask };
-      for (const group of task.tasks ?? []) print(group);
-    }
+  onTestModuleEnd(module: TestModule): void {
+    const { task } = module as unknown as { readonly task: BenchTask };
+    for (const group of task.tasks ?? []) print(group);
   }
 }
 
