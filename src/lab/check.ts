@@ -1,5 +1,6 @@
 import type { Place } from "../base/errors.js";
 import { checkClusterRecords, checkRecorded } from "./recorded/check-recorded.js";
+import { checkPolicies } from "./check-policies.js";
 import { policiesNotRendered } from "./policies.js";
 import { unusedFiles, type World } from "./world.js";
 
@@ -17,9 +18,18 @@ export interface CheckReport {
 export interface CheckNote {
   /**
    * `recorded` and `rendered` say where a part of a node comes from, `missing` what was not given, `note` what was
-   * assumed or passed over, `unmodelled` what can make an answer UNKNOWN.
+   * assumed or passed over, `unmodelled` what can make an answer UNKNOWN; `error`, `warning` and `info` are what lint
+   * finds in policies.
    */
-  readonly what: "recorded" | "rendered" | "missing" | "note" | "unmodelled";
+  readonly what:
+    | "recorded"
+    | "rendered"
+    | "missing"
+    | "note"
+    | "unmodelled"
+    | "error"
+    | "warning"
+    | "info";
   readonly text: string;
   readonly place: Place | undefined;
 }
@@ -57,6 +67,7 @@ export function checkWorld(world: World): CheckReport {
         text,
         place: undefined,
       })),
+      ...checkPolicies(world.cluster),
     ],
   };
 }

@@ -1,8 +1,10 @@
-import { UserError } from "../base/errors.js";
+import { throwCollected, UserError } from "../base/errors.js";
 import { buildCluster, type Cluster } from "../kube/cluster.js";
 import { chooseConflist } from "../kube/cni/conflist.js";
 import { type InputText, loadObjects } from "../kube/load.js";
 import type { ResolverTable } from "../kube/dns/resolver-file.js";
+import { validatePolicies } from "../kube/policy/validate.js";
+import { policyObjectsOf } from "../kube/policy/world.js";
 import type { TextKind } from "../kube/recognise.js";
 import { clusterLab } from "./cluster-lab.js";
 import type { Lab } from "./lab.js";
@@ -88,6 +90,7 @@ export function loadWorld(
     });
   const conflist = chooseConflist(files.filter(({ kind }) => kind === "conflist"));
   const cluster = buildCluster(loadObjects(objects), { conflist });
+  throwCollected(validatePolicies(policyObjectsOf(cluster)));
   const dumps = readClusterDumps(files, cluster);
   return {
     kind: "cluster",
