@@ -37,14 +37,14 @@ class Hand {
     this.#process.on("exit", () => this.#answer?.('{"broken":"the agent ended"}'));
   }
 
-  run(lab: Lab, probes: readonly ProbeSpec[]): Promise<RealRun> {
+  run(lab: Lab, probes: readonly ProbeSpec[], distance: number): Promise<RealRun> {
     return new Promise((resolve, reject) => {
       this.#answer = (line) => {
         const answer: Answer = JSON.parse(line);
         if (answer.broken !== undefined) reject(new Error(answer.broken));
         else resolve(runOf(answer));
       };
-      this.#process.stdin.write(`${JSON.stringify(specOf(lab, probes))}\n`);
+      this.#process.stdin.write(`${JSON.stringify(specOf(lab, probes, distance))}\n`);
     });
   }
 
@@ -62,10 +62,11 @@ export class RealKernel {
     this.#idle = Array.from({ length: hands }, () => new Hand());
   }
 
-  async run(lab: Lab, probes: readonly ProbeSpec[]): Promise<RealRun> {
+  /** Probes start `distance` seconds apart. */
+  async run(lab: Lab, probes: readonly ProbeSpec[], distance: number = slot): Promise<RealRun> {
     const hand = this.#idle.pop() ?? (await new Promise<Hand>((give) => this.#waiting.push(give)));
     try {
-      return await hand.run(lab, probes);
+      return await hand.run(lab, probes, distance);
     } finally {
       const next = this.#waiting.shift();
       if (next === undefined) this.#idle.push(hand);
@@ -79,7 +80,7 @@ export class RealKernel {
   }
 }
 
-function specOf(lab: Lab, probes: readonly ProbeSpec[]): object {
+function specOf(lab: Lab, probes: readonly ProbeSpec[], distance: number): object {
   return {
     namespaces: lab.namespaces,
     deviceProfile: deviceKnobs,
@@ -87,7 +88,7 @@ function specOf(lab: Lab, probes: readonly ProbeSpec[]): object {
     commands: lab.commands.map(({ ns, argv, stdin }) => ({ ns, argv, stdin })),
     listeners: lab.listeners.map((one) => ({ ...one, address: formatIpv4(one.address) })),
     probes: probes.map((one) => ({ ...one, address: formatIpv4(one.address), ttl: one.ttl ?? 0 })),
-    slot,
+    slot: distance,
   };
 }
 
