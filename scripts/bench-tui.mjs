@@ -74,7 +74,7 @@ async function large() {
   const result = await measure(
     worldOfSteps(100_000),
     { columns: 120, rows: 40, budget: 60 },
-    "/effect == accept\r",
+    "/effect == nomatch\r",
   );
   const megabytes = (bytes) => (bytes / 1024 / 1024).toFixed(0);
   process.stdout.write(

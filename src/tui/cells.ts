@@ -1,6 +1,7 @@
 /** How many columns of a terminal a text takes, and how it is cut to a number of them. */
 
-const PLAIN = /^[\x20-\x7e]*$/;
+// ASCII and the lines that boxes are drawn with: one unit, one column.
+const PLAIN = /^[\x20-\x7e\u2500-\u257f]*$/;
 // Letters that terminals draw two columns wide (East Asian wide and fullwidth, emoji).
 const WIDE =
   /[\u1100-\u115f\u2e80-\u303e\u3041-\u33ff\u3400-\u4dbf\u4e00-\ua4cf\ua960-\ua97f\uac00-\ud7a3\uf900-\ufaff\ufe30-\ufe6f\uff00-\uff60\uffe0-\uffe6\u{16fe0}-\u{18cff}\u{1b000}-\u{1b2ff}\u{1f300}-\u{1f64f}\u{1f680}-\u{1f6ff}\u{1f900}-\u{1faff}\u{20000}-\u{3fffd}]|\p{Emoji_Presentation}|\ufe0f/u;

@@ -62,7 +62,8 @@ export class KeyReader {
   #paste: string | undefined;
 
   get pending(): boolean {
-    return this.#rest !== "";
+    // What is held back of a paste waits for its end, however long that takes.
+    return this.#rest !== "" && this.#paste === undefined;
   }
 
   feed(chunk: string): readonly InputEvent[] {

@@ -45,13 +45,13 @@ export function listContent(
         String(id),
         ns,
         what,
-        `${from}${to === "" ? "" : ` > ${to}`}`,
         fate,
+        `${from}${to === "" ? "" : ` > ${to}`}`,
       ]);
       return pane(
         "Packets",
         `${packets.length}   Enter: open as a trace`,
-        tableLines(["PKT", "BORN IN", "AS", "FROM > TO", "FATE"], table, screen.selected, rows),
+        tableLines(["PKT", "BORN IN", "AS", "FATE", "FROM > TO"], table, screen.selected, rows),
         0,
       );
     }

@@ -87,7 +87,7 @@ export class TraceModel {
     if (known !== undefined) return known;
     const step = this.steps[index];
     const rows = step === undefined ? [] : headerRows(this.before(index), step.frame);
-    this.#headers.set(index, rows);
+    keep(this.#headers, index, rows);
     return rows;
   }
 
@@ -105,7 +105,7 @@ export class TraceModel {
       step === undefined
         ? undefined
         : chainAt(this.view.recording, this.#legEvents(step), step.event);
-    this.#chains.set(index, chain);
+    keep(this.#chains, index, chain);
     return chain;
   }
 
@@ -164,6 +164,17 @@ export class TraceModel {
   #bornFrame(step: Step): Frame {
     return this.#legEvents(step)[0]?.frame ?? step.frame;
   }
+}
+
+/** How many answers are kept: a long chain for each of thousands of steps would be too much. */
+const KEPT = 8;
+
+function keep<T>(answers: Map<number, T>, index: number, answer: T): void {
+  for (const old of answers.keys()) {
+    if (answers.size < KEPT) break;
+    answers.delete(old);
+  }
+  answers.set(index, answer);
 }
 
 function widthsOf(steps: readonly Step[]): Widths {

@@ -30,7 +30,7 @@ export function TraceScreen({
       {groupsOf(layout.panes).map((group) => (
         <Box key={group[0]?.pane ?? ""} flexDirection="row">
           {group.map((box) => (
-            <Box key={box.pane} width={box.width} height={box.height}>
+            <Box key={box.pane} flexDirection="column" width={box.width} height={box.height}>
               <Rows
                 lines={paneRows(
                   paneContent(state, trace, layout, box),

@@ -53,6 +53,13 @@ describe("the key reader", () => {
     expect(read("\u001b[200~a\nb\u001b[2", "01~j")).toEqual(["paste:a\nb", "j"]);
   });
 
+  it("keeps what it has of a paste while its end is still to come", () => {
+    const reader = new KeyReader();
+    expect(reader.feed("\u001b[200~abc")).toEqual([]);
+    expect(reader.pending).toBe(false);
+    expect(names(reader.feed("def\u001b[201~"))).toEqual(["paste:abcdef"]);
+  });
+
   it("understands the wheel and a click, and drops focus reports", () => {
     expect(
       read("\u001b[<65;10;5M\u001b[<64;1;2M\u001b[<0;3;4M\u001b[<0;3;4m\u001b[I\u001b[O"),

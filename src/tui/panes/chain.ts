@@ -35,13 +35,35 @@ function lastChain(model: TraceModel, at: number): number | undefined {
 
 function linesOf(model: TraceModel, chain: ChainView | undefined, width: number): readonly Line[] {
   if (chain === undefined) return [];
-  const counters = Math.max(8, ...chain.rows.map((row) => packetsText(row).length));
+  const counters = chain.rows.reduce((most, row) => Math.max(most, packetsText(row).length), 8);
   const count = `${chain.rows.length} ${chain.rows.length === 1 ? "rule" : "rules"}`;
   return [
     [{ text: `${chain.table} ${chain.chain} on ${chain.ns}`, tone: "title" }, `   ${count}`],
     ...(chain.calls.length === 0 ? [] : wrap(`from ${chain.calls.join(" > ")}`, width, "     ")),
     [{ text: `   #  ${"PKTS".padEnd(counters)}  RULE`, tone: "title" }],
-    ...chain.rows.flatMap((row) => rowLines(model, row, counters, width)),
+    ...around(chain.rows, (row) => rowLines(model, row, counters, width)),
+  ];
+}
+
+/** How many rules of a long chain are told before and after the one that the step is about. */
+const NEAR = 60;
+
+/** The rules around the step's own; of a long chain the others are only counted. */
+function around(
+  rows: readonly ChainRow[],
+  lines: (row: ChainRow) => readonly Line[],
+): readonly Line[] {
+  if (rows.length <= 2 * NEAR + 1) return rows.flatMap(lines);
+  const here = Math.max(
+    0,
+    rows.findIndex((row) => row.here),
+  );
+  const from = Math.max(0, here - NEAR);
+  const to = Math.min(rows.length, here + NEAR + 1);
+  return [
+    ...(from > 0 ? [`      ${from} rules before`] : []),
+    ...rows.slice(from, to).flatMap(lines),
+    ...(to < rows.length ? [`      ${rows.length - to} rules after`] : []),
   ];
 }
 

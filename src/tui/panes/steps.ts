@@ -156,7 +156,9 @@ export function effectText(step: Step, width: number): string {
     (text: string): string =>
       text.replace(/(mark \S+ => \S+),.*/, "$1").replace(/^return: (mark \S+),.*/, "return, $1"),
     (text: string): string =>
-      text.replace(/ (>=|<=) /, "$1").replace("nobody is known to have it: asking", "asking"),
+      text
+        .replace(/\brandom (\S+) (>=|<=|<|>) /, "$1$2")
+        .replace("nobody is known to have it: asking", "asking"),
   ];
   let text = full;
   for (const change of shorter) {

@@ -32,11 +32,12 @@ function endLines(model: TraceModel, step: Step, width: number): readonly Line[]
   const lines: Line[] = [];
   const decides = verdict.deciding === step.event || step.event.kind === "dropped";
   if (decides && verdict.exit !== 0) {
-    lines.push([
-      { text: verdictName(verdict), tone: verdict.exit === 3 ? "unknown" : "bad" },
-      `  ${OUTCOMES[verdict.outcome].means}`,
-    ]);
-    lines.push(`SENDER SEES  ${verdict.senderSees}`);
+    const [first = "", ...rest] = wrap(
+      `${verdictName(verdict)}: ${OUTCOMES[verdict.outcome].means}`,
+      width,
+    );
+    lines.push([{ text: first, tone: verdict.exit === 3 ? "unknown" : "bad" }], ...rest);
+    lines.push(...wrap(`SENDER SEES  ${verdict.senderSees}`, width, "             "));
     lines.push(...wrap(`NEXT  ${OUTCOMES[verdict.outcome].next}`, width, "      "));
   }
   if (step.event.kind === "dropped" && step.event.reason !== "NETFILTER_DROP") {
