@@ -14,7 +14,7 @@ const missing = missingJudge();
 function demo(name: string, flannel?: string): Lab {
   const folder = new URL(`../../topologies/${name}/`, import.meta.url);
   // flannel brings a conflist of its own.
-  const files = readdirSync(folder)
+  const files = readdirSync(folder, { recursive: true, encoding: "utf8" })
     .toSorted()
     .filter((file) => /\.\w+$/.test(file))
     .filter((file) => flannel === undefined || !file.endsWith(".conflist"));
