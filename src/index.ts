@@ -18,6 +18,12 @@ export { formatErrors, errorsJson } from "./view/error-text.js";
 export type { Step } from "./view/steps.js";
 export { type Outcome, type Verdict, verdictName } from "./view/outcome.js";
 
+export { policyWorldOf } from "./lab/policies.js";
+export { judge as policyVerdict } from "./kube/policy/oracle.js";
+export type { SideVerdict, Verdict as PolicyVerdict } from "./kube/policy/verdict.js";
+export { connectivityMatrix, type Matrix } from "./kube/policy/matrix.js";
+export { matrixJson, matrixText } from "./kube/policy/matrix-text.js";
+
 export { parseLab } from "./lab/lab-file.js";
 export { buildLab } from "./lab/build.js";
 export { labScript } from "./lab/shell.js";

@@ -24,6 +24,7 @@ const prints: Readonly<Record<string, readonly string[]>> = {
     "example.org. the world does not say what the resolver 203.0.113.53 answers for example.org.",
     "cache hit success item of 30 s, 20 s left",
   ],
+  "policy.ts": ["deny no-policy denied-no-rule", "shop/web-0"],
   "rules-and-dns.ts": ["KUBE-SVC-", "NOERROR", "kubernetes answered"],
 };
 

@@ -6,13 +6,19 @@ import { diffMatrices, diffText } from "../kube/policy/matrix-diff.js";
 import { matrixCsv, matrixDot, matrixJson, matrixText } from "../kube/policy/matrix-text.js";
 import { unreachable } from "../base/errors.js";
 import type { MatrixCommandOptions } from "./commands/matrix.js";
+import { whatIf } from "./options.js";
 import type { Streams } from "./streams.js";
 import { policyTargets } from "./why-command.js";
 
-/** `hopwise matrix`: every pair of pods. Exit 0; with --diff 1 when something changes. */
+/** `hopwise matrix`: every pair of pods. Exit 0; with --diff or --patch 1 when something changes. */
 export function matrixCommand(options: MatrixCommandOptions, streams: Streams): number {
-  const make = (world: readonly string[] | undefined, grouped: boolean): Matrix =>
-    connectivityMatrix(policyTargets(world, options.dialect).world, {
+  const { patch } = options;
+  const make = (
+    world: readonly string[] | undefined,
+    grouped: boolean,
+    patches: readonly string[] = [],
+  ): Matrix =>
+    connectivityMatrix(policyTargets(world, options.dialect, patches).world, {
       namespaces: options.namespaces?.split(","),
       ports: options.ports === undefined ? undefined : options.ports.split(",").map(portProbe),
       grouped,
@@ -22,9 +28,10 @@ export function matrixCommand(options: MatrixCommandOptions, streams: Streams): 
     if (options.out === undefined) streams.out(text);
     else writeFileSync(options.out, text);
   };
-  if (options.diff !== undefined) {
-    const diff = diffMatrices(make(options.world, false), make([options.diff], false));
-    write(diffText(diff));
+  if (options.diff !== undefined || patch !== undefined) {
+    const other = options.diff === undefined ? options.world : [options.diff];
+    const diff = diffMatrices(make(options.world, false), make(other, false, patch));
+    write([...(patch === undefined ? [] : [whatIf(patch).trimEnd()]), ...diffText(diff)]);
     return diff.opened + diff.closed + diff.other === 0 ? 0 : 1;
   }
   const matrix = make(options.world, options.group ?? false);

@@ -1,3 +1,4 @@
+import { safeText } from "../base/safe-text.js";
 import { type Command, InvalidArgumentError, Option } from "commander";
 
 /** Adds `-w`, which may be given several times; HOPWISE_WORLD stands in for it. */
@@ -11,6 +12,24 @@ export function worldOption(command: Command): Command {
       value,
     ]),
   );
+}
+
+/** Adds `--patch`, which may be given several times: manifests applied over the world. */
+export function patchOption(command: Command): Command {
+  return command.addOption(
+    new Option(
+      "--patch <file>",
+      "what if: apply these manifests over the world; repeatable",
+    ).argParser((value: string, before: readonly string[] | undefined): readonly string[] => [
+      ...(before ?? []),
+      value,
+    ]),
+  );
+}
+
+/** The first line of an answer about a world that is not quite the one that was given; empty without patches. */
+export function whatIf(patches: readonly string[] | undefined): string {
+  return patches === undefined ? "" : `what if: ${safeText(patches.join(", "))} applied\n`;
 }
 
 /** A whole number from `low` to `high`, as an option's argument. */

@@ -13,7 +13,7 @@ import { formatMinimal, formatStep, formatTrace, formatVerdict, placeText } from
 import { type TraceView, viewOf } from "../view/trace-view.js";
 import type { TraceOptions } from "./commands/trace.js";
 import { readWorlds } from "./files.js";
-import { worldPaths } from "./options.js";
+import { whatIf, worldPaths } from "./options.js";
 import type { Streams } from "./streams.js";
 
 /** `hopwise trace SRC DST`: loads the world, runs the request, prints what happened. Gives the exit code. */
@@ -25,7 +25,8 @@ export function traceCommand(
 ): number {
   if (options.expect !== undefined) checkOutcome(options.expect);
   const paths = worldPaths(options.world);
-  const world = loadWorld(readWorlds(paths), paths.join(" "), {
+  const texts = readWorlds([...paths, ...(options.patch ?? [])]);
+  const world = loadWorld(texts, paths.join(" "), {
     addresses: options.addr ?? [],
   });
   const recording = traceRequest(world, {
@@ -65,14 +66,17 @@ function print(view: TraceView, options: TraceOptions, streams: Streams): void {
     else if (typeof content === "string") streams.out(content);
     else streams.outBytes(content);
   };
+  const text = options.step !== undefined || format === "text" || format === "minimal";
+  const heading = whatIf(options.patch);
+  if (!text && heading !== "") streams.err(heading);
   if (options.step !== undefined) {
-    const text = formatStep(view, options.step);
-    if (text === undefined) {
+    const step = formatStep(view, options.step);
+    if (step === undefined) {
       throw new UserError("STEP_MISSING", `there is no step ${options.step}`, {
         help: `this trace has steps 1 to ${view.steps.length}`,
       });
     }
-    return write(text);
+    return write(heading + step);
   }
   switch (format) {
     case "json":
@@ -80,7 +84,7 @@ function print(view: TraceView, options: TraceOptions, streams: Streams): void {
     case "jsonl":
       return write(view.steps.map((step) => `${JSON.stringify(stepJson(step))}\n`).join(""));
     case "minimal":
-      return write(formatMinimal(view));
+      return write(heading + formatMinimal(view));
     case "pcapng":
       if (options.out === undefined && streams.isTerminal) {
         throw new UserError("OUTPUT_BINARY", "a capture is not for a terminal", {
@@ -90,9 +94,10 @@ function print(view: TraceView, options: TraceOptions, streams: Streams): void {
       return write(tracePcapng(view));
     default:
       return write(
-        options.quiet === true
-          ? formatVerdict(view)
-          : formatTrace(view, { all: options.verbose ?? false }),
+        heading +
+          (options.quiet === true
+            ? formatVerdict(view)
+            : formatTrace(view, { all: options.verbose ?? false })),
       );
   }
 }

@@ -14,7 +14,7 @@ import { podNameFor } from "../lab/endpoints.js";
 import { loadWorld } from "../lab/world.js";
 import type { WhyCommandOptions } from "./commands/why.js";
 import { readWorlds } from "./files.js";
-import { worldPaths } from "./options.js";
+import { whatIf, worldPaths } from "./options.js";
 import type { Streams } from "./streams.js";
 
 /** `hopwise why SRC DST`: what the policies say of every backend of the destination. Exit 0 allowed, 1 denied, 3 not certain. */
@@ -24,7 +24,7 @@ export function whyCommand(
   options: WhyCommandOptions,
   streams: Streams,
 ): number {
-  const cluster = clusterOf(options.world);
+  const cluster = clusterOf(options.world, options.patch);
   const targets = targetsOf(cluster, dialectCalled(options.dialect));
   const from = resolveSource(targets, podNameFor(source, cluster));
   const protocol = options.proto.toUpperCase();
@@ -33,6 +33,7 @@ export function whyCommand(
     service,
     targets: backends,
   } = resolveDestination(targets, podNameFor(destination, cluster), protocol, from);
+  sayWhatIf(options, streams);
   if (backends.length === 0) {
     streams.out(`NO-ENDPOINT  ${name} has no ready endpoint: no policy is asked\n`);
     return 1;
@@ -68,13 +69,27 @@ export function whyCommand(
   );
 }
 
-/** The policies of a cluster's world, with the names that people use. Throws UserError. */
-export function policyTargets(world: readonly string[] | undefined, dialect: string): Targets {
-  return targetsOf(clusterOf(world), dialectCalled(dialect));
+/** On standard error beside a document. */
+function sayWhatIf({ patch, json }: WhyCommandOptions, streams: Streams): void {
+  if (patch === undefined) return;
+  if (json === true) streams.err(whatIf(patch));
+  else streams.out(whatIf(patch));
 }
 
-function clusterOf(world: readonly string[] | undefined): Cluster {
-  const paths = worldPaths(world);
+/** The policies of a cluster's world, with the names that people use. Throws UserError. */
+export function policyTargets(
+  world: readonly string[] | undefined,
+  dialect: string,
+  patches: readonly string[] = [],
+): Targets {
+  return targetsOf(clusterOf(world, patches), dialectCalled(dialect));
+}
+
+function clusterOf(
+  world: readonly string[] | undefined,
+  patches: readonly string[] = [],
+): Cluster {
+  const paths = [...worldPaths(world), ...patches];
   const loaded = loadWorld(readWorlds(paths), paths.join(" "));
   if (loaded.kind !== "cluster")
     throw new UserError("POLICY_LAB", `${loaded.name} has no Kubernetes objects, so no policies`);

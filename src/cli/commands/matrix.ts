@@ -1,9 +1,10 @@
 import { type Command, Option } from "commander";
-import { worldOption } from "../options.js";
+import { patchOption, worldOption } from "../options.js";
 import type { Streams } from "../streams.js";
 
 export interface MatrixCommandOptions {
   readonly world?: readonly string[];
+  readonly patch?: readonly string[];
   readonly namespaces?: string;
   readonly ports?: string;
   readonly dialect: string;
@@ -15,7 +16,7 @@ export interface MatrixCommandOptions {
 }
 
 export function registerMatrix(program: Command, streams: Streams): void {
-  worldOption(program.command("matrix"))
+  patchOption(worldOption(program.command("matrix")))
     .description("who reaches whom by NetworkPolicy; --diff WORLD2 shows changed pairs only")
     .option("-n, --namespaces <list>", "only pods of these namespaces: shop,batch")
     .option("--ports <list>", "try these instead of each pod's declared ports: 80,udp/53")

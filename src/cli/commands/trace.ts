@@ -1,10 +1,11 @@
 import { type Command, Option } from "commander";
-import { wholeNumber, worldOption } from "../options.js";
+import { patchOption, wholeNumber, worldOption } from "../options.js";
 import type { Streams } from "../streams.js";
 
 /** What `hopwise trace` was told. */
 export interface TraceOptions {
   readonly world?: readonly string[];
+  readonly patch?: readonly string[];
   readonly proto: "tcp" | "udp" | "icmp";
   readonly sport: number;
   readonly ttl?: number;
@@ -23,7 +24,7 @@ export interface TraceOptions {
 }
 
 export function registerTrace(program: Command, streams: Streams): void {
-  worldOption(program.command("trace"))
+  patchOption(worldOption(program.command("trace")))
     .description("one packet and its reply, step by step")
     .argument(
       "<src>",

@@ -1,9 +1,10 @@
 import { type Command, Option } from "commander";
-import { wholeNumber, worldOption } from "../options.js";
+import { patchOption, wholeNumber, worldOption } from "../options.js";
 import type { Streams } from "../streams.js";
 
 export interface WhyCommandOptions {
   readonly world?: readonly string[];
+  readonly patch?: readonly string[];
   readonly proto: "tcp" | "udp" | "sctp" | "icmp";
   readonly dialect: string;
   readonly fix?: number;
@@ -12,7 +13,7 @@ export interface WhyCommandOptions {
 }
 
 export function registerWhy(program: Command, streams: Streams): void {
-  worldOption(program.command("why"))
+  patchOption(worldOption(program.command("why")))
     .description("NetworkPolicy verdict, per direction and rule, and the smallest fix")
     .argument("<src>", "pod or address: batch/job-0")
     .argument("<dst>", "pod, Service or address with a port: shop/db:5432")

@@ -1,0 +1,29 @@
+import { connectivityMatrix, loadWorld, matrixText, policyVerdict, policyWorldOf } from "hopwise";
+
+const pod = (name: string, app: string): string => `
+apiVersion: v1
+kind: Pod
+metadata: {name: ${name}, namespace: shop, labels: {app: ${app}}}
+spec: {containers: [{name: main, image: main, ports: [{containerPort: 5432}]}]}
+---`;
+const policy = `
+apiVersion: networking.k8s.io/v1
+kind: NetworkPolicy
+metadata: {name: db-from-api, namespace: shop}
+spec:
+  podSelector: {matchLabels: {app: db}}
+  ingress: [{from: [{podSelector: {matchLabels: {app: api}}}]}]
+`;
+const text = pod("web-0", "web") + pod("api-0", "api") + pod("db-0", "db") + policy;
+const world = loadWorld([{ file: "shop.yaml", text }], "shop");
+if (world.kind !== "cluster") throw new Error("a manifest makes a cluster");
+
+// One pair: the verdict, and what decides on each side.
+const policies = policyWorldOf(world);
+const [web, db] = [policies.podByKey.get("shop/web-0"), policies.podByKey.get("shop/db-0")];
+if (web === undefined || db === undefined) throw new Error("both pods are there");
+const verdict = policyVerdict(policies, { source: web, destination: db, protocol: "TCP", port: 5432 });
+console.log(verdict.outcome, verdict.egress.reason.kind, verdict.ingress.reason.kind);
+
+// All pairs.
+for (const line of matrixText(connectivityMatrix(policies, { namespaces: ["shop"] }))) console.log(line);
