@@ -85,10 +85,7 @@ export function policyTargets(
   return targetsOf(clusterOf(world, patches), dialectCalled(dialect));
 }
 
-function clusterOf(
-  world: readonly string[] | undefined,
-  patches: readonly string[] = [],
-): Cluster {
+function clusterOf(world: readonly string[] | undefined, patches: readonly string[] = []): Cluster {
   const paths = [...worldPaths(world), ...patches];
   const loaded = loadWorld(readWorlds(paths), paths.join(" "));
   if (loaded.kind !== "cluster")
