@@ -208,6 +208,5 @@ function counting(place: RulePlace): string {
     () => `-m recent --remove --name R --rsource`,
     () =>
       `-m hashlimit --hashlimit-upto 1/hour --hashlimit-burst 2 --hashlimit-mode srcip --hashlimit-name h${choose.between(1, 999)}`,
-    () => `-m connlimit --connlimit-above ${choose.one([1, 2])}`,
   ]);
 }

@@ -62,7 +62,8 @@ export const connlimit: MatchExtension = defineMatch<Connlimit, Groups>({
   remember: () => new Map(),
   matches(params, skb, state, groups) {
     const connection = connectionOf(skb);
-    if (connection === undefined) return "hotdrop";
+    // The kernel counts the packet's own tuple then, and forgets it by a clock of its own.
+    if (connection === undefined) return "unknown";
     const group = groupOf(params, connection, groups);
     group.add(connection);
     for (const other of group)
