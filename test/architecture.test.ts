@@ -62,7 +62,6 @@ const floors: Readonly<Record<string, readonly string[]>> = {
 /** Which floors may import a package, or a module of Node. */
 const packages: Readonly<Record<string, readonly string[]>> = {
   commander: ["cli"],
-  picocolors: ["cli", "tui"],
   "js-yaml": ["kube", "lab"],
   valibot: ["kube", "lab"],
   "kubernetes-types": ["kube", "lab"],

@@ -232,7 +232,7 @@ export function addressOf({ devices }: RecordedNode): Ipv4 | undefined {
 }
 
 /** `192.0.2.10, 10.0.0.1`: for messages. */
-export function addressesText({ devices }: RecordedNode): string {
+function addressesText({ devices }: RecordedNode): string {
   return devices
     .filter(({ kind }) => kind !== "loopback")
     .flatMap(({ addresses }) => addresses.map(({ address }) => formatIpv4(address)))
