@@ -1,5 +1,5 @@
 import type { NetDevice } from "../core/device.js";
-import type { NetworkNamespace } from "../core/namespace.js";
+import { type NetworkNamespace, perNamespace } from "../core/namespace.js";
 import { newSkb } from "../core/simulation.js";
 import type { CtInfo, ConntrackRef } from "../core/conntrack.js";
 import type { SkBuff } from "../core/skbuff.js";
@@ -126,6 +126,7 @@ export function sendIcmp(
   cause: SkBuff,
   ct: ConntrackRef | undefined,
 ): void {
+  if (icmpLock(ns).held) return;
   const source = route.source ?? INADDR_DUMMY;
   const frame = ipPacket(
     {
@@ -145,5 +146,11 @@ export function sendIcmp(
   skb.socket = kernelSocket;
   skb.ct = ct;
   attachRoute(skb, route, "output");
+  const lock = icmpLock(ns);
+  lock.held = true;
   ipLocalOut(skb);
+  lock.held = false;
 }
+
+/** The socket that sends is locked meanwhile: what a hook makes of its packet is not told by another. Mirrors icmp_xmit_lock(). */
+const icmpLock: (ns: NetworkNamespace) => { held: boolean } = perNamespace(() => ({ held: false }));
