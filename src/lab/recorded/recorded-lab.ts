@@ -1,6 +1,6 @@
 import type { Place } from "../../base/errors.js";
 import type { LabCommand } from "../../tools/command.js";
-import { formatIpv4, type Ipv4, parseIpv4 } from "../../wire/ip.js";
+import { type Ipv4, parseIpv4 } from "../../wire/ip.js";
 import type { Lab } from "../lab.js";
 import { addressCommands, routeCommands } from "./address-commands.js";
 import { type CableEnd, type Cables, findCables, type RecordedNode } from "./cables.js";
@@ -229,12 +229,4 @@ export function addressOf({ devices }: RecordedNode): Ipv4 | undefined {
     .filter(({ kind }) => kind !== "loopback")
     .flatMap(({ addresses }) => addresses)
     .map(({ address }) => address)[0];
-}
-
-/** `192.0.2.10, 10.0.0.1`: for messages. */
-function addressesText({ devices }: RecordedNode): string {
-  return devices
-    .filter(({ kind }) => kind !== "loopback")
-    .flatMap(({ addresses }) => addresses.map(({ address }) => formatIpv4(address)))
-    .join(", ");
 }
