@@ -30,6 +30,7 @@ export class Tmux {
   static #count = 0;
   readonly home: string = mkdtempSync(join(tmpdir(), "hopwise-tui-"));
   readonly #socket: string;
+  #closed = false;
 
   constructor({ columns = 80, rows = 24, env = {} }: TmuxOptions = {}) {
     this.#socket = join(this.home, `socket-${Tmux.#count++}`);
@@ -99,7 +100,7 @@ export class Tmux {
       if (wanted(screen)) return elapsed;
       if (elapsed > seconds * 1000 * patience)
         throw new Error(`not in ${seconds} s; the screen is:\n${screen}`);
-      Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 40);
+      pause(40);
     }
   }
 
@@ -112,8 +113,11 @@ export class Tmux {
   }
 
   close(): void {
+    if (this.#closed) return;
+    this.#closed = true;
+    const server = Number(this.command("display-message", "-p", "#{pid}"));
     spawnSync("tmux", ["-S", this.#socket, "kill-server"]);
-    // The program may still be writing there.
+    for (let tries = 0; tries < 200 && isAlive(server); tries++) pause(25);
     rmSync(this.home, { recursive: true, force: true, maxRetries: 20, retryDelay: 100 });
   }
 
@@ -127,6 +131,18 @@ export class Tmux {
 
 /** Waiting longer on a busy machine makes no test pass that should not. */
 const patience = slowness();
+
+function pause(milliseconds: number): void {
+  Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, milliseconds);
+}
+
+function isAlive(pid: number): boolean {
+  try {
+    return process.kill(pid, 0);
+  } catch {
+    return false;
+  }
+}
 
 /** What would change the screen is taken out of the environment that tests run in. */
 function quietEnvironment(): Readonly<Record<string, string>> {

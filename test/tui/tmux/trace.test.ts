@@ -234,7 +234,7 @@ describe.skipIf(!here)("the trace screen in a terminal", () => {
     grey.close();
     const ascii = started({}, "--ascii");
     expect(ascii.screen()).toMatch(/^[\n\x20-\x7e]*$/);
-    expect(ascii.screen()).toContain("#= Steps");
+    expect(ascii.screen()).toContain("## Steps ##");
   });
 
   it("T11: gives the terminal back when it is terminated, suspended or crashes", () => {
