@@ -17,7 +17,7 @@ function read(...chunks: readonly string[]): readonly string[] {
 }
 
 /** Letters that sequences are made of, and some that they are not. */
-const bytes = fc.constantFrom(..."\u001b\u001b[[<?0125;;MmIO~ABZj\r\t\u0000\u007fé世");
+const bytes = fc.constantFrom(...Array.from("\u001b\u001b[[<?0125;;MmIO~ABZj\r\t\u0000\u007fé世"));
 
 describe("the key reader", () => {
   it("gives one event for each key of a burst", () => {
