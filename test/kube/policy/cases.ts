@@ -40,7 +40,7 @@ interface CaseFile {
   readonly cases: readonly PolicyCase[];
 }
 
-/** Recorded truth: /work/shared/cases/network-policy.json, origins kept in each case. */
+/** Recorded truth of test/golden/network-policy.json, origins kept in each case. */
 export const caseFile: CaseFile = JSON.parse(
   readFileSync(new URL("../../golden/network-policy.json", import.meta.url), "utf8"),
 ) as CaseFile;
