@@ -64,7 +64,6 @@ export function icmpSend(skb: SkBuff, type: number, code: number, rest = 0): voi
   const back = routeOutput(ns, {
     destination: network.source,
     source: local,
-    anySource: true,
     mark,
     tos,
     protocol: IPPROTO_ICMP,

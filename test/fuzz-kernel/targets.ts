@@ -110,6 +110,7 @@ function nat(place: RulePlace, protocol: Protocol): string {
   const { network, hook } = place;
   const { choose, addresses } = network;
   const { address } = choose.one(addresses);
+  const own = choose.one([...network.of(place.ns), { address }]);
   const port = choose.one(serverPorts);
   const ported = protocol === "tcp" || protocol === "udp";
   switch (hook) {
@@ -127,8 +128,7 @@ function nat(place: RulePlace, protocol: Protocol): string {
       return choose.make([
         () => "-j MASQUERADE",
         () => "-j MASQUERADE",
-        () =>
-          `-j SNAT --to-source ${choose.chance(0.7) ? choose.one(network.of(place.ns)).address : address}`,
+        () => `-j SNAT --to-source ${choose.chance(0.7) ? own.address : address}`,
         () =>
           ported
             ? `-j SNAT --to-source ${address}:${choose.between(50_000, 50_009)}`
