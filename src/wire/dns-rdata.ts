@@ -167,7 +167,9 @@ export function parseRdata(
 /** The words of data in the form we keep. */
 export function rdataWords(data: string): RdataWord[] {
   const words: RdataWord[] = [];
-  for (const match of data.matchAll(/"((?:[^"\\]|\\.)*)"|[^\s"]+(?:"(?:[^"\\]|\\.)*")?/gs)) {
+  for (const match of data.matchAll(
+    /"((?:[^"\\]|\\.)*)"|(?:\\.|[^\s"])+(?:"(?:[^"\\]|\\.)*")?/gs,
+  )) {
     const quoted = match[0].startsWith('"');
     words.push({ text: quoted ? (match[1] ?? "") : match[0], quoted });
   }

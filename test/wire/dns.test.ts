@@ -127,6 +127,16 @@ test("a message cut anywhere is refused", () => {
   }
 });
 
+test("a quote inside a label does not end the name in a record's data", () => {
+  const target = '0 100 80 sho\\".example.';
+  const bytes = encodeDns({
+    ...reply,
+    answers: reply.answers.slice(0, 1).map((record) => ({ ...record, data: target })),
+  });
+  const back = decodeDns(bytes);
+  expect(back.ok && back.value.answers[0]?.data).toBe(target);
+});
+
 test("random bytes never throw, and what is read can be written again", () => {
   fc.assert(
     fc.property(fc.uint8Array({ maxLength: 300 }), (bytes) => {
