@@ -1,4 +1,5 @@
 import { attachRelated } from "../core/conntrack.js";
+import { devQueueXmit } from "../core/device.js";
 import { drop } from "../core/drop.js";
 import type { HookState, Verdict } from "../core/hooks.js";
 import { newSkb } from "../core/simulation.js";
@@ -59,7 +60,15 @@ function sendReset(skb: SkBuff, state: HookState): void {
   if (ipRouteMeHarder(answer) !== undefined) return drop(answer, "NOT_SPECIFIED", "nf_send_reset");
   attachRelated(answer, skb);
   closeConnection(skb);
-  ipLocalOut(answer);
+  const port = skb.bridge?.physicalIn;
+  if (port === undefined) return void ipLocalOut(answer);
+  // What came in by a bridge port is answered there, in the name of whom it was sent to, past OUTPUT and POSTROUTING.
+  const { source, destination, etherType } = skb.frame.link;
+  answer.frame = {
+    ...answer.frame,
+    link: { source: destination, destination: source, etherType },
+  };
+  devQueueXmit(answer, port);
 }
 
 /** Sequence and acknowledgement as an endpoint without the connection would send them. RFC 9293 §3.10.7.1. */
