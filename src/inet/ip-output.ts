@@ -8,8 +8,10 @@ import { microseconds } from "../sim/time.js";
 import { ETH_P_IP } from "../wire/ethernet.js";
 import { ipLength } from "../wire/frame.js";
 import { ICMP_DEST_UNREACH, ICMP_FRAG_NEEDED } from "../wire/icmp.js";
+import { fib } from "./fib.js";
 import { icmpSend } from "./icmp.js";
 import { fragment } from "./ip-fragment.js";
+import { flowOf } from "./multipath.js";
 import { neighOutput } from "./neighbour.js";
 import { attachRoute, refuseRoute } from "./route-entry.js";
 import { type OutputFlow, isRoute, routeOutput } from "./route-output.js";
@@ -99,6 +101,8 @@ export function ipRouteMeHarder(skb: SkBuff, sourceType?: InetAddressType): Errn
     mark: skb.mark,
     oif: boundDevice(ns, socket?.boundDevice),
     uid: socket?.uid,
+    // Mirrors fib4_rules_early_flow_dissect(): only rules about protocols and ports have the packet looked into.
+    ...(fib(ns).looksAtPorts ? flowOf(skb.frame) : {}),
   };
   const decision = routeOutput(ns, flow);
   if (isRoute(decision)) {
