@@ -49,6 +49,8 @@ function sections(lines: readonly string[]): ReadonlyMap<string, readonly string
   const found = new Map<string, string[]>();
   let name = "";
   for (const line of lines) {
+    if (line.startsWith("refused: ")) name = "refused";
+    else if (line.startsWith("probe ")) name = "";
     if (/^(frames|rules|conntrack|neighbours) /.test(line)) name = line;
     else if (line !== "") found.set(name, [...(found.get(name) ?? []), line]);
   }

@@ -9,11 +9,12 @@ export function addRouting(network: Network): void {
       for (const knob of choose.some(bridgeKnobs, 1)) network.run(ns, `sysctl -qw ${knob}`);
       continue;
     }
+    // First the knobs: a next hop keeps the source address that was right when its route was added.
+    if (choose.chance(0.35))
+      for (const run of choose.times(1, 3, () => knob(network, ns))) network.run(ns, run);
     if (choose.chance(0.35))
       for (const run of choose.times(1, 3, () => route(network, ns))) network.run(ns, run);
     if (choose.chance(0.2)) addPolicy(network, ns);
-    if (choose.chance(0.35))
-      for (const run of choose.times(1, 3, () => knob(network, ns))) network.run(ns, run);
     if (choose.chance(0.1)) network.run(ns, neighbour(network, ns));
   }
   for (const { ns, ports } of network.bridges) {

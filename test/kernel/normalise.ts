@@ -160,7 +160,11 @@ function hex(bytes: Uint8Array): string {
   return Array.from(bytes, (byte) => byte.toString(16).padStart(2, "0")).join("");
 }
 
-/** A quoted header without its id and the checksum over it. */
+/**
+ * A quoted header without its id and the checksum over it; of UDP also without its checksum, which a packet that never left
+ * its host has not got yet.
+ */
 function withoutId(quote: Uint8Array): Uint8Array {
-  return quote.map((byte, at) => (at === 4 || at === 5 || at === 10 || at === 11 ? 0 : byte));
+  const left = new Set([4, 5, 10, 11, ...(quote[0] === 0x45 && quote[9] === 17 ? [26, 27] : [])]);
+  return quote.map((byte, at) => (left.has(at) ? 0 : byte));
 }
