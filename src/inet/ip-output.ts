@@ -102,7 +102,7 @@ export function ipRouteMeHarder(skb: SkBuff, sourceType?: InetAddressType): Errn
     oif: boundDevice(ns, socket?.boundDevice),
     uid: socket?.uid,
     // Mirrors fib4_rules_early_flow_dissect(): only rules about protocols and ports have the packet looked into.
-    ...(fib(ns).looksAtPorts ? flowOf(skb.frame) : {}),
+    ...(fib(ns).looksAtPorts ? portsOf(skb) : {}),
   };
   const decision = routeOutput(ns, flow);
   if (isRoute(decision)) {
@@ -111,6 +111,13 @@ export function ipRouteMeHarder(skb: SkBuff, sourceType?: InetAddressType): Errn
   }
   refuseRoute(skb, "output", decision.error, decision.text);
   return decision.error;
+}
+
+function portsOf({
+  frame,
+}: SkBuff): Pick<OutputFlow, "protocol" | "sourcePort" | "destinationPort"> {
+  const { protocol, sourcePort, destinationPort } = flowOf(frame);
+  return { protocol, sourcePort, destinationPort };
 }
 
 function boundDevice(ns: NetworkNamespace, name: string | undefined): OutputFlow["oif"] {
