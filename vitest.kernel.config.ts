@@ -9,6 +9,8 @@ const config: ViteUserConfig = {
     fileParallelism: false,
     testTimeout: 120_000,
     hookTimeout: 120_000,
+    // Labs that say so run at once: they wait for timers of the kernel most of the time.
+    maxConcurrency: 6,
   },
 };
 

@@ -1,12 +1,17 @@
-import { execFileSync } from "node:child_process";
+import { execFile, execFileSync } from "node:child_process";
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { promisify } from "node:util";
 import type { Lab } from "../../src/lab/lab.js";
 import { labScript, netnsName } from "../../src/lab/shell.js";
 import { formatIpv4 } from "../../src/wire/ip.js";
 import { profile, realOnly } from "./profile.js";
 import type { Observation, ProbeSpec } from "./observation.js";
+
+const execute = promisify(execFile);
+/** Labs judged in this process, for names of their own. */
+let labs = 0;
 
 /** Programs the judge needs; one that is missing makes the tests skip, or fail in CI. */
 const needed = ["ip", "iptables-save", "conntrack", "ethtool", "python3", "sysctl"];
@@ -31,21 +36,26 @@ export function missingJudge(): string | undefined {
   return undefined;
 }
 
-/** Builds the lab in real namespaces, sends its probes, reads its tables, and takes everything away again. */
-export function judge(
+/**
+ * Builds the lab in real namespaces, sends its probes, reads its tables, and takes everything away again. Several labs can
+ * be judged at once: most of the time a lab waits.
+ */
+export async function judge(
   lab: Lab,
   probes: readonly ProbeSpec[],
   replies: Readonly<Record<string, string>> = {},
-): Observation {
-  const prefix = `hw${process.pid}-`;
+): Promise<Observation> {
+  const prefix = `hw${process.pid}-${labs++}-`;
   const folder = mkdtempSync(join(tmpdir(), "hopwise-judge-"));
   const script = join(folder, "lab.sh");
   writeFileSync(script, withProfile(labScript(lab, { prefix }), lab, prefix));
   try {
-    execFileSync("sh", [script], { stdio: ["ignore", "pipe", "pipe"], encoding: "utf8" });
-    for (const ns of lab.namespaces) quietOffloads(netnsName(ns, prefix));
-    const agent = execFileSync("python3", [new URL("agent.py", import.meta.url).pathname], {
-      input: JSON.stringify({
+    await run("sh", [script]);
+    for (const ns of lab.namespaces) await quietOffloads(netnsName(ns, prefix));
+    const agent = await run(
+      "python3",
+      [new URL("agent.py", import.meta.url).pathname],
+      JSON.stringify({
         namespaces: Object.fromEntries(lab.namespaces.map((ns) => [ns, netnsName(ns, prefix)])),
         listeners: lab.listeners.map((one) => ({
           ...one,
@@ -60,34 +70,38 @@ export function judge(
           ttl: one.ttl ?? 0,
         })),
       }),
-      encoding: "utf8",
-      maxBuffer: 1 << 28,
-    });
+    );
     const seen: {
       results: string[];
       frames: { ns: string; dev: string; direction: "rx" | "tx"; bytes: string }[];
     } = JSON.parse(agent);
-    const inNs = (ns: string, ...argv: string[]): string =>
-      execFileSync("ip", ["netns", "exec", netnsName(ns, prefix), ...argv], {
-        encoding: "utf8",
-        stdio: ["ignore", "pipe", "ignore"],
-      });
-    const each = (read: (ns: string) => string): ReadonlyMap<string, string> =>
-      new Map(lab.namespaces.map((ns) => [ns, read(ns)]));
+    const each = async (...argv: string[]): Promise<ReadonlyMap<string, string>> => {
+      const texts = new Map<string, string>();
+      for (const ns of lab.namespaces)
+        texts.set(ns, await run("ip", ["netns", "exec", netnsName(ns, prefix), ...argv]));
+      return texts;
+    };
     return {
       results: seen.results,
       frames: seen.frames.map((frame) => ({
         ...frame,
         bytes: Uint8Array.from(Buffer.from(frame.bytes, "hex")),
       })),
-      rules: each((ns) => inNs(ns, "iptables-save", "-c")),
-      conntrack: each((ns) => inNs(ns, "conntrack", "-L")),
-      neighbours: each((ns) => inNs(ns, "ip", "neigh", "show")),
+      rules: await each("iptables-save", "-c"),
+      conntrack: await each("conntrack", "-L"),
+      neighbours: await each("ip", "neigh", "show"),
     };
   } finally {
-    execFileSync("sh", [script, "down"], { stdio: "ignore" });
+    await run("sh", [script, "down"]);
     rmSync(folder, { recursive: true, force: true });
   }
+}
+
+/** Runs a program to its end and gives what it printed; `input` is what it reads. Throws when it fails. */
+async function run(program: string, argv: readonly string[], input?: string): Promise<string> {
+  const running = execute(program, argv, { encoding: "utf8", maxBuffer: 1 << 28 });
+  if (input !== undefined) running.child.stdin?.end(input);
+  return (await running).stdout;
 }
 
 /** The profile goes in right after the namespaces are made, before the lab's own commands. */
@@ -104,18 +118,15 @@ function withProfile(script: string, lab: Lab, prefix: string): string {
 }
 
 /** Frames leave with their checksums filled in, one packet a frame. */
-function quietOffloads(netns: string): void {
+async function quietOffloads(netns: string): Promise<void> {
   const links: { ifname: string; link_type: string }[] = JSON.parse(
-    execFileSync("ip", ["-n", netns, "-j", "link", "show"], { encoding: "utf8" }),
+    await run("ip", ["-n", netns, "-j", "link", "show"]),
   );
-  for (const { ifname } of links.filter((link) => link.link_type === "ether")) {
-    execFileSync("ip", [
-      "netns",
-      "exec",
-      netns,
-      "sh",
-      "-c",
-      `ethtool -K ${ifname} tx off tso off gso off gro off rx off >/dev/null 2>&1 || true`,
-    ]);
-  }
+  const off = links
+    .filter((link) => link.link_type === "ether")
+    .map(
+      ({ ifname }) =>
+        `ethtool -K ${ifname} tx off tso off gso off gro off rx off >/dev/null 2>&1 || true`,
+    );
+  if (off.length > 0) await run("ip", ["netns", "exec", netns, "sh", "-c", off.join("\n")]);
 }
