@@ -88,11 +88,13 @@ export async function runTui(options: TuiOptions): Promise<number> {
     process.on("uncaughtException", crashed);
     options.stdout.on("resize", onResize);
     terminal.enter();
-    // In its debug mode Ink hands over each frame whole, without codes of its own, and draws whatever CI says.
+    // In its debug mode Ink hands over each frame whole, without codes of its own, and draws whatever CI says. Our rows
+    // are laid out to the column: in its mode for screen readers Ink joins them, and does not take every cell apart.
     const instance = render(<Frame state={store.get()} />, {
       stdout: screen as unknown as NodeJS.WriteStream,
       stdin: options.stdin,
       debug: true,
+      isScreenReaderEnabled: true,
       exitOnCtrlC: false,
       patchConsole: false,
     });

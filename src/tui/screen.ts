@@ -50,7 +50,10 @@ export class Screen {
   write(frame: string): boolean {
     // What hides or shows the cursor is ours to say.
     if (frame.startsWith("\u001b[?")) return true;
-    this.#last = frame.split("\n").slice(0, this.size.rows);
+    this.#last = frame
+      .split("\n")
+      .slice(0, this.size.rows)
+      .map((line) => line.trimEnd());
     if (this.#drawing) this.#draw(this.#last);
     return true;
   }

@@ -407,7 +407,7 @@ function copy(
   const text =
     command === "copy"
       ? (formatStep(trace.model.view, step.n) ?? "")
-      : `${JSON.stringify(stepJson(step))}\n`;
+      : `${JSON.stringify(stepJson(step, trace.model.view.recording))}\n`;
   return {
     state,
     effects: [

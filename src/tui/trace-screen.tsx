@@ -1,4 +1,3 @@
-import { Box } from "ink";
 import type { ReactNode } from "react";
 import { paneRows } from "./boxes.js";
 import type { Layout, PaneBox } from "./layout.js";
@@ -28,23 +27,22 @@ export function TraceScreen({
         />
       )}
       {groupsOf(layout.panes).map((group) => (
-        <Box key={group[0]?.pane ?? ""} flexDirection="row">
-          {group.map((box) => (
-            <Box key={box.pane} flexDirection="column" width={box.width} height={box.height}>
-              <Rows
-                lines={paneRows(
-                  paneContent(state, trace, layout, box),
-                  box.width,
-                  box.height,
-                  palette,
-                )}
-              />
-            </Box>
-          ))}
-        </Box>
+        <Rows
+          key={group[0]?.pane ?? ""}
+          lines={beside(
+            group.map((box) =>
+              paneRows(paneContent(state, trace, layout, box), box.width, box.height, palette),
+            ),
+          )}
+        />
       ))}
     </>
   );
+}
+
+/** Panes of equal height as rows of the whole screen. */
+function beside(panes: readonly (readonly string[])[]): readonly string[] {
+  return (panes[0] ?? []).map((_, row) => panes.map((rows) => rows[row] ?? "").join(""));
 }
 
 /** Panes that stand side by side. */
