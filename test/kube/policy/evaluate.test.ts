@@ -68,19 +68,25 @@ function caseDifferences(policyCase: PolicyCase): readonly string[] {
 
 describe("the fast evaluator", () => {
   it("agrees with the recorded truth in every case", () => {
-    const counts = new Map<string, number>();
+    const counts = new Map<string, { cases: number; verdicts: number }>();
     for (const policyCase of caseFile.cases) {
       expect({ id: policyCase.id, wrong: caseDifferences(policyCase) }).toEqual({
         id: policyCase.id,
         wrong: [],
       });
       const origin = `${policyCase.origin.project} (${policyCase.origin.truth})`;
-      counts.set(origin, (counts.get(origin) ?? 0) + 1);
+      const sum = counts.get(origin) ?? { cases: 0, verdicts: 0 };
+      counts.set(origin, {
+        cases: sum.cases + 1,
+        verdicts: sum.verdicts + probesOf(policyCase).length,
+      });
     }
-    console.log(
-      `network-policy.json, fast evaluator:\n  ${[...counts].map(([origin, count]) => `${origin}: ${count} cases`).join("\n  ")}`,
+    const lines = [...counts].map(
+      ([origin, { cases, verdicts }]) => `${origin}: ${cases} cases, ${verdicts} verdicts`,
     );
-    expect([...counts.values()].reduce((sum, count) => sum + count, 0)).toBe(475);
+    console.log(`network-policy.json, fast evaluator:\n  ${lines.join("\n  ")}`);
+    expect([...counts.values()].reduce((sum, { cases }) => sum + cases, 0)).toBe(475);
+    expect([...counts.values()].reduce((sum, { verdicts }) => sum + verdicts, 0)).toBe(127_277);
   });
 
   it("agrees with the oracle in random worlds under random dialects", () => {
