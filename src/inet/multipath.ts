@@ -1,6 +1,5 @@
 import { type NetworkNamespace, perNamespace } from "../core/namespace.js";
-import type { Frame } from "../wire/frame.js";
-import { decodeIpPacket } from "../wire/frame.js";
+import { type Frame, decodeIpPacket, isIcmp } from "../wire/frame.js";
 import {
   ICMP_DEST_UNREACH,
   ICMP_PARAMETERPROB,
@@ -66,7 +65,7 @@ export function flowOf(frame: Frame): FlowFields {
     if (inner.ok && inner.value.network?.kind === "ipv4")
       return { ...NO_FLOW, ...addressesIn(inner.value.network), protocol: network.protocol };
   }
-  const ports = transport === undefined || transport.kind === "icmp" ? NO_FLOW : transport;
+  const ports = transport === undefined || isIcmp(transport) ? NO_FLOW : transport;
   return {
     ...addressesIn(network),
     protocol: network.protocol,

@@ -1,5 +1,4 @@
-import { encodeFrame, type Frame } from "../wire/frame.js";
-import { ipv4HeaderLength } from "../wire/ipv4.js";
+import { type Frame, type TransportHeader, encodeFrame, ipHeaderLength } from "../wire/frame.js";
 import { fieldsOf } from "./fields.js";
 
 /** A header field and where its bytes stand in the frame. */
@@ -46,7 +45,14 @@ const IPV4: readonly Slot[] = [
   ["ip.src", 12, 4],
   ["ip.dst", 16, 4],
 ];
-const TRANSPORT: Readonly<Record<"tcp" | "udp" | "icmp", readonly Slot[]>> = {
+const IPV6: readonly Slot[] = [
+  ["ipv6.plen", 4, 2],
+  ["ipv6.nxt", 6, 1],
+  ["ipv6.hlim", 7, 1],
+  ["ipv6.src", 8, 16],
+  ["ipv6.dst", 24, 16],
+];
+const TRANSPORT: Readonly<Record<TransportHeader["kind"], readonly Slot[]>> = {
   tcp: [
     ["tcp.srcport", 0, 2],
     ["tcp.dstport", 2, 2],
@@ -68,10 +74,22 @@ const TRANSPORT: Readonly<Record<"tcp" | "udp" | "icmp", readonly Slot[]>> = {
     ["icmp.checksum", 2, 2],
     ["icmp.rest", 4, 4],
   ],
+  icmpv6: [
+    ["icmpv6.type", 0, 1],
+    ["icmpv6.code", 1, 1],
+    ["icmpv6.checksum", 2, 2],
+    ["icmpv6.rest", 4, 4],
+  ],
 };
 
 /** Names that may stand in a filter: every field that some frame has. */
-export const PACKET_FIELDS: readonly string[] = [ETHERNET, ARP, IPV4, ...Object.values(TRANSPORT)]
+export const PACKET_FIELDS: readonly string[] = [
+  ETHERNET,
+  ARP,
+  IPV4,
+  IPV6,
+  ...Object.values(TRANSPORT),
+]
   .flat()
   .map(([name]) => name);
 
@@ -108,10 +126,10 @@ export function headerRows(before: Frame, after: Frame): readonly HeaderRow[] {
 function slotsOf({ network, transport }: Frame): readonly Slot[] {
   if (network === undefined) return ETHERNET;
   if (network.kind === "arp") return [...ETHERNET, ...moved(ARP, 14)];
-  const upper = 14 + ipv4HeaderLength(network);
+  const upper = 14 + ipHeaderLength(network);
   return [
     ...ETHERNET,
-    ...moved(IPV4, 14),
+    ...moved(network.kind === "ipv4" ? IPV4 : IPV6, 14),
     ...(transport === undefined ? [] : moved(TRANSPORT[transport.kind], upper)),
   ];
 }
@@ -122,7 +140,7 @@ function moved(slots: readonly Slot[], by: number): readonly Slot[] {
 
 function hexNumber(bytes: Uint8Array, name: string): string {
   const value = bytes.reduce((sum, byte) => sum * 256 + byte, 0);
-  return /length|len$/.test(name)
+  return /length|len$|plen$/.test(name)
     ? String(value)
     : `0x${value.toString(16).padStart(bytes.length * 2, "0")}`;
 }

@@ -8,6 +8,7 @@ import type {
   TraceEvent,
 } from "../core/trace.js";
 import { decodeDns } from "../wire/dns.js";
+import { isIcmp } from "../wire/frame.js";
 import { formatIpv4 } from "../wire/ip.js";
 
 /** Which server took a query, and the rule that chose it. */
@@ -108,7 +109,7 @@ function ownerOf(
   const { network, transport, payload } = event.frame;
   if (network?.kind !== "ipv4" || transport === undefined) return undefined;
   const cause = event.cause === undefined ? undefined : owners.get(event.cause);
-  if (cause !== undefined || transport.kind === "icmp") return cause;
+  if (cause !== undefined || isIcmp(transport)) return cause;
   if (transport.sourcePort !== 53 && transport.destinationPort !== 53) return undefined;
   if (transport.kind === "tcp") return drafts.at(-1);
   const message = decodeDns(payload);

@@ -1,6 +1,6 @@
 import { unreachable } from "../base/errors.js";
-import { formatIpv4, formatMac } from "../wire/ip.js";
-import type { Frame, TransportHeader } from "../wire/frame.js";
+import { formatIp, formatIpv4, formatIpv6, formatMac } from "../wire/ip.js";
+import { type Frame, type TransportHeader, isIcmp } from "../wire/frame.js";
 
 /** One header field by its name in Wireshark's filters, with its value as text. */
 export interface Field {
@@ -45,10 +45,11 @@ export function destinationOf(frame: Frame): string {
 
 function endpoint(frame: Frame, side: "source" | "destination"): string {
   const { network, transport } = frame;
-  if (network?.kind !== "ipv4") return "";
-  const address = formatIpv4(network[side]);
-  if (transport === undefined || transport.kind === "icmp") return address;
-  return `${address}:${side === "source" ? transport.sourcePort : transport.destinationPort}`;
+  if (network === undefined || network.kind === "arp") return "";
+  const address = formatIp(network[side]);
+  if (transport === undefined || isIcmp(transport)) return address;
+  const host = network.kind === "ipv6" ? `[${address}]` : address;
+  return `${host}:${side === "source" ? transport.sourcePort : transport.destinationPort}`;
 }
 
 function networkFields(frame: Frame): readonly Field[] {
@@ -73,6 +74,15 @@ function networkFields(frame: Frame): readonly Field[] {
         { name: "ip.src", value: formatIpv4(network.source) },
         { name: "ip.dst", value: formatIpv4(network.destination) },
       ];
+    case "ipv6":
+      return [
+        { name: "ipv6.tclass", value: hex(network.trafficClass, 2) },
+        { name: "ipv6.flow", value: hex(network.flowLabel, 5) },
+        { name: "ipv6.hlim", value: String(network.hopLimit) },
+        { name: "ipv6.nxt", value: String(network.extensions[0]?.type ?? network.protocol) },
+        { name: "ipv6.src", value: formatIpv6(network.source) },
+        { name: "ipv6.dst", value: formatIpv6(network.destination) },
+      ];
     default:
       return unreachable(network);
   }
@@ -85,6 +95,12 @@ function transportFields(transport: TransportHeader): readonly Field[] {
         { name: "icmp.type", value: String(transport.type) },
         { name: "icmp.code", value: String(transport.code) },
         { name: "icmp.rest", value: hex(transport.rest, 8) },
+      ];
+    case "icmpv6":
+      return [
+        { name: "icmpv6.type", value: String(transport.type) },
+        { name: "icmpv6.code", value: String(transport.code) },
+        { name: "icmpv6.rest", value: hex(transport.rest, 8) },
       ];
     case "udp":
       return [

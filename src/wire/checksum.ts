@@ -1,5 +1,5 @@
 import { get8, get16 } from "./bytes.js";
-import type { Ipv4 } from "./ip.js";
+import { type Ipv4, type Ipv6, ipv6Words } from "./ip.js";
 
 /** The sum of the 16-bit words of `bytes` on top of `sum`, not folded; an odd last byte counts as its word's high half. RFC 1071. */
 export function sumWords(bytes: Uint8Array, sum = 0): number {
@@ -18,6 +18,19 @@ export function foldChecksum(sum: number): number {
 /** The Internet checksum of `bytes`; `sum` is what comes before them, such as a pseudo header. 0 over bytes that hold their own. RFC 1071. */
 export function internetChecksum(bytes: Uint8Array, sum = 0): number {
   return foldChecksum(sumWords(bytes, sum));
+}
+
+/** The unfolded sum of the pseudo header over IPv6. RFC 8200 §8.1. */
+export function pseudoHeaderSum6(
+  source: Ipv6,
+  destination: Ipv6,
+  protocol: number,
+  length: number,
+): number {
+  let sum = protocol + length;
+  for (const address of [source, destination])
+    for (const word of ipv6Words(address)) sum += (word >>> 16) + (word & 0xffff);
+  return sum;
 }
 
 /** The unfolded sum of the pseudo header of TCP and UDP. RFC 9293 §3.1. */

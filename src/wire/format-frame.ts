@@ -2,7 +2,8 @@ import { formatArp, ARP_LENGTH } from "./arp.js";
 import { decodeDns } from "./dns.js";
 import { formatEthernet } from "./ethernet.js";
 import { formatDns } from "./format-dns.js";
-import { type Frame, decodeFrame, decodeIpPacket } from "./frame.js";
+import { formatIpv6Packet } from "./format-ipv6.js";
+import { type Frame, decodeFrame, decodeIpPacket, isIcmp } from "./frame.js";
 import {
   ICMP_DEST_UNREACH,
   ICMP_FRAG_NEEDED,
@@ -16,7 +17,7 @@ import {
 } from "./icmp.js";
 import { formatIpv4, ipv4 } from "./ip.js";
 import { type Ipv4Header, formatIpv4Header } from "./ipv4.js";
-import { formatTcp } from "./tcp.js";
+import { type TcpHeader, formatTcp } from "./tcp.js";
 import { type UdpHeader, formatUdp } from "./udp.js";
 import { decodeVxlan, formatVxlan, isVxlanPort } from "./vxlan.js";
 
@@ -28,19 +29,29 @@ export function formatFrame(frame: Frame): string {
   if (network === undefined)
     return `${formatEthernet(frame.link)}, length ${14 + frame.payload.length}`;
   if (network.kind === "arp") return `ARP, ${formatArp(network)}, length ${ARP_LENGTH}`;
-  return `IP ${formatPacket(frame, network)}`;
+  return network.kind === "ipv4"
+    ? `IP ${formatPacket(frame, network)}`
+    : `IP6 ${formatIpv6Packet(frame, network, formatSegment)}`;
 }
 
 function formatPacket(frame: Frame, network: Ipv4Header): string {
   const { transport, payload } = frame;
-  const source = formatIpv4(network.source);
-  const destination = formatIpv4(network.destination);
   if (transport === undefined)
     return `${formatIpv4Header(network)}: ${formatOpaque(network, payload.length)}`;
-  if (transport.kind === "icmp")
-    return `${formatIpv4Header(network)}: ${formatIcmpMessage(frame, transport)}`;
+  if (isIcmp(transport)) {
+    const message = transport.kind === "icmp" ? formatIcmpMessage(frame, transport) : "icmpv6";
+    return `${formatIpv4Header(network)}: ${message}`;
+  }
+  const source = formatIpv4(network.source);
+  const destination = formatIpv4(network.destination);
   const ends = `${source}.${transport.sourcePort} > ${destination}.${transport.destinationPort}`;
-  return `${ends}: ${transport.kind === "tcp" ? formatTcp(transport, payload.length) : formatDatagram(transport, payload)}`;
+  return `${ends}: ${formatSegment(transport, payload)}`;
+}
+
+function formatSegment(transport: TcpHeader | UdpHeader, payload: Uint8Array): string {
+  return transport.kind === "tcp"
+    ? formatTcp(transport, payload.length)
+    : formatDatagram(transport, payload);
 }
 
 function formatDatagram(udp: UdpHeader, payload: Uint8Array): string {

@@ -193,6 +193,114 @@ export function mappedIpv4(address: Ipv6): Ipv4 | undefined {
   return address >> 32n === 0xffffn ? ipv4(Number(address & 0xffff_ffffn)) : undefined;
 }
 
+export const IPV6_ANY: Ipv6 = 0n as Ipv6;
+export const IPV6_LOOPBACK: Ipv6 = 1n as Ipv6;
+/** ff02::1. */
+export const IPV6_ALL_NODES: Ipv6 = ((0xff02n << 112n) | 1n) as Ipv6;
+/** ff02::2. */
+export const IPV6_ALL_ROUTERS: Ipv6 = ((0xff02n << 112n) | 2n) as Ipv6;
+/** ff02::16: where MLDv2 reports go. */
+export const IPV6_ALL_MLD2_ROUTERS: Ipv6 = ((0xff02n << 112n) | 0x16n) as Ipv6;
+
+/** A block of IPv6 addresses. `address` keeps the host bits it was given. */
+export interface Ipv6Prefix {
+  readonly address: Ipv6;
+  readonly length: number;
+}
+
+/** The 16 bytes at `at` as an address. */
+export function getIpv6(bytes: Uint8Array, at: number): Ipv6 {
+  let high = 0n;
+  for (let word = 0; word < 16; word += 4) {
+    const index = at + word;
+    const value =
+      (bytes[index] ?? 0) * 0x100_0000 +
+      (((bytes[index + 1] ?? 0) << 16) | ((bytes[index + 2] ?? 0) << 8) | (bytes[index + 3] ?? 0));
+    high = (high << 32n) | BigInt(value);
+  }
+  return high as Ipv6;
+}
+
+/** Writes the address over the 16 bytes at `at`. */
+export function putIpv6(bytes: Uint8Array, at: number, address: Ipv6): void {
+  for (const [index, word] of ipv6Words(address).entries()) {
+    bytes[at + 4 * index] = word >>> 24;
+    bytes[at + 4 * index + 1] = word >>> 16;
+    bytes[at + 4 * index + 2] = word >>> 8;
+    bytes[at + 4 * index + 3] = word;
+  }
+}
+
+/** The four 32-bit words of an address, the highest first. */
+export function ipv6Words(address: Ipv6): readonly [number, number, number, number] {
+  return [
+    Number(address >> 96n),
+    Number((address >> 64n) & 0xffff_ffffn),
+    Number((address >> 32n) & 0xffff_ffffn),
+    Number(address & 0xffff_ffffn),
+  ];
+}
+
+/** Reads `ADDRESS/n` with n 0..128; a bare address is a /128. Host bits are kept. */
+export function parseIpv6Prefix(text: string): Ipv6Prefix | undefined {
+  const slash = text.indexOf("/");
+  const address = parseIpv6(slash < 0 ? text : text.slice(0, slash));
+  if (address === undefined) return undefined;
+  if (slash < 0) return { address, length: 128 };
+  const digits = text.slice(slash + 1);
+  if (!/^(0|[1-9]\d{0,2})$/.test(digits) || Number(digits) > 128) return undefined;
+  return { address, length: Number(digits) };
+}
+
+export function ipv6PrefixContains(prefix: Ipv6Prefix, address: Ipv6): boolean {
+  return (prefix.address ^ address) >> BigInt(128 - prefix.length) === 0n;
+}
+
+/** ff00::/8. */
+export function isIpv6Multicast(address: Ipv6): boolean {
+  return address >> 120n === 0xffn;
+}
+
+/** fe80::/10. */
+export function isIpv6LinkLocal(address: Ipv6): boolean {
+  return address >> 118n === 0x3fan;
+}
+
+/** The low four bits of a multicast address's second byte. RFC 4291 §2.7. */
+export function ipv6MulticastScope(address: Ipv6): number {
+  return Number((address >> 112n) & 0xfn);
+}
+
+/** ff02::1:ffXX:XXXX, the group that an address's neighbours ask in. RFC 4291 §2.7.1. */
+export function solicitedNode(address: Ipv6): Ipv6 {
+  return (0xff02_0000_0000_0000_0000_0001_ff00_0000n | (address & 0xff_ffffn)) as bigint as Ipv6;
+}
+
+/** The Ethernet group of an IPv6 multicast address. RFC 2464 §7. */
+export function multicastMac6(group: Ipv6): Mac {
+  return (0x3333_0000_0000 + Number(group & 0xffff_ffffn)) as Mac;
+}
+
+/** fe80:: with the interface identifier of a MAC. RFC 4291, appendix A. */
+export function linkLocalOf(mac: Mac): Ipv6 {
+  return ((0xfe80n << 112n) | interfaceIdOf(mac)) as Ipv6;
+}
+
+/** The modified EUI-64 of a MAC: fffe in its middle, the universal bit flipped. */
+export function interfaceIdOf(mac: Mac): bigint {
+  const bits = BigInt(mac) ^ 0x0200_0000_0000n;
+  return ((bits >> 24n) << 40n) | 0xff_fe00_0000n | (bits & 0xff_ffffn);
+}
+
+export function formatIpv6Prefix(prefix: Ipv6Prefix): string {
+  return `${formatIpv6(prefix.address)}/${prefix.length}`;
+}
+
+/** An address of either family as text. */
+export function formatIp(address: IpAddress): string {
+  return typeof address === "number" ? formatIpv4(address) : formatIpv6(address);
+}
+
 /** An address as a 32-bit number for hash tables: an IPv4 address is itself, of IPv6 the four words are folded together. */
 export function foldAddress(address: IpAddress): number {
   if (typeof address === "number") return address;

@@ -2,8 +2,11 @@ import fc from "fast-check";
 import type { ArpHeader } from "../../src/wire/arp.js";
 import { type Frame, NO_BYTES, type TransportHeader } from "../../src/wire/frame.js";
 import type { IcmpHeader } from "../../src/wire/icmp.js";
-import { type Ipv4, type Mac, ipv4 } from "../../src/wire/ip.js";
+import type { Icmpv6Header } from "../../src/wire/icmpv6.js";
+import { type Ipv4, type Ipv6, type Mac, ipv4 } from "../../src/wire/ip.js";
 import type { Ipv4Header } from "../../src/wire/ipv4.js";
+import type { Ipv6Extension, OptionsType } from "../../src/wire/ipv6-extension.js";
+import type { Ipv6Header } from "../../src/wire/ipv6.js";
 import type { TcpHeader } from "../../src/wire/tcp.js";
 import type { UdpHeader } from "../../src/wire/udp.js";
 
@@ -70,7 +73,11 @@ const tcp: fc.Arbitrary<TransportHeader> = fc
   )
   .map(([fields, error]) => withError<TcpHeader>({ kind: "tcp", ...fields }, error));
 
-const PROTOCOLS = { icmp: 1, udp: 17, tcp: 6 };
+const icmpv6: fc.Arbitrary<TransportHeader> = fc
+  .tuple(fc.record({ type: byte, code: byte, rest: word32 }), spoilt)
+  .map(([fields, error]) => withError<Icmpv6Header>({ kind: "icmpv6", ...fields }, error));
+
+const PROTOCOLS = { icmp: 1, icmpv6: 58, udp: 17, tcp: 6 };
 
 const ipv4Frames: fc.Arbitrary<Frame> = fc
   .tuple(
@@ -101,11 +108,63 @@ const ipv4Frames: fc.Arbitrary<Frame> = fc
     return { link: { ...macs, etherType: 0x0800 }, network, transport, payload: bytes };
   });
 
+const address6: fc.Arbitrary<Ipv6> = fc
+  .bigInt({ min: 0n, max: (1n << 128n) - 1n })
+  .map((value) => value as Ipv6);
+
+const extension: fc.Arbitrary<Ipv6Extension> = fc.oneof(
+  fc
+    .tuple(
+      fc.constantFrom<OptionsType>(0, 43, 60),
+      fc.integer({ min: 1, max: 3 }).chain((units) => {
+        const length = 8 * units - 2;
+        return fc.uint8Array({ minLength: length, maxLength: length });
+      }),
+    )
+    .map(([type, body]): Ipv6Extension => ({ kind: "options", type, body })),
+  fc
+    .uint8Array({ minLength: 10, maxLength: 10 })
+    .map((body): Ipv6Extension => ({ kind: "options", type: 51, body })),
+);
+
+const ipv6Frames: fc.Arbitrary<Frame> = fc
+  .tuple(
+    fc.record({ destination: mac, source: mac }),
+    fc.record({
+      trafficClass: byte,
+      flowLabel: fc.integer({ min: 0, max: 0xf_ffff }),
+      hopLimit: byte,
+      source: address6,
+      destination: address6,
+    }),
+    fc.array(extension, { maxLength: 3 }),
+    fc.option(fc.oneof(icmpv6, udp, tcp), { nil: undefined, freq: 5 }),
+    fc.option(
+      fc.record({
+        moreFragments: fc.boolean(),
+        fragmentOffset: fc.integer({ min: 0, max: 0x1fff }).map((units) => units * 8),
+        id: word32,
+      }),
+      { nil: undefined },
+    ),
+    payload,
+  )
+  .map(([macs, fields, before, transport, fragment, bytes]): Frame => {
+    const protocol = transport === undefined ? 254 : PROTOCOLS[transport.kind];
+    const piece: readonly Ipv6Extension[] =
+      transport !== undefined || fragment === undefined
+        ? []
+        : [{ kind: "fragment", type: 44, ...fragment }];
+    const extensions = [...before, ...piece];
+    const network: Ipv6Header = { kind: "ipv6", ...fields, protocol, extensions };
+    return { link: { ...macs, etherType: 0x86dd }, network, transport, payload: bytes };
+  });
+
 const otherFrames: fc.Arbitrary<Frame> = fc
   .record({
     destination: mac,
     source: mac,
-    etherType: fc.constantFrom(0x0026, 0x8100, 0x86dd, 0x88cc),
+    etherType: fc.constantFrom(0x0026, 0x8100, 0x88cc),
   })
   .chain((link) =>
     payload.map((bytes): Frame => ({
@@ -120,5 +179,6 @@ const otherFrames: fc.Arbitrary<Frame> = fc
 export const anyFrame: fc.Arbitrary<Frame> = fc.oneof(
   arpFrames,
   { arbitrary: ipv4Frames, weight: 6 },
+  { arbitrary: ipv6Frames, weight: 6 },
   otherFrames,
 );

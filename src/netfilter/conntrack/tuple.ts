@@ -1,6 +1,6 @@
 import type { Tuple } from "../../core/conntrack.js";
 import { get8, get16 } from "../../wire/bytes.js";
-import { type Frame, decodeIpPacket } from "../../wire/frame.js";
+import { type Frame, decodeIpPacket, isIcmp } from "../../wire/frame.js";
 import { type IpAddress, foldAddress } from "../../wire/ip.js";
 import { IPPROTO_ICMP, IPPROTO_TCP, IPPROTO_UDP } from "../../wire/ipv4.js";
 
@@ -36,7 +36,7 @@ export function tupleOf(frame: Frame): Tuple | undefined {
   if (network?.kind !== "ipv4" || network.fragmentOffset !== 0) return undefined;
   const { source, destination, protocol } = network;
   if (transport === undefined) return tupleOfBytes(source, destination, protocol, frame.payload);
-  if (transport.kind === "icmp") {
+  if (isIcmp(transport)) {
     const id = transport.rest >>> 16;
     return {
       source,

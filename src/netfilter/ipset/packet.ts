@@ -1,7 +1,7 @@
 import type { HookState } from "../../core/hooks.js";
 import type { NetworkNamespace } from "../../core/namespace.js";
 import type { SkBuff } from "../../core/skbuff.js";
-import { ipLength } from "../../wire/frame.js";
+import { ipLength, isIcmp } from "../../wire/frame.js";
 import { IPPROTO_ICMP, IPPROTO_TCP, IPPROTO_UDP, type Ipv4Header } from "../../wire/ipv4.js";
 import type { IpSet } from "./create.js";
 import { type Element, NO_ELEMENT } from "./element.js";
@@ -202,7 +202,7 @@ function packetElement({ type }: IpSet, { skb, state, directions }: Visit): Elem
 function packetPort(skb: SkBuff, header: Ipv4Header, source: boolean): number | undefined {
   const { transport, payload } = skb.frame;
   if (header.fragmentOffset > 0) return WITH_PORTS.includes(header.protocol) ? undefined : 0;
-  if (transport?.kind === "icmp") return transport.type * 256 + transport.code;
+  if (transport !== undefined && isIcmp(transport)) return transport.type * 256 + transport.code;
   if (transport !== undefined) return source ? transport.sourcePort : transport.destinationPort;
   const word = (at: number): number => (payload[at] ?? 0) * 256 + (payload[at + 1] ?? 0);
   if (header.protocol === IPPROTO_ICMP) return payload.length < 2 ? undefined : word(0);

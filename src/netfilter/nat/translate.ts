@@ -34,6 +34,7 @@ export function translate(
   }
   if (transport.kind === "icmp")
     return { ...frame, network: header, transport: withIcmpId(transport, target.sourcePort) };
+  if (transport.kind === "icmpv6") return { ...frame, network: header };
   if (kind === "SRC")
     return {
       ...frame,

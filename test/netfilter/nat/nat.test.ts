@@ -4,7 +4,7 @@ import type { SkBuff } from "../../../src/core/skbuff.js";
 import { type NatHook, registerNatLookup } from "../../../src/netfilter/nat/hooks.js";
 import type { NatRange } from "../../../src/netfilter/nat/range.js";
 import { netmap, setupDnat, setupSnat } from "../../../src/netfilter/nat/targets.js";
-import { type Frame, decodeIpPacket } from "../../../src/wire/frame.js";
+import { type Frame, decodeIpPacket, isIcmp } from "../../../src/wire/frame.js";
 import { formatFrame } from "../../../src/wire/format-frame.js";
 import { parseIpv4Prefix } from "../../../src/wire/ip.js";
 import { type Rig, icmp, icmpError, infoOf, ip, packet, rig, tcp, udp } from "../rig.js";
@@ -35,7 +35,9 @@ function at(world: Rig, hook: NatHook, lookup: (skb: SkBuff, state: HookState) =
 
 function toPort(port: number): (skb: SkBuff) => boolean {
   return (skb) =>
-    skb.frame.transport?.kind !== "icmp" && skb.frame.transport?.destinationPort === port;
+    skb.frame.transport !== undefined &&
+    !isIcmp(skb.frame.transport) &&
+    skb.frame.transport.destinationPort === port;
 }
 
 /** `10.1.0.2:5555 > 10.2.0.2:53`. */

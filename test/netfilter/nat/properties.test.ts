@@ -52,6 +52,7 @@ function answerTo(frame: Frame): Frame | undefined {
   const swapped = { ...network, source: network.destination, destination: network.source };
   if (transport.kind === "icmp")
     return { ...frame, network: swapped, transport: { ...transport, type: 0 } };
+  if (transport.kind === "icmpv6") return undefined;
   const { sourcePort, destinationPort } = transport;
   const ports = { sourcePort: destinationPort, destinationPort: sourcePort };
   if (transport.kind === "udp")
