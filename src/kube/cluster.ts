@@ -16,9 +16,11 @@ import { isReady, makeEndpointSlices } from "./controllers/endpoint-slices.js";
 import { type ClusterNetworks, findNetworks } from "./controllers/networks.js";
 import { assignPodCidrs } from "./controllers/node-ipam.js";
 import { assignPodAddresses } from "./controllers/pod-addresses.js";
+import { type RunningPods, withRunningPods } from "./controllers/running-pods.js";
 import { Scheduler } from "./controllers/scheduler.js";
 import { allocateServices } from "./controllers/service-ips.js";
 import { expandWorkloads, type WorkloadPod } from "./controllers/workloads.js";
+import { describeRoute, type ExternalRoute, findExternalRoutes } from "./external-routes.js";
 import { type FlannelNetwork, findFlannel, subnetEnv } from "./flannel-config.js";
 import { type LoadResult, type Note, noteAt } from "./load.js";
 import { type Kind, keyOf, type Loaded, nameOf, namespaceOf } from "./objects.js";
@@ -67,6 +69,8 @@ export interface Cluster {
   readonly namespaces: readonly Loaded<Namespace>[];
   readonly services: readonly Loaded<Service>[];
   readonly endpointSlices: readonly Loaded<EndpointSlice>[];
+  /** Where outside traffic to load-balancer and external addresses enters. */
+  readonly externalRoutes: readonly ExternalRoute[];
   readonly configMaps: readonly Loaded<ConfigMap>[];
   /** Everything else that was read, as it was read. */
   readonly objects: LoadResult["objects"];
@@ -81,6 +85,8 @@ export interface Cluster {
 export interface ClusterOptions {
   /** The CNI configuration of all nodes; without one a bridge is assumed. */
   readonly conflist?: Conflist | undefined;
+  /** What runs already, where the cluster is not new. */
+  readonly running?: RunningPods | undefined;
 }
 
 /** Runs the controllers over the objects. Throws UserError or UserErrors with every mistake. */
@@ -108,7 +114,9 @@ export function buildCluster(load: LoadResult, options: ClusterOptions = {}): Cl
   );
   reportSharedAddresses(nodes, errors);
   const withDns = { ...objects, Deployment: [...dns.deployments, ...objects.Deployment] };
-  const expanded = expandWorkloads(withDns, loadedNodes, errors);
+  const { running } = options;
+  const wanted = expandWorkloads(withDns, loadedNodes, errors, running?.names);
+  const expanded = running === undefined ? wanted : withRunningPods(wanted, running);
   throwCollected(errors);
   const pods = assignPodAddresses(schedule(expanded, loadedNodes, notes), nodes, notes, errors);
   throwCollected(errors);
@@ -120,12 +128,16 @@ export function buildCluster(load: LoadResult, options: ClusterOptions = {}): Cl
     slices,
     endpoints: objects.Endpoints,
   });
+  const externalRoutes = findExternalRoutes({ nodes, services, endpointSlices });
+  for (const route of externalRoutes)
+    notes.push(noteAt(describeRoute(route), route.service.origin));
   return {
     nodes,
     pods,
     namespaces: impliedNamespaces(objects),
     services,
     endpointSlices,
+    externalRoutes,
     configMaps: [...objects.ConfigMap, ...dns.configMaps],
     objects,
     networks,

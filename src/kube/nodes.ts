@@ -4,7 +4,7 @@ import type { LabCommand } from "../tools/command.js";
 import { addToIpv4, formatIpv4, formatIpv4Prefix, type Ipv4, maskIpv4 } from "../wire/ip.js";
 import { CniFailure } from "./cni/failure.js";
 import { CniHost, macFor } from "./cni/host.js";
-import { addNetwork, type PortMapping } from "./cni/network.js";
+import { addNetwork, type Attachment, deleteNetwork, type PortMapping } from "./cni/network.js";
 import type { CniResult } from "./cni/result.js";
 import { newLink } from "./cni/veth.js";
 import type { Cluster, ClusterNode, ClusterPod } from "./cluster.js";
@@ -92,6 +92,11 @@ export function underlayCommands(cluster: Cluster): readonly LabCommand[] {
       ),
     );
   }
+  // Addresses of Services that no machine has; see `findExternalRoutes`.
+  for (const { address, node } of cluster.externalRoutes)
+    commands.push(
+      inNs(UNDERLAY, "ip", "route", "add", formatIpv4(address), "via", formatIpv4(node.address)),
+    );
   return commands;
 }
 
@@ -197,18 +202,9 @@ export class NodeNetwork {
       (conflist === undefined ? `node ${this.node.name} has no pod CIDR` : undefined);
     if (conflist === undefined || problem !== undefined)
       throw new UserError("POD_NETWORK", `Pod ${pod.key}: ${problem ?? ""}`, details);
-    const netns = `/var/run/netns/${netnsName(pod.key)}`;
-    this.host.addSandbox(netns, pod.key);
+    const attachment = attachmentOf(pod);
+    this.host.addSandbox(attachment.netns, pod.key);
     const before = this.host.commands.length;
-    const address = pod.address === undefined ? undefined : formatIpv4(pod.address);
-    const attachment = {
-      containerId: sandboxId(pod),
-      netns,
-      namespace: pod.namespace,
-      pod: pod.name,
-      address,
-      portMappings: portMappingsOf(pod),
-    };
     try {
       const result = addNetwork(this.host, conflist, attachment);
       const commands = [
@@ -225,6 +221,26 @@ export class NodeNetwork {
       });
     }
   }
+
+  /** Runs CNI DEL for a pod that was added with `result`; its namespace is left to be deleted. */
+  removePod(pod: ClusterPod, result: CniResult): readonly LabCommand[] {
+    const { conflist } = this.node;
+    if (conflist === undefined) return [];
+    const before = this.host.commands.length;
+    deleteNetwork(this.host, conflist, attachmentOf(pod), result);
+    return this.host.commands.slice(before);
+  }
+}
+
+function attachmentOf(pod: ClusterPod): Attachment {
+  return {
+    containerId: sandboxId(pod),
+    netns: `/var/run/netns/${netnsName(pod.key)}`,
+    namespace: pod.namespace,
+    pod: pod.name,
+    address: pod.address === undefined ? undefined : formatIpv4(pod.address),
+    portMappings: portMappingsOf(pod),
+  };
 }
 
 /** A sandbox id as containerd gives: 64 hexadecimal digits. Differs: it follows from the pod's name. */
@@ -261,7 +277,12 @@ export function outsideCommands(cluster: Cluster, address: Ipv4): readonly LabCo
       `${formatIpv4(address)} is not outside: node ${inside.name} is on the same segment`,
     );
   }
-  const gateway = addToIpv4(maskIpv4(address, SEGMENT_LENGTH), (address & 0xff) === 1 ? 254 : 1);
+  const network = maskIpv4(address, SEGMENT_LENGTH);
+  const neighbours = cluster.externalRoutes;
+  const taken = new Set([address, ...neighbours.map((route) => route.address)]);
+  const gateway = [1, 254, 253, 2]
+    .map((host) => addToIpv4(network, host))
+    .find((one) => !taken.has(one)) as Ipv4;
   return [
     ...newNamespace("outside"),
     inNs(
@@ -281,6 +302,10 @@ export function outsideCommands(cluster: Cluster, address: Ipv4): readonly LabCo
       "dev",
       "outside-0",
     ),
+    // An address of a Service in the host's own network is asked for there: the router answers for it.
+    ...(neighbours.some((route) => maskIpv4(route.address, SEGMENT_LENGTH) === network)
+      ? [inNs(UNDERLAY, "sysctl", "-w", "net.ipv4.conf.outside-0.proxy_arp=1")]
+      : []),
     inNs("outside", "ip", "link", "set", "eth0", "up"),
     inNs(
       "outside",

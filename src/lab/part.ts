@@ -1,4 +1,5 @@
 import type { Cluster } from "../kube/cluster.js";
+import { externalAddresses } from "../kube/external-routes.js";
 import { keyOf, nameOf, namespaceOf } from "../kube/objects.js";
 import { type Ipv4, parseIpv4 } from "../wire/ip.js";
 import type { ClusterPart } from "./cluster-lab.js";
@@ -21,9 +22,13 @@ export function partFor(cluster: Cluster, source: Source, destination: Destinati
       (asksDns && servers.includes(pod)) ||
       (pod.address !== undefined && behind.has(pod.address)),
   );
+  const entries = new Set(
+    cluster.externalRoutes.flatMap(({ address, node }) => (behind.has(address) ? [node.name] : [])),
+  );
   const nodes = cluster.nodes.filter(
     ({ name, address }) =>
       behind.has(address) ||
+      entries.has(name) ||
       (source.kind === "inside" && source.ns === name) ||
       pods.some(({ node }) => node === name),
   );
@@ -75,10 +80,8 @@ type ServiceObject = Cluster["services"][number]["object"];
 /** Whether a Service may be what is meant: by its name's first label, its cluster IP, or a node port. */
 function answers(cluster: Cluster, service: ServiceObject, destination: Destination): boolean {
   if (destination.kind === "name") return nameOf(service) === destination.name.split(".")[0];
-  const { clusterIP, externalIPs = [], ports = [] } = service.spec ?? {};
-  const own = [clusterIP, ...externalIPs].some(
-    (text) => text !== undefined && parseIpv4(text) === destination.address,
-  );
+  const { clusterIP = "", ports = [] } = service.spec ?? {};
+  const own = [parseIpv4(clusterIP), ...externalAddresses(service)].includes(destination.address);
   const onNode = cluster.nodes.some(({ address }) => address === destination.address);
   return own || (onNode && ports.some(({ nodePort }) => nodePort === destination.port));
 }

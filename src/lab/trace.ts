@@ -7,6 +7,7 @@ import type { TraceEvent } from "../core/trace.js";
 import type { Cluster } from "../kube/cluster.js";
 import { resolve } from "../kube/dns/resolver.js";
 import { newQuery } from "../kube/dns/messages.js";
+import { externalAddresses } from "../kube/external-routes.js";
 import { outsideCommands } from "../kube/nodes.js";
 import { keyOf } from "../kube/objects.js";
 import { encodeDns } from "../wire/dns.js";
@@ -50,12 +51,9 @@ export function traceRequest(world: World, request: TraceRequest): Recording {
   if (world.kind === "recorded") return traceRecorded(world, request);
   if (world.kind === "lab") return traceInLab(world, request);
   const source = parseSource(request.source, world.cluster, world.name);
-  const destination = parseDestination(
-    request.destination,
-    world.cluster,
-    world.name,
-    request.protocol,
-  );
+  const asked = parseDestination(request.destination, world.cluster, world.name, request.protocol);
+  const destination =
+    source.kind === "outside" ? fromOutside(asked, request.destination, world.cluster) : asked;
   if (request.endpoint === undefined) return record(world, request, source, destination);
   const wanted = parseSource(request.endpoint, world.cluster, world.name);
   if (wanted.kind !== "inside" || wanted.pod === undefined)
@@ -154,10 +152,22 @@ function sourceNamespace({ sim }: LiveCluster, cluster: Cluster, source: Source)
   return ns;
 }
 
+/** A Service that is named from outside means the address that it shows there: of a load balancer, else an external IP. */
+function fromOutside(destination: Destination, text: string, cluster: Cluster): Destination {
+  if (destination.kind !== "address" || destination.service === undefined) return destination;
+  const { service } = destination;
+  const found = cluster.services.find(({ object }) => keyOf(object) === service);
+  const [shown] = found === undefined ? [] : externalAddresses(found.object);
+  return shown === undefined || text.startsWith(formatIpv4(destination.address))
+    ? destination
+    : { ...destination, address: shown };
+}
+
 function isOutside(address: Ipv4, cluster: Cluster): boolean {
   const known =
     cluster.nodes.some((node) => node.address === address) ||
-    cluster.pods.some((pod) => pod.address === address);
+    cluster.pods.some((pod) => pod.address === address) ||
+    cluster.services.some(({ object }) => externalAddresses(object).includes(address));
   return (
     !known &&
     !prefixContains(cluster.networks.pods.prefix, address) &&
@@ -264,8 +274,10 @@ function dnsQuery(cluster: Cluster): Uint8Array {
 
 function namesOf(cluster: Cluster): ReadonlyMap<string, string> {
   const names = new Map<string, string>();
-  for (const { object } of cluster.services)
+  for (const { object } of cluster.services) {
     if (object.spec?.clusterIP !== undefined) names.set(object.spec.clusterIP, keyOf(object));
+    for (const address of externalAddresses(object)) names.set(formatIpv4(address), keyOf(object));
+  }
   for (const node of cluster.nodes) names.set(formatIpv4(node.address), node.name);
   for (const pod of cluster.pods)
     if (pod.address !== undefined && !pod.hostNetwork) names.set(formatIpv4(pod.address), pod.key);

@@ -1,11 +1,22 @@
-import type { Endpoints, Node, Pod, Service, ServicePort } from "kubernetes-types/core/v1.js";
+import type {
+  EndpointAddress,
+  Endpoints,
+  Node,
+  Pod,
+  Service,
+  ServicePort,
+} from "kubernetes-types/core/v1.js";
 import type { Endpoint, EndpointPort, EndpointSlice } from "kubernetes-types/discovery/v1.js";
 import { keyOf, type Loaded, nameOf, namespaceOf } from "../objects.js";
 import { type Labels, matchesMap } from "../selectors.js";
+import { withHints, ZONE, zoneShares } from "./hints.js";
 import { generateName } from "./names.js";
 
 /** `--max-endpoints-per-slice`. */
 const MAX_ENDPOINTS = 100;
+
+/** `--mirroring-max-endpoints-per-subset`. */
+const MAX_MIRRORED = 1_000;
 
 const SERVICE_NAME = "kubernetes.io/service-name";
 const MANAGED_BY = "endpointslice.kubernetes.io/managed-by";
@@ -23,7 +34,7 @@ export interface EndpointSources {
 
 /**
  * All slices of a world: those given, then those the controllers would make for Services that have none, in the order
- * of the Services. IPv4 only. Mirrors pkg/controller/endpointslice and pkg/controller/endpointslicemirroring.
+ * of the Services, each address family in slices of its own. Mirrors pkg/controller/endpointslice and pkg/controller/endpointslicemirroring.
  */
 export function makeEndpointSlices(sources: EndpointSources): readonly Loaded<EndpointSlice>[] {
   const covered = new Set(
@@ -33,13 +44,11 @@ export function makeEndpointSlices(sources: EndpointSources): readonly Loaded<En
   );
   const byLabel = indexByLabel(sources.pods);
   const zones = new Map(
-    sources.nodes.map(({ object }) => [
-      nameOf(object),
-      object.metadata?.labels?.["topology.kubernetes.io/zone"],
-    ]),
+    sources.nodes.map(({ object }) => [nameOf(object), object.metadata?.labels?.[ZONE]]),
   );
   const endpoints = new Map(sources.endpoints.map((loaded) => [keyOf(loaded.object), loaded]));
   const taken = new Set(sources.slices.map(({ object }) => keyOf(object)));
+  const shares = zoneShares(sources.nodes);
   const made = sources.services.flatMap((service) => {
     const { object, origin } = service;
     if (covered.has(keyOf(object)) || object.spec?.type === "ExternalName") return [];
@@ -47,7 +56,10 @@ export function makeEndpointSlices(sources: EndpointSources): readonly Loaded<En
     const maker = new SliceMaker(object, taken);
     if (selector !== undefined && Object.keys(selector).length > 0) {
       const chosen = podsSelected(byLabel, namespaceOf(object), selector);
-      return maker.fromPods(chosen, zones).map((slice) => ({ object: slice, origin }));
+      const slices = familiesOf(object).flatMap((family) =>
+        withHints(object, maker.fromPods(chosen, zones, family), shares),
+      );
+      return slices.map((slice) => ({ object: slice, origin }));
     }
     const mirrored = endpoints.get(keyOf(object));
     return mirrored === undefined
@@ -55,6 +67,16 @@ export function makeEndpointSlices(sources: EndpointSources): readonly Loaded<En
       : maker.mirror(mirrored.object).map((slice) => ({ object: slice, origin: mirrored.origin }));
   });
   return [...sources.slices, ...made];
+}
+
+type Family = "IPv4" | "IPv6";
+
+/** The families of a Service that the API server has completed. */
+function familiesOf({ spec }: Service): readonly Family[] {
+  const families = (spec?.ipFamilies ?? []).filter(
+    (family): family is Family => family === "IPv4" || family === "IPv6",
+  );
+  return families.length === 0 ? ["IPv4"] : families;
 }
 
 /** Pods by `namespace key=value`, each list in the order of the pods. */
@@ -91,10 +113,11 @@ class SliceMaker {
     this.#taken = taken;
   }
 
-  /** Pods that resolve the Service's ports alike share slices. A Service without pods has one empty slice. */
+  /** Pods that resolve the Service's ports alike share slices. A Service without pods has one empty slice a family. */
   fromPods(
     pods: readonly Pod[],
     zones: ReadonlyMap<string, string | undefined>,
+    family: Family,
   ): readonly EndpointSlice[] {
     const groups = new Map<
       string,
@@ -103,7 +126,7 @@ class SliceMaker {
     const wanted = this.#service.spec?.ports ?? [];
     const named = wanted.some(({ targetPort }) => typeof targetPort === "string");
     for (const pod of pods) {
-      const endpoint = endpointOf(pod, this.#service, zones);
+      const endpoint = endpointOf(pod, this.#service, zones, family);
       if (endpoint === undefined) continue;
       const ports = wanted.flatMap((port) => resolvePort(port, pod));
       const key = named ? JSON.stringify(ports) : "the same for all pods";
@@ -113,7 +136,7 @@ class SliceMaker {
     }
     if (groups.size === 0) groups.set("", { ports: [], endpoints: [] });
     return [...groups.values()].flatMap(({ ports, endpoints }) =>
-      this.#slices(ports, endpoints, "endpointslice-controller.k8s.io"),
+      this.#slices(ports, endpoints, "endpointslice-controller.k8s.io", family),
     );
   }
 
@@ -125,26 +148,20 @@ class SliceMaker {
         const all = [
           ...addresses.map((address) => ({ address, ready: true })),
           ...notReadyAddresses.map((address) => ({ address, ready: false })),
-        ];
-        const found = all.flatMap(({ address, ready }) =>
-          address.ip.includes(":")
-            ? []
-            : [
-                {
-                  addresses: [address.ip],
-                  conditions: { ready },
-                  ...optional("hostname", address.hostname),
-                  ...optional("nodeName", address.nodeName),
-                  ...optional("targetRef", address.targetRef),
-                },
-              ],
-        );
+        ].slice(0, MAX_MIRRORED);
         const named = ports.map(({ name = "", port, protocol = "TCP" }) => ({
           name,
           port,
           protocol,
         }));
-        return this.#slices(named, found, "endpointslicemirroring-controller.k8s.io");
+        return (["IPv4", "IPv6"] as const).flatMap((family) => {
+          const found = all.flatMap(({ address, ready }) =>
+            familyOf(address.ip) === family ? mirrored(address, ready) : [],
+          );
+          // A family without addresses has no slice, except where there is none at all.
+          if (found.length === 0 && (family === "IPv6" || all.length > 0)) return [];
+          return this.#slices(named, found, "endpointslicemirroring-controller.k8s.io", family);
+        });
       },
     );
   }
@@ -153,7 +170,9 @@ class SliceMaker {
     ports: readonly EndpointPort[],
     endpoints: readonly Endpoint[],
     manager: string,
+    family: Family,
   ): readonly EndpointSlice[] {
+    const own = family === "IPv4" ? "" : `/${family}`;
     const slices: EndpointSlice[] = [];
     for (let start = 0; start === 0 || start < endpoints.length; start += MAX_ENDPOINTS) {
       const name = nameOf(this.#service);
@@ -163,7 +182,7 @@ class SliceMaker {
         metadata: {
           name: generateName(
             `${name}-`,
-            `${keyOf(this.#service)}/${JSON.stringify(ports)}/${start}`,
+            `${keyOf(this.#service)}/${JSON.stringify(ports)}/${start}${own}`,
             this.#taken,
           ),
           namespace: namespaceOf(this.#service),
@@ -177,7 +196,7 @@ class SliceMaker {
           },
           ownerReferences: [{ apiVersion: "v1", kind: "Service", name, uid: "", controller: true }],
         },
-        addressType: "IPv4",
+        addressType: family,
         endpoints: endpoints.slice(start, start + MAX_ENDPOINTS),
         ports: [...ports],
       });
@@ -186,14 +205,30 @@ class SliceMaker {
   }
 }
 
-/** The pod as an endpoint; undefined for one that is over, or has no IPv4 address yet. */
+function familyOf(ip: string): Family {
+  return ip.includes(":") ? "IPv6" : "IPv4";
+}
+
+/** An address of an Endpoints object as an endpoint. */
+function mirrored(address: EndpointAddress, ready: boolean): Endpoint {
+  return {
+    addresses: [address.ip],
+    conditions: { ready },
+    ...optional("hostname", address.hostname),
+    ...optional("nodeName", address.nodeName),
+    ...optional("targetRef", address.targetRef),
+  };
+}
+
+/** The pod as an endpoint; undefined for one that is over, or has no address of the family yet. */
 function endpointOf(
   pod: Pod,
   service: Service,
   zones: ReadonlyMap<string, string | undefined>,
+  family: Family,
 ): Endpoint | undefined {
   const { phase } = pod.status ?? {};
-  const address = podIpv4(pod);
+  const address = family === "IPv4" ? podIpv4(pod) : podIpv6(pod);
   if (address === undefined || phase === "Succeeded" || phase === "Failed") return undefined;
   const serving = isReady(pod);
   const terminating = pod.metadata?.deletionTimestamp !== undefined;
@@ -238,17 +273,35 @@ function namedPort(name: string, protocol: string, pod: Pod): number | undefined
 
 /** The pod's first IPv4 address, as text. */
 export function podIpv4(pod: Pod): string | undefined {
-  const { podIP, podIPs = [] } = pod.status ?? {};
-  const all = [...(podIP === undefined ? [] : [podIP]), ...podIPs.map(({ ip }) => ip ?? "")];
-  return all.find((ip) => ip !== "" && !ip.includes(":"));
+  return addressesOf(pod).find((ip) => ip !== "" && !ip.includes(":"));
 }
 
-/** Whether the pod is Ready: as its status says; a pod without conditions is taken as ready unless it is Pending. */
+/** The pod's first IPv6 address, as text. */
+export function podIpv6(pod: Pod): string | undefined {
+  return addressesOf(pod).find((ip) => ip.includes(":"));
+}
+
+function addressesOf({ status }: Pod): readonly string[] {
+  const { podIP, podIPs = [] } = status ?? {};
+  return [...(podIP === undefined ? [] : [podIP]), ...podIPs.map(({ ip }) => ip ?? "")];
+}
+
+/**
+ * Whether the pod is Ready: as its status says. A pod without that condition is taken as ready when it runs, its
+ * containers are not said to be otherwise, and every readiness gate is met. Mirrors
+ * pkg/kubelet/status/generate.go:GeneratePodReadyCondition().
+ */
 export function isReady(pod: Pod): boolean {
-  const { phase, conditions = [] } = pod.status ?? {};
-  const condition = conditions.find(({ type }) => type === "Ready");
-  if (condition !== undefined) return condition.status === "True";
-  return phase === undefined || phase === "Running";
+  const { phase, conditions = [], containerStatuses = [] } = pod.status ?? {};
+  const isTrue = (type: string): boolean =>
+    conditions.some((condition) => condition.type === type && condition.status === "True");
+  if (conditions.some(({ type }) => type === "Ready")) return isTrue("Ready");
+  if (phase !== undefined && phase !== "Running") return false;
+  const gates = pod.spec?.readinessGates ?? [];
+  return (
+    gates.every(({ conditionType }) => isTrue(conditionType)) &&
+    containerStatuses.every(({ ready }) => ready !== false)
+  );
 }
 
 function optional<K extends string, T>(key: K, value: T | undefined): { readonly [P in K]?: T } {

@@ -277,13 +277,19 @@ const nodeSpec = fields(
   },
   "configSource externalID",
 );
-const nodeStatus = fields({ addresses: list(fields({ type: text, address: text })) });
+const condition = fields({ type: text, status: text });
+const nodeStatus = fields({
+  addresses: list(fields({ type: text, address: text })),
+  allocatable: anything,
+  conditions: list(condition),
+});
 const podStatus = fields({
   phase: text,
   podIP: text,
   podIPs: list(fields({ ip: text })),
   hostIP: text,
-  conditions: list(fields({ type: text, status: text })),
+  conditions: list(condition),
+  containerStatuses: list(fields({ ready: flag })),
 });
 
 interface KindTable {

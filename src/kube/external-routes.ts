@@ -1,0 +1,90 @@
+import type { Service } from "kubernetes-types/core/v1.js";
+import { sha256 } from "../base/sha256.js";
+import { formatIpv4, type Ipv4, parseIpv4 } from "../wire/ip.js";
+import type { Cluster, ClusterNode } from "./cluster.js";
+import { keyOf, type Loaded, namespaceOf } from "./objects.js";
+
+/*
+ * What leads outside traffic to a Service's load-balancer and external addresses: objects do not say. The router between
+ * nodes is taken to send each address to one node, the one that MetalLB in layer 2 mode would elect.
+ */
+
+/** An address of a Service that nodes capture and that no node has, and the node that outside traffic to it enters by. */
+export interface ExternalRoute {
+  readonly address: Ipv4;
+  readonly node: ClusterNode;
+  readonly service: Loaded<Service>;
+}
+
+type Parts = Pick<Cluster, "nodes" | "services" | "endpointSlices">;
+
+/** The routes of a cluster in the order of its Services; an address that two Services name counts once. */
+export function findExternalRoutes(cluster: Parts): readonly ExternalRoute[] {
+  const own = new Set(cluster.nodes.map(({ address }) => address));
+  const serving = servingNodes(cluster);
+  const found = new Map<Ipv4, ExternalRoute>();
+  for (const service of cluster.services) {
+    for (const address of externalAddresses(service.object)) {
+      if (own.has(address) || found.has(address)) continue;
+      const node = electedNode(cluster.nodes, service.object, serving, address);
+      if (node !== undefined) found.set(address, { address, node, service });
+    }
+  }
+  return [...found.values()];
+}
+
+/** IPv4 load-balancer addresses that nodes capture, then external IPs. Behind ipMode `Proxy` stands a machine of its own. */
+export function externalAddresses({ spec, status }: Service): readonly Ipv4[] {
+  const ingress = spec?.type === "LoadBalancer" ? (status?.loadBalancer?.ingress ?? []) : [];
+  const captured = ingress
+    .filter(({ ipMode = "VIP" }) => ipMode === "VIP")
+    .map(({ ip = "" }) => ip);
+  return [...captured, ...(spec?.externalIPs ?? [])].flatMap((text) => parseIpv4(text) ?? []);
+}
+
+const EXCLUDED = "node.kubernetes.io/exclude-from-external-load-balancers";
+
+/**
+ * Of the nodes that may announce the address the first by the hash of `node#address`: with externalTrafficPolicy Local
+ * those with ready endpoints, else all workers, else all.
+ */
+function electedNode(
+  nodes: readonly ClusterNode[],
+  service: Service,
+  serving: ReadonlyMap<string, ReadonlySet<string>>,
+  address: Ipv4,
+): ClusterNode | undefined {
+  const workers = nodes.filter(
+    ({ controlPlane, loaded }) =>
+      !controlPlane && !(EXCLUDED in (loaded.object.metadata?.labels ?? {})),
+  );
+  const candidates = workers.length > 0 ? workers : nodes;
+  const local =
+    service.spec?.externalTrafficPolicy === "Local" ? serving.get(keyOf(service)) : undefined;
+  const here = candidates.filter(({ name }) => local?.has(name) === true);
+  let best: { readonly node: ClusterNode; readonly hash: string } | undefined;
+  for (const node of here.length > 0 ? here : candidates) {
+    const hash = String.fromCharCode(...sha256(`${node.name}#${formatIpv4(address)}`));
+    if (best === undefined || hash < best.hash) best = { node, hash };
+  }
+  return best?.node;
+}
+
+/** By Service, the nodes with a ready endpoint. */
+function servingNodes({ endpointSlices }: Parts): ReadonlyMap<string, ReadonlySet<string>> {
+  const found = new Map<string, Set<string>>();
+  for (const { object } of endpointSlices) {
+    const service = object.metadata?.labels?.["kubernetes.io/service-name"] ?? "";
+    const key = `${namespaceOf(object)}/${service}`;
+    const nodes = found.get(key) ?? new Set<string>();
+    found.set(key, nodes);
+    for (const { conditions, nodeName } of object.endpoints ?? [])
+      if (nodeName !== undefined && conditions?.ready !== false) nodes.add(nodeName);
+  }
+  return found;
+}
+
+/** `203.0.113.10 of Service shop/web enters at worker-1`: the text of an assumption. */
+export function describeRoute({ address, node, service }: ExternalRoute): string {
+  return `outside traffic to ${formatIpv4(address)} of Service ${keyOf(service.object)} is taken to enter at node ${node.name}`;
+}
