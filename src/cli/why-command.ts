@@ -2,15 +2,10 @@ import { UserError } from "../base/errors.js";
 import { nearest } from "../base/nearest.js";
 import type { Cluster } from "../kube/cluster.js";
 import { type Dialect, dialectNamed, dialects } from "../kube/policy/dialect.js";
-import {
-  resolveDestination,
-  resolveSource,
-  type Targets,
-  targetsOf,
-} from "../kube/policy/targets.js";
-import { why, type WhyAnswer } from "../kube/policy/why.js";
+import { type Targets, targetsOf } from "../kube/policy/targets.js";
+import type { WhyAnswer } from "../kube/policy/why.js";
 import { endpointName, whyText } from "../kube/policy/why-text.js";
-import { podNameFor } from "../lab/endpoints.js";
+import { askWhy, clusterWithPolicies } from "../lab/ask-why.js";
 import { loadWorld } from "../lab/world.js";
 import type { WhyCommandOptions } from "./commands/why.js";
 import { readWorlds } from "./files.js";
@@ -24,33 +19,17 @@ export function whyCommand(
   options: WhyCommandOptions,
   streams: Streams,
 ): number {
-  const cluster = clusterOf(options.world, options.patch);
-  const targets = targetsOf(cluster, dialectCalled(options.dialect));
-  const from = resolveSource(targets, podNameFor(source, cluster));
-  const protocol = options.proto.toUpperCase();
-  const {
-    name,
-    service,
-    targets: backends,
-  } = resolveDestination(targets, podNameFor(destination, cluster), protocol, from);
+  const { name, answers } = askWhy(clusterOf(options.world, options.patch), {
+    source,
+    destination,
+    protocol: options.proto.toUpperCase(),
+    dialect: dialectCalled(options.dialect),
+  });
   sayWhatIf(options, streams);
-  if (backends.length === 0) {
+  if (answers.length === 0) {
     streams.out(`NO-ENDPOINT  ${name} has no ready endpoint: no policy is asked\n`);
     return 1;
   }
-  const answers = backends.map(({ endpoint, protocol: spoken, port }) =>
-    why(
-      targets.world,
-      {
-        source: from,
-        destination: endpoint,
-        protocol: spoken,
-        port,
-        hairpin: service !== undefined && endpoint === from,
-      },
-      { service },
-    ),
-  );
   if (options.json === true) {
     streams.out(
       `${JSON.stringify({ v: 1, kind: "Why", answers: answers.map(whyJson) }, undefined, 2)}\n`,
@@ -87,10 +66,7 @@ export function policyTargets(
 
 function clusterOf(world: readonly string[] | undefined, patches: readonly string[] = []): Cluster {
   const paths = [...worldPaths(world), ...patches];
-  const loaded = loadWorld(readWorlds(paths), paths.join(" "));
-  if (loaded.kind !== "cluster")
-    throw new UserError("POLICY_LAB", `${loaded.name} has no Kubernetes objects, so no policies`);
-  return loaded.cluster;
+  return clusterWithPolicies(loadWorld(readWorlds(paths), paths.join(" ")));
 }
 
 function dialectCalled(name: string): Dialect {

@@ -1,8 +1,11 @@
 import { UserError } from "../base/errors.js";
 import { nearest } from "../base/nearest.js";
+import type { Cluster } from "../kube/cluster.js";
 import { formatResolvConf } from "../kube/dns/resolv-conf.js";
 import { podNamespace } from "../kube/nodes.js";
 import { keyOf, nameOf, namespaceOf } from "../kube/objects.js";
+import { clusterPeerText, selectorText } from "../kube/policy/clause-text.js";
+import { effectiveTypes } from "../kube/policy/oracle.js";
 import { runTool } from "../tools/index.js";
 import { formatIpv4, formatIpv4Prefix } from "../wire/ip.js";
 import { buildLab } from "./build.js";
@@ -20,7 +23,7 @@ type Lister = (world: ClusterWorld) => Table;
 
 /** What is listed from objects alone. */
 const listers: Readonly<
-  Record<"nodes" | "pods" | "services" | "endpoints" | "ipam" | "dns", Lister>
+  Record<"nodes" | "pods" | "services" | "endpoints" | "policies" | "ipam" | "dns", Lister>
 > = {
   nodes: ({ cluster }) => ({
     header: ["NAME", "ADDRESS", "PODCIDR", "PODS", "ROLE", "FROM"],
@@ -81,6 +84,10 @@ const listers: Readonly<
       ),
     ),
   }),
+  policies: ({ cluster }) => ({
+    header: ["NAMESPACE", "NAME", "KIND", "SELECTS", "TYPES", "RULES", "FROM"],
+    rows: policyRows(cluster),
+  }),
   ipam: ({ cluster }) => ({
     header: ["NODE", "PODCIDR", "POD", "ADDRESS"],
     rows: cluster.nodes.flatMap((node) =>
@@ -105,6 +112,41 @@ const listers: Readonly<
     ]),
   }),
 };
+
+/** A row for each policy of every kind; `*` stands for no namespace, `{}` selects everything. */
+function policyRows({ objects }: Cluster): readonly (readonly string[])[] {
+  const own = objects.NetworkPolicy.map(({ object, origin }) => {
+    const { podSelector = {}, ingress = [], egress = [] } = object.spec ?? {};
+    return [
+      namespaceOf(object),
+      nameOf(object),
+      "NetworkPolicy",
+      selectorText(podSelector),
+      effectiveTypes(object).join(","),
+      String(ingress.length + egress.length),
+      fromOf(origin),
+    ];
+  });
+  const wide = [
+    ...objects.AdminNetworkPolicy,
+    ...objects.BaselineAdminNetworkPolicy,
+    ...objects.ClusterNetworkPolicy,
+  ].map(({ object, origin }) => {
+    const { subject = {}, ingress = [], egress = [] } = object.spec ?? {};
+    return [
+      "*",
+      nameOf(object),
+      object.kind ?? "",
+      clusterPeerText(subject),
+      [...(ingress.length > 0 ? ["ingress"] : []), ...(egress.length > 0 ? ["egress"] : [])].join(
+        ",",
+      ),
+      String(ingress.length + egress.length),
+      fromOf(origin),
+    ];
+  });
+  return [...own, ...wide];
+}
 
 /** What a tool prints in a node or pod. */
 const toolCommands: Readonly<

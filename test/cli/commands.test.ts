@@ -177,6 +177,10 @@ describe("show", () => {
     ["show pods -w demo:shop", /shop +web-0 +yes +10\.244\.1\.5 +worker-1 +20-shop\.yaml/],
     ["show services -w demo:shop", /shop +web +NodePort +10\.96\.44\.30 +80:30080\/TCP/],
     ["show endpoints shop/api -w demo:shop", /10\.244\.2\.5 +http=8080 +yes +api-1 +worker-2/],
+    [
+      "show policies -w demo:shop",
+      /shop +db-from-api +NetworkPolicy +app=db +ingress +1 +policies\/db\.yaml:\d/,
+    ],
     ["show routes worker-1 -w demo:shop", /10\.244\.2\.0\/24 via 192\.168\.10\.12 dev eth0/],
     [
       "show rules worker-1 -w demo:shop",

@@ -8,6 +8,7 @@ export const showKinds = [
   "pods",
   "services",
   "endpoints",
+  "policies",
   "routes",
   "rules",
   "ct",

@@ -86,7 +86,7 @@ function sideLines(side: SideExplanation, width: number, all: boolean): readonly
 }
 
 /** `1 policy selects it, 0 of its 1 rules match`. */
-function sideText({ policies, verdict }: SideExplanation): string {
+export function sideText({ policies, verdict }: SideExplanation): string {
   if (verdict.reason.kind !== "denied-no-rule") return safeText(reasonText(verdict.reason));
   const rules = policies.reduce((sum, policy) => sum + policy.rules.length, 0);
   const one = policies.length === 1;
