@@ -3,6 +3,7 @@ import type { SkBuff } from "../../core/skbuff.js";
 import type { RuleFamily } from "./addresses.js";
 import { checkOptions, OptionArgs, type OptionSpec } from "./options.js";
 import type { TableName, Variant } from "./tables.js";
+import type { Range } from "./values.js";
 
 /** `-p`, as far as it was read. */
 export interface ProtocolTest {
@@ -107,6 +108,10 @@ export interface MatchDefinition<P, M> extends Definition<P> {
   matches?(params: P, skb: SkBuff, state: HookState, memory: M): MatchResult;
   /** How it failed, called right after `matches` said no while someone listens: `packet has dport 443`. */
   why?(params: P, skb: SkBuff, state: HookState, memory: M): string;
+  /** It decides by packet and hook alone and neither remembers nor changes anything, so a packet that fails a later test need not see it. */
+  readonly isPure?: true;
+  /** The destination ports that it allows a packet with a whole TCP or UDP header; undefined when it does not ask. */
+  readonly destinationPorts?: (params: P) => readonly Range[] | undefined;
   /** The nft variant prints plain port tests of one rule together. */
   readonly merge?: (first: P, second: P) => P | undefined;
   /** The nft variant loses this test altogether. */
@@ -150,6 +155,8 @@ export interface Match extends Part {
   why(skb: SkBuff, state: HookState): string;
   /** The same with nothing remembered. */
   fresh(): Match;
+  readonly isPure: boolean;
+  readonly destinationPorts: readonly Range[] | undefined;
   readonly vanishesInNft: boolean;
   merge(second: Match): Match | undefined;
   nftText(protocol: ProtocolTest | undefined): string | undefined;
@@ -261,6 +268,16 @@ class BoundMatch<P, M> extends Bound<P, M, MatchDefinition<P, M>> implements Mat
 
   #with(params: P): BoundMatch<P, M> {
     return new BoundMatch(this.definition, this.extension, params, this.variant);
+  }
+
+  get isPure(): boolean {
+    return this.definition.isPure ?? false;
+  }
+
+  get destinationPorts(): readonly Range[] | undefined {
+    for (const part of this.#parts)
+      if (part.destinationPorts !== undefined) return part.destinationPorts;
+    return this.#parts.length > 0 ? undefined : this.definition.destinationPorts?.(this.params);
   }
 
   get vanishesInNft(): boolean {

@@ -21,6 +21,8 @@ export function opaqueMatch(name: string, words: readonly Word[]): Match {
     matches: () => "unknown",
     why: () => "",
     fresh: () => match,
+    isPure: false,
+    destinationPorts: undefined,
     vanishesInNft: false,
     merge: () => undefined,
     nftText: () => undefined,

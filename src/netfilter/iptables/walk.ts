@@ -5,6 +5,7 @@ import { type RuleEvent, told } from "../../core/trace.js";
 import { ipLength } from "../../wire/frame.js";
 import type { Ipv4Header } from "../../wire/ipv4.js";
 import { formatAddress, underMask } from "./addresses.js";
+import type { Candidates, ChainIndexes } from "./chain-index.js";
 import type { MatchResult, TargetResult } from "./extension.js";
 import { formatProtocol } from "./protocols.js";
 import {
@@ -22,6 +23,7 @@ import { ruleText } from "./save.js";
 interface Frame {
   readonly chain: Chain;
   readonly index: number;
+  readonly candidates: Candidates | undefined;
 }
 
 /** The most chains a packet may be inside of; nft stops at 16, legacy as deep as its rules go. */
@@ -33,10 +35,24 @@ const MAX_DEPTH = 4_096;
  *
  *   base chain ──jump──▶ user chain ──goto──▶ user chain ──RETURN or end──▶ behind the jump
  *        └── end, or RETURN ──▶ policy
+ *
+ * `indexes` let it step over rules that the packet cannot match, as long as nobody listens to what it looks at.
  */
-export function walkTable(ruleset: Ruleset, table: Table, skb: SkBuff, state: HookState): Verdict {
+export function walkTable(
+  { ruleset, table, indexes }: Walked,
+  skb: SkBuff,
+  state: HookState,
+): Verdict {
   const base = table.chains.get(state.hook);
-  return base === undefined ? ACCEPT : new Walk(ruleset, table, base, skb, state).run();
+  return base === undefined ? ACCEPT : new Walk(ruleset, table, base, skb, state, indexes).run();
+}
+
+/** A table in force. */
+export interface Walked {
+  readonly ruleset: Ruleset;
+  readonly table: Table;
+  /** Undefined: every rule is looked at. */
+  readonly indexes: ChainIndexes | undefined;
 }
 
 class Walk {
@@ -46,12 +62,21 @@ class Walk {
   readonly #skb: SkBuff;
   readonly #state: HookState;
   readonly #tracing: boolean;
+  readonly #indexes: ChainIndexes | undefined;
   readonly #stack: Frame[] = [];
   #chain: Chain;
+  #candidates: Candidates | undefined;
   #index = 0;
   #looked = 0;
 
-  constructor(ruleset: Ruleset, table: Table, base: Chain, skb: SkBuff, state: HookState) {
+  constructor(
+    ruleset: Ruleset,
+    table: Table,
+    base: Chain,
+    skb: SkBuff,
+    state: HookState,
+    indexes: ChainIndexes | undefined,
+  ) {
     this.#ruleset = ruleset;
     this.#table = table;
     this.#base = base;
@@ -59,17 +84,17 @@ class Walk {
     this.#skb = skb;
     this.#state = state;
     this.#tracing = state.ns.sim.trace !== undefined;
+    this.#indexes = this.#tracing ? undefined : indexes;
+    this.#candidates = this.#lookup();
   }
 
   run(): Verdict {
     for (;;) {
-      const rule = this.#chain.rules[this.#index];
+      const rule = this.#nextRule();
       if (rule === undefined) {
         if (!this.#return()) return this.#policy();
         continue;
       }
-      this.#index++;
-      this.#looked++;
       const matched = this.#test(rule);
       if (matched === "hotdrop") return this.#dropped();
       if (matched !== true) continue;
@@ -78,12 +103,32 @@ class Walk {
     }
   }
 
+  #lookup(): Candidates | undefined {
+    return this.#indexes?.of(this.#chain)?.candidates(this.#skb, this.#state);
+  }
+
+  /** The next rule that the packet may match. Those before it count as looked at. */
+  #nextRule(): Rule | undefined {
+    const { rules } = this.#chain;
+    const from = this.#index;
+    let at = from;
+    if (this.#candidates !== undefined) {
+      if (this.#candidates.frame !== this.#skb.frame) this.#candidates = this.#lookup();
+      at = this.#candidates?.next(from, rules.length) ?? from;
+    }
+    const rule = rules[at];
+    this.#index = rule === undefined ? at : at + 1;
+    this.#looked += this.#index - from;
+    return rule;
+  }
+
   /** Goes back behind the last jump; false in the base chain. */
   #return(): boolean {
     const back = this.#stack.pop();
     if (back === undefined) return false;
     this.#chain = back.chain;
     this.#index = back.index;
+    this.#candidates = back.candidates;
     return true;
   }
 
@@ -184,9 +229,11 @@ class Walk {
     const chain = this.#table.chains.get(name);
     this.#tellMatched(rule, kind);
     if (chain === undefined || this.#stack.length >= MAX_DEPTH) return this.#dropped();
-    if (kind === "jump") this.#stack.push({ chain: this.#chain, index: this.#index });
+    if (kind === "jump")
+      this.#stack.push({ chain: this.#chain, index: this.#index, candidates: this.#candidates });
     this.#chain = chain;
     this.#index = 0;
+    this.#candidates = this.#lookup();
     return undefined;
   }
 
@@ -275,11 +322,7 @@ class Walk {
 type BasicTest = "source" | "destination" | "in" | "out" | "protocol" | "fragment";
 
 /** The first of the rule's own tests that the packet fails. Mirrors ip_packet_match(). */
-export function failedTest(
-  spec: RuleSpec,
-  header: Ipv4Header,
-  state: HookState,
-): BasicTest | undefined {
+function failedTest(spec: RuleSpec, header: Ipv4Header, state: HookState): BasicTest | undefined {
   if (spec.source !== undefined && !fitsAddress(spec.source, header.source)) return "source";
   if (spec.destination !== undefined && !fitsAddress(spec.destination, header.destination))
     return "destination";

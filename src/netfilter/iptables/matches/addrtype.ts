@@ -82,6 +82,7 @@ export const addrtype: MatchExtension = defineMatch<AddrType>({
       ? "Invalid argument"
       : undefined;
   },
+  isPure: true,
   matches(params, skb, state) {
     const header = ipv4HeaderOf(skb);
     if (header === undefined) return "unknown";

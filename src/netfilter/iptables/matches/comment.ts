@@ -19,5 +19,6 @@ export const comment: MatchExtension = defineMatch<string>({
   options: [COMMENT],
   parse: (args) => args.need(COMMENT).value,
   format: (text) => `--comment ${quoteText(text)}`,
+  isPure: true,
   matches: () => true,
 });

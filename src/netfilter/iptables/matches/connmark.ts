@@ -22,6 +22,7 @@ export const connmark: MatchExtension = defineMatch<{
     return { ...value, invert };
   },
   format: ({ value, mask, invert }) => `${not(invert)}--mark ${hexMasked(value, mask)}`,
+  isPure: true,
   matches({ value, mask, invert }, skb) {
     const entry = skb.ct?.entry;
     return entry !== undefined && ((entry.mark & mask) >>> 0 === value) !== invert;

@@ -112,6 +112,7 @@ export const conntrack: MatchExtension = defineMatch<Conntrack>({
       states === undefined ? [] : [`${not(states.invert)}--ctstate ${states.value.join(",")}`];
     return [...state, ...tests.map(({ text, invert }) => `${not(invert)}${text}`)].join(" ");
   },
+  isPure: true,
   matches({ states, tests }, skb, state) {
     if (
       states !== undefined &&

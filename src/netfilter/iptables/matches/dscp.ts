@@ -21,6 +21,7 @@ export const dscp: MatchExtension = defineMatch<Negatable<number>>({
   },
   parse: (args) => args.get(DSCP) ?? args.need(CLASS),
   format: (test) => formatTest("dscp", test, (value) => hex(value, 2)).join(" "),
+  isPure: true,
   matches: ({ value, invert }, skb) => ((ipv4HeaderOf(skb)?.tos ?? 0) >> 2 === value) !== invert,
   why: (_, skb) => `packet has dscp ${hex((ipv4HeaderOf(skb)?.tos ?? 0) >> 2, 2)}`,
 });

@@ -39,6 +39,7 @@ export const iprange: MatchExtension = defineMatch<IpRange>({
       ...formatTest("src-range", source, formatSpan),
       ...formatTest("dst-range", destination, formatSpan),
     ].join(" "),
+  isPure: true,
   matches({ source, destination }, skb) {
     const header = ipv4HeaderOf(skb);
     if (header === undefined) return "unknown";

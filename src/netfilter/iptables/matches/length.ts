@@ -21,6 +21,7 @@ export const length: MatchExtension = defineMatch<Negatable<Range>>({
   options: [LENGTH],
   parse: (args) => args.need(LENGTH),
   format: (test) => formatTest("length", test, formatRange).join(" "),
+  isPure: true,
   matches: ({ value, invert }, skb) => inRange(ipLength(skb.frame), value) !== invert,
   why: (_, skb) => `packet has length ${ipLength(skb.frame)}`,
 });

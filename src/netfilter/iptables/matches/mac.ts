@@ -15,6 +15,7 @@ export const mac: MatchExtension = defineMatch<Negatable<Mac>>({
   only: { hooks: ["PREROUTING", "INPUT", "FORWARD"] },
   parse: (args) => args.need(SOURCE),
   format: (test) => formatTest("mac-source", test, formatMac).join(" "),
+  isPure: true,
   matches: ({ value, invert }, skb, { in: dev }) =>
     dev !== undefined && !dev.isLoopback && (skb.frame.link.source === value) !== invert,
   why: (_, skb, { in: dev }) =>

@@ -21,6 +21,7 @@ export const mark: MatchExtension = defineMatch<{
     return { ...value, invert };
   },
   format: ({ value, mask, invert }) => `${not(invert)}--mark ${hexMasked(value, mask)}`,
+  isPure: true,
   matches: ({ value, mask, invert }, skb) => ((skb.mark & mask) >>> 0 === value) !== invert,
   why: (_, skb) => `packet has mark ${hex(skb.mark)}`,
 });

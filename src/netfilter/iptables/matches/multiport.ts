@@ -64,6 +64,9 @@ export const multiport: MatchExtension = defineMatch<Multiport>({
   },
   format: ({ side, slots, invert }) =>
     `${not(invert)}${NAMES[side]} ${slots.map(formatSlot).join(",")}`,
+  isPure: true,
+  destinationPorts: ({ side, slots, invert }) =>
+    side === "destination" && !invert ? slots : undefined,
   matches({ side, slots, invert }, skb) {
     const { network, transport } = skb.frame;
     if (network?.kind === "ipv4" && network.fragmentOffset > 0) return false;

@@ -21,6 +21,7 @@ export const pkttype: MatchExtension = defineMatch<Negatable<string>>({
   options: [TYPE],
   parse: (args) => args.need(TYPE),
   format: (test) => formatTest("pkt-type", test, (name) => name).join(" "),
+  isPure: true,
   matches: ({ value, invert }, skb) => (skb.packetType === NAMES[value]) !== invert,
   why: (_, skb) => `packet is ${skb.packetType.toLowerCase()}`,
 });

@@ -23,6 +23,7 @@ export const state: MatchExtension = defineMatch<{
   tracks: true,
   parse: (args) => args.need(STATE),
   format: ({ value, invert }) => `${not(invert)}--state ${value.join(",")}`,
+  isPure: true,
   matches: ({ value, invert }, skb) => value.includes(ctStateOf(skb.ct)) !== invert,
   why: (_, skb) => `packet is ${ctStateOf(skb.ct)}`,
 });

@@ -128,6 +128,9 @@ export const tcp: MatchExtension = defineMatch<TcpMatch>({
       flags: mergeTests(first.flags, second.flags),
     };
   },
+  isPure: true,
+  destinationPorts: ({ destination }) =>
+    destination === undefined || destination.invert ? undefined : [destination.value],
   matches({ source, destination, option: tcpOption, flags }, skb) {
     const header = transportOf(skb, "tcp");
     if (typeof header !== "object") return header;

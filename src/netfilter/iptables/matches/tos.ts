@@ -16,6 +16,7 @@ export const tos: MatchExtension = defineMatch<Negatable<TosMask>>({
   options: [TOS],
   parse: (args) => args.need(TOS),
   format: (test) => formatTest("tos", test, formatTos).join(" "),
+  isPure: true,
   matches: ({ value: { value, mask }, invert }, skb) =>
     (((ipv4HeaderOf(skb)?.tos ?? 0) & mask) === value) !== invert,
   why: (_, skb) => `packet has tos ${hex(ipv4HeaderOf(skb)?.tos ?? 0, 2)}`,

@@ -37,6 +37,7 @@ export const ttl: MatchExtension = defineMatch<Ttl>({
     return { how: "eq", ...args.need(EQ) };
   },
   format: ({ how, value, invert }) => `${not(invert)}--ttl-${how} ${value}`,
+  isPure: true,
   matches({ how, value, invert }, skb) {
     const seen = ipv4HeaderOf(skb)?.ttl ?? 0;
     if (how === "lt") return seen < value;

@@ -64,6 +64,9 @@ export const udp: MatchExtension = defineMatch<UdpMatch>({
       destination: mergeTests(first.destination, second.destination),
     };
   },
+  isPure: true,
+  destinationPorts: ({ destination }) =>
+    destination === undefined || destination.invert ? undefined : [destination.value],
   matches({ source, destination }, skb) {
     const header = transportOf(skb, "udp");
     if (typeof header !== "object") return header;

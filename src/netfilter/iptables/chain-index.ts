@@ -1,0 +1,153 @@
+import type { HookState } from "../../core/hooks.js";
+import type { SkBuff } from "../../core/skbuff.js";
+import type { Frame } from "../../wire/frame.js";
+import { dimensionsOf, type Dimension, isWhole, type Key } from "./index-dimensions.js";
+import type { RuleSpec } from "./rule.js";
+import type { Chain, Ruleset } from "./ruleset.js";
+
+/** Shorter chains are walked faster than looked up. */
+const MIN_INDEXED = 16;
+
+/** Where the rules stand that a packet with this key may match, in order. */
+interface Buckets {
+  readonly dimension: Dimension;
+  readonly byKey: ReadonlyMap<Key, readonly number[]>;
+}
+
+/**
+ * A chain's rules by what a packet must have to match them. Each rule stands in one dimension: the one where the fewest
+ * rules share its value, so that it comes up for few packets. A rule that no dimension knows comes up for all.
+ *
+ *   -d 10.96.0.1/32 -p tcp -m tcp --dport 443 -j KUBE-SVC-A     destination 10.96.0.1 ──▶ 1
+ *   -d 10.96.0.7/32 -p udp -m udp --dport 53 -j KUBE-SVC-B      destination 10.96.0.7 ──▶ 2
+ *   -m addrtype --dst-type LOCAL -j KUBE-NODEPORTS              always ─────────────────▶ 3
+ */
+export class ChainIndex {
+  readonly #buckets: readonly Buckets[];
+  readonly #always: readonly number[];
+
+  constructor(specs: readonly RuleSpec[]) {
+    const dimensions = dimensionsOf(specs);
+    const maps = dimensions.map(() => new Map<Key, number[]>());
+    const populations = dimensions.map((dimension) => populationOf(dimension, specs));
+    const always: number[] = [];
+    for (const [at, spec] of specs.entries()) {
+      const best = mostSelective(spec, dimensions, populations);
+      const map = best === undefined ? undefined : maps[dimensions.indexOf(best.dimension)];
+      if (best === undefined || map === undefined) always.push(at);
+      else for (const key of best.keys) addTo(map, key, at);
+    }
+    this.#always = always;
+    this.#buckets = dimensions
+      .map((dimension, index) => ({ dimension, byKey: maps[index] ?? new Map<Key, number[]>() }))
+      .filter(({ byKey }) => byKey.size > 0);
+  }
+
+  /** The rules that the packet may match; undefined when it must see every rule, because its headers are not whole. */
+  candidates(skb: SkBuff, state: HookState): Candidates | undefined {
+    if (!isWhole(skb.frame)) return undefined;
+    const lists: (readonly number[])[] = [];
+    if (this.#always.length > 0) lists.push(this.#always);
+    for (const { dimension, byKey } of this.#buckets) {
+      const key = dimension.keyOf(skb.frame, state);
+      const list = key === undefined ? undefined : byKey.get(key);
+      if (list !== undefined) lists.push(list);
+    }
+    return new Candidates(skb.frame, lists);
+  }
+}
+
+/** One packet's rules of one chain, in order. */
+export class Candidates {
+  /** What was looked up: when the packet has changed since, it must be looked up again. */
+  readonly frame: Frame;
+  readonly #lists: readonly (readonly number[])[];
+  readonly #positions: number[];
+
+  constructor(frame: Frame, lists: readonly (readonly number[])[]) {
+    this.frame = frame;
+    this.#lists = lists;
+    this.#positions = lists.map(() => 0);
+  }
+
+  /** The first of them from `from` on, or `end`. `from` must not go back. */
+  next(from: number, end: number): number {
+    let first = end;
+    for (const [number, list] of this.#lists.entries()) {
+      let position = this.#positions[number] ?? 0;
+      let at = list[position];
+      while (at !== undefined && at < from) at = list[++position];
+      this.#positions[number] = position;
+      if (at !== undefined && at < first) first = at;
+    }
+    return first;
+  }
+}
+
+/** The indexes of one ruleset's chains, each made when the first packet comes. Chains in force are never changed, only replaced. */
+export class ChainIndexes {
+  readonly #byChain = new Map<Chain, ChainIndex>();
+
+  /** Undefined for a short chain. */
+  of(chain: Chain): ChainIndex | undefined {
+    if (chain.rules.length < MIN_INDEXED) return undefined;
+    const known = this.#byChain.get(chain);
+    if (known !== undefined) return known;
+    const made = new ChainIndex(chain.rules.map(({ spec }) => spec));
+    this.#byChain.set(chain, made);
+    return made;
+  }
+
+  /** The indexes for what comes after `before`: chains that have the same rules keep theirs. */
+  after(before: Ruleset, now: Ruleset): ChainIndexes {
+    const kept = new ChainIndexes();
+    if (this.#byChain.size === 0) return kept;
+    for (const [name, table] of now.tables) {
+      for (const chain of table.chains.values()) {
+        const old = before.tables.get(name)?.chains.get(chain.name);
+        const index = old === undefined ? undefined : this.#byChain.get(old);
+        if (old !== undefined && index !== undefined && hasSameRules(old, chain))
+          kept.#byChain.set(chain, index);
+      }
+    }
+    return kept;
+  }
+}
+
+function hasSameRules(a: Chain, b: Chain): boolean {
+  return a.rules.length === b.rules.length && a.rules.every((rule, at) => rule === b.rules[at]);
+}
+
+/** How many rules share each key. */
+function populationOf(dimension: Dimension, specs: readonly RuleSpec[]): ReadonlyMap<Key, number> {
+  const counts = new Map<Key, number>();
+  for (const spec of specs)
+    for (const key of dimension.keysOf(spec) ?? []) counts.set(key, (counts.get(key) ?? 0) + 1);
+  return counts;
+}
+
+/** The dimension where the rule's keys are shared by the fewest. */
+function mostSelective(
+  spec: RuleSpec,
+  dimensions: readonly Dimension[],
+  populations: readonly ReadonlyMap<Key, number>[],
+): { readonly dimension: Dimension; readonly keys: readonly Key[] } | undefined {
+  let best: { readonly dimension: Dimension; readonly keys: readonly Key[] } | undefined;
+  let fewest = Infinity;
+  for (const [number, dimension] of dimensions.entries()) {
+    const keys = dimension.keysOf(spec);
+    if (keys === undefined) continue;
+    const shared = Math.max(0, ...keys.map((key) => populations[number]?.get(key) ?? 0));
+    if (shared >= fewest) continue;
+    best = { dimension, keys };
+    fewest = shared;
+  }
+  return best;
+}
+
+function addTo(map: Map<Key, number[]>, key: Key, at: number): void {
+  const list = map.get(key);
+  if (list === undefined) map.set(key, [at]);
+  // A rule that names a port twice stands there once.
+  else if (list.at(-1) !== at) list.push(at);
+}
