@@ -1,7 +1,10 @@
 import { UserError } from "../base/errors.js";
 import { nearest } from "../base/nearest.js";
 import { podResolvText, showInLab, showTable, type Table } from "../lab/show.js";
-import { loadWorld, type World } from "../lab/world.js";
+import { splitObjectName } from "../lab/named-object.js";
+import { objectRules } from "../lab/object-rules.js";
+import { type ClusterWorld, loadWorld, type World } from "../lab/world.js";
+import { formatObjectRules, objectRulesJson } from "../view/object-rules.js";
 import { formatTable } from "../view/table.js";
 import { showKinds, type ShowOptions } from "./commands/show.js";
 import { readWorlds } from "./files.js";
@@ -14,6 +17,7 @@ type ShowKind = (typeof showKinds)[number];
 export function showCommand(
   kind: string,
   name: string | undefined,
+  node: string | undefined,
   options: ShowOptions,
   streams: Streams,
 ): number {
@@ -26,8 +30,14 @@ export function showCommand(
       "SHOW_LAB",
       `${world.name} is a lab without Kubernetes; show needs a cluster`,
     );
-  const shown = shownIn(world, known, name, options.seed);
   const json = options.json === true || options.output === "json";
+  if (known === "rules" && name !== undefined && splitObjectName(name) !== undefined)
+    return showObjectRules(world, name, node, json, streams);
+  if (node !== undefined)
+    throw new UserError("SHOW_WHERE", `"${node}" is one word too many`, {
+      help: "a node is named after an object: hopwise show rules svc/shop/api worker-1",
+    });
+  const shown = shownIn(world, known, name, options.seed);
   if (typeof shown === "string")
     streams.out(
       json
@@ -40,6 +50,26 @@ export function showCommand(
         ? `${JSON.stringify(tableJson(known, shown), undefined, 2)}\n`
         : formatTable(shown.header, shown.rows),
     );
+  return 0;
+}
+
+/** Forward from an object to the rules that are there for it. */
+function showObjectRules(
+  world: ClusterWorld,
+  name: string,
+  node: string | undefined,
+  json: boolean,
+  streams: Streams,
+): number {
+  const { title, rules, recorded, object } = objectRules(world, name, node);
+  const { origin } = object.loaded;
+  const place = origin.assumed === undefined ? origin.placeOf([]) : undefined;
+  const listing = { title, place, rules, recorded };
+  streams.out(
+    json
+      ? `${JSON.stringify(objectRulesJson(listing), undefined, 2)}\n`
+      : formatObjectRules(listing),
+  );
   return 0;
 }
 

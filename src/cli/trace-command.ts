@@ -82,7 +82,7 @@ function print(view: TraceView, options: TraceOptions, streams: Streams): void {
     case "json":
       return write(`${JSON.stringify(traceJson(view), undefined, 2)}\n`);
     case "jsonl":
-      return write(view.steps.map((step) => `${JSON.stringify(stepJson(step))}\n`).join(""));
+      return write(view.steps.map((step) => `${JSON.stringify(stepJson(step, view.recording))}\n`).join(""));
     case "minimal":
       return write(heading + formatMinimal(view));
     case "pcapng":

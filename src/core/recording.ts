@@ -33,11 +33,35 @@ export interface NameLookup {
   readonly means: string | undefined;
 }
 
-/** Who wrote a ruleset: `kube-proxy`, `kubelet`, `cni`, or undefined for a person's own file. */
+/** An object that a rule was made for, and where what made it stands. */
+export interface MadeFor {
+  /** `Service`, `Pod`, … */
+  readonly kind: string;
+  /** `shop/api`; without a slash for kinds without namespaces. */
+  readonly name: string;
+  /** The field that asked for the rule: `["endpoints", 0]`; undefined for the object itself. */
+  readonly path?: readonly (string | number)[] | undefined;
+  /** Where that stands; undefined for what stands in no text. */
+  readonly place: Place | undefined;
+}
+
+/** Why one line of a generated ruleset is there. */
+export interface MadeLine {
+  /** Who writes it on a real node: `kube-proxy`, `kubelet`, `kube-router`, `flannel`, `CNI plugin portmap`. */
+  readonly by: string;
+  /** Empty for what is there whatever the objects. */
+  readonly objects: readonly MadeFor[];
+  /** One clause in words: `cluster IP of shop/api:http`. */
+  readonly why: string;
+}
+
+/** Who wrote a ruleset: `kube-proxy`, `flannel`, `CNI`, or undefined for a person's own file. */
 export interface RuleMaker {
   readonly name: string;
   /** The object a line was made for, by line number: `Service shop/api:http`. */
   readonly origins: ReadonlyMap<number, string>;
+  /** The same with places and reasons; undefined for a number that the text does not have. */
+  readonly line?: ((number: number) => MadeLine | undefined) | undefined;
 }
 
 /** One rule of a chain as it stood after the run. */

@@ -18,13 +18,13 @@ import { proxyObjects } from "../kube/proxy/loaded.js";
 import { renderNodeIptables } from "../kube/proxy/node-rules.js";
 import { proxyNode } from "../kube/proxy/node.js";
 import { readProxyConfiguration } from "../kube/proxy/read-config.js";
-import { renderKubeRouter } from "../kube/policy/kube-router.js";
+import { type KubeRouterText, renderKubeRouter } from "../kube/policy/kube-router.js";
 import { policyObjectsOf, policyWorld } from "../kube/policy/world.js";
-import type { RenderedText } from "../kube/proxy/rendered-text.js";
 import { serviceObjects, type ServiceObjects, serviceState } from "../kube/proxy/service-state.js";
 import type { LabCommand } from "../tools/command.js";
 import { formatIpv4, formatIpv4Prefix, IPV4_ANY, parseIpv4 } from "../wire/ip.js";
 import type { Lab, Listener } from "./lab.js";
+import { flannelMaker, podRules, renderedMaker } from "./provenance.js";
 import { recordedWins } from "./recorded/cluster-records.js";
 import type { ClusterWorld } from "./world.js";
 
@@ -66,9 +66,9 @@ export function clusterLab(
   const rendered = [
     ...underlayCommands(cluster),
     ...nodes.flatMap((node) => [
-      ...nodeCommands(cluster, node),
+      ...withFlannelMaker(nodeCommands(cluster, node), node, cluster, makers),
       ...ruleCommands(world, node, inputs, makers),
-      ...podCommands(node, pods),
+      ...podCommands(node, pods, makers),
     ]),
   ];
   const commands = recordedWins(world.records, cluster, rendered);
@@ -97,11 +97,35 @@ function withoutNamespaces(commands: readonly LabCommand[]): readonly LabCommand
   );
 }
 
-function podCommands(node: ClusterNode, pods: readonly ClusterPod[]): readonly LabCommand[] {
+function podCommands(
+  node: ClusterNode,
+  pods: readonly ClusterPod[],
+  makers: Map<string, RuleMaker>,
+): readonly LabCommand[] {
   const network = new NodeNetwork(node);
   return pods
     .filter((pod) => pod.node === node.name)
-    .flatMap((pod) => network.addPod(pod).commands);
+    .flatMap((pod) =>
+      network.addPod(pod).commands.map((command) => {
+        if (command.stdin === undefined) return command;
+        const made = podRules(command, pod, node.name);
+        makers.set(made.file, made.maker);
+        return made.command;
+      }),
+    );
+}
+
+/** Of a node's own commands only flannel's bring rules. */
+function withFlannelMaker(
+  commands: readonly LabCommand[],
+  node: ClusterNode,
+  cluster: Cluster,
+  makers: Map<string, RuleMaker>,
+): readonly LabCommand[] {
+  for (const { stdin, stdinName } of commands)
+    if (stdin !== undefined && stdinName !== undefined)
+      makers.set(stdinName, flannelMaker(stdin, node.name, cluster));
+  return commands;
 }
 
 /** The node's own rules first, then kubelet's and kube-proxy's, as they come when a node starts. */
@@ -115,7 +139,7 @@ function ruleCommands(
   const proxied = proxyNode(node.loaded.object);
   const rendered = renderNodeIptables(serviceState(services, proxied), proxied, config);
   const file = `${node.name}/kube-proxy.rules`;
-  makers.set(file, makerOf("kube-proxy", rendered));
+  makers.set(file, renderedMaker("kube-proxy", rendered, world.cluster));
   const restore = (stdin: string, stdinName: string): LabCommand => ({
     ns: node.name,
     argv: ["iptables-restore", "--noflush", "--counters"],
@@ -138,16 +162,9 @@ function policyCommands(
   makers: Map<string, RuleMaker>,
 ): readonly LabCommand[] {
   if (cluster.objects.NetworkPolicy.length === 0) return [];
-  const { services } = cluster.networks;
-  const rendered = renderKubeRouter(policyWorld(policyObjectsOf(cluster)), {
-    node: { name: node.name, addresses: [formatIpv4(node.address)] },
-    clusterCidrs: [formatIpv4Prefix(services.prefix)],
-    nodePorts: "30000:32767",
-    version: "1",
-    jumps: "insert",
-  });
+  const rendered = renderNodePolicies(cluster, node, "1");
   const file = `${node.name}/kube-router.rules`;
-  makers.set(file, makerOf("kube-router", rendered.iptables));
+  makers.set(file, renderedMaker("kube-router", rendered.iptables, cluster));
   const { name: ns } = node;
   return [
     {
@@ -160,13 +177,20 @@ function policyCommands(
   ];
 }
 
-function makerOf(name: string, { origins }: RenderedText): RuleMaker {
-  const byLine = new Map<number, string>();
-  origins.forEach(({ objects, by }, index) => {
-    const made = objects.map((object) => `${object.kind} ${object.namespace}/${object.name}`);
-    byLine.set(index + 1, made.length === 0 ? by : made.join(", "));
+/** The policies of the cluster as kube-router on a node writes them; `version` is what its chain names are salted with. */
+export function renderNodePolicies(
+  cluster: Cluster,
+  node: ClusterNode,
+  version: string,
+): KubeRouterText {
+  const { services } = cluster.networks;
+  return renderKubeRouter(policyWorld(policyObjectsOf(cluster)), {
+    node: { name: node.name, addresses: [formatIpv4(node.address)] },
+    clusterCidrs: [formatIpv4Prefix(services.prefix)],
+    nodePorts: "30000:32767",
+    version,
+    jumps: "insert",
   });
-  return { name, origins: byLine };
 }
 
 /** What every node's rules are made of. */
@@ -209,7 +233,7 @@ function proxyConfig(cluster: Cluster): ProxyConfig {
  * Programs: on the ports that containers declare. A pod that declares none listens wherever an EndpointSlice sends
  * traffic to it; so does a node.
  */
-function listenersOf(cluster: Cluster, pods: readonly ClusterPod[]): readonly Listener[] {
+export function listenersOf(cluster: Cluster, pods: readonly ClusterPod[]): readonly Listener[] {
   const found = new Map<string, Listener>();
   const add = (
     ns: string | undefined,

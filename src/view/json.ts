@@ -1,6 +1,8 @@
+import type { Recording } from "../core/recording.js";
 import { encodeFrame } from "../wire/frame.js";
 import { queriesOf } from "./lookup.js";
 import { isPacketEvent } from "./follow.js";
+import { madeJson } from "./made.js";
 import { nearestRule } from "./nearest-rule.js";
 import { verdictName } from "./outcome.js";
 import type { Step } from "./steps.js";
@@ -25,7 +27,7 @@ export function traceJson(view: TraceView): object {
       seed: recording.seed,
       lookup: lookupJson(view),
     },
-    steps: steps.map(stepJson),
+    steps: steps.map((step) => stepJson(step, recording)),
     notes: recording.notes,
   };
 }
@@ -40,7 +42,7 @@ function nearestJson({ recording, verdict: { deciding } }: TraceView): object | 
 }
 
 /** One step as its own object, for `-o jsonl`. */
-export function stepJson(step: Step): object {
+export function stepJson(step: Step, recording: Recording): object {
   return {
     n: step.n,
     leg: step.leg,
@@ -55,6 +57,7 @@ export function stepJson(step: Step): object {
     rule: step.rule ?? null,
     text: step.text ?? null,
     source: step.place ?? null,
+    made: madeJson(recording, step.place),
     step: step.step,
     effect: step.effect,
     mark: step.mark,

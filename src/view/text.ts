@@ -6,6 +6,7 @@ import { ICMP_ECHOREPLY } from "../wire/icmp.js";
 import { TCP_RST, TCP_SYN } from "../wire/tcp.js";
 import { sourceOf } from "./fields.js";
 import { isPacketEvent } from "./follow.js";
+import { madeText } from "./made.js";
 import { nearestRule } from "./nearest-rule.js";
 import { type LookupQuery, queriesOf } from "./lookup.js";
 import { type Verdict, verdictName } from "./outcome.js";
@@ -274,8 +275,7 @@ function makerText(recording: Recording, place: Place, text = ""): string {
   const maker = recording.makers.get(place.file);
   if (maker === undefined)
     return OF_COMPONENTS.test(text) ? "" : "   not made by kube-proxy or the CNI";
-  const origin = maker.origins.get(place.line);
-  return `   made by ${maker.name}${origin === undefined ? "" : ` for ${origin}`}`;
+  return `   ${madeText(maker, place)}`;
 }
 
 export function placeText({ file, line, column }: Place): string {

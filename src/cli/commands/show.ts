@@ -29,7 +29,11 @@ export function registerShow(program: Command, streams: Streams): void {
   worldOption(program.command("show"))
     .description(`what is in a world: ${showKinds.join(", ")}`)
     .argument("<kind>", showKinds.join(", "))
-    .argument("[name]", "a node, a pod or ns/name")
+    .argument(
+      "[name]",
+      "a node, a pod or ns/name; an object for the rules made for it: svc/shop/api",
+    )
+    .argument("[node]", "rules of an object: only those on this node")
     .addOption(
       new Option("-o, --output <format>", "how it is printed")
         .choices(["text", "json"])
@@ -37,8 +41,15 @@ export function registerShow(program: Command, streams: Streams): void {
     )
     .option("--json", "the same as -o json")
     .option("--seed <n>", "seed of everything random", wholeNumber(0, 4_294_967_295), 1)
-    .action(async (kind: string, name: string | undefined, options: ShowOptions) => {
-      const { showCommand } = await import("../show-command.js");
-      streams.exitCode = showCommand(kind, name, options, streams);
-    });
+    .action(
+      async (
+        kind: string,
+        name: string | undefined,
+        node: string | undefined,
+        options: ShowOptions,
+      ) => {
+        const { showCommand } = await import("../show-command.js");
+        streams.exitCode = showCommand(kind, name, node, options, streams);
+      },
+    );
 }
