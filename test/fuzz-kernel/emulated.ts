@@ -15,7 +15,12 @@ import { deviceKnobs, fuzzProfile, slot } from "./profile.js";
 const mostSteps = 200_000;
 
 /** Builds a lab in the emulator, going on after commands that fail, and starts its probes at fixed distances. */
-export function runEmulated(lab: Lab, probes: readonly ProbeSpec[], seed = 1): RunOfLab {
+export function runEmulated(
+  lab: Lab,
+  probes: readonly ProbeSpec[],
+  seed = 1,
+  distance: number = slot,
+): RunOfLab {
   const sim = createLinux({ seed });
   for (const ns of lab.namespaces) {
     sim.createNamespace(ns);
@@ -48,7 +53,7 @@ export function runEmulated(lab: Lab, probes: readonly ProbeSpec[], seed = 1): R
       bytes: encodeFrame(event.frame),
     });
   };
-  const results = probes.map((probe) => runProbe(sim, probe));
+  const results = probes.map((probe) => runProbe(sim, probe, distance));
   sim.runUntilIdle(later(sim.queue.now, seconds(0.05)));
   const each = (argv: readonly string[]): ReadonlyMap<string, string> =>
     new Map(lab.namespaces.map((ns) => [ns, runTool(sim, { ns, argv }).stdout]));
@@ -66,10 +71,10 @@ export function runEmulated(lab: Lab, probes: readonly ProbeSpec[], seed = 1): R
 }
 
 /** Runs one probe and then until the next one starts. */
-function runProbe(sim: Simulation, probe: ProbeSpec): string {
+function runProbe(sim: Simulation, probe: ProbeSpec, distance: number): string {
   const ns = sim.namespaces.get(probe.ns);
   if (ns === undefined) throw new Error(`no namespace ${probe.ns}`);
-  const end = later(sim.queue.now, seconds(slot));
+  const end = later(sim.queue.now, seconds(distance));
   const running = startProbe(ns, probe);
   const stop = later(sim.queue.now, seconds(probe.limit));
   let steps = 0;

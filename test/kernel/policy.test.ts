@@ -114,6 +114,8 @@ const totals = {
   pairs: 0,
   denied: 0,
   deviating: new Map<string, { covered: number; different: number }>(),
+  /** Worlds in which the kernel's acknowledgements went out alone. */
+  acknowledged: 0,
 };
 
 describe.runIf(missing === undefined)("policies as rules on the real kernel", () => {
@@ -130,7 +132,8 @@ describe.runIf(missing === undefined)("policies as rules on the real kernel", ()
         ([name, { covered, different }]) => `${name}: ${covered} pairs, ${different} differ`,
       );
       console.log(
-        `${worlds} worlds, ${totals.pairs} pairs, ${totals.denied} denied; kube-router's deviations: ${told.join("; ")}`,
+        `${worlds} worlds, ${totals.pairs} pairs, ${totals.denied} denied; kube-router's deviations: ${told.join("; ")}; ` +
+          `in ${totals.acknowledged} worlds the kernel counted acknowledgements that went out alone`,
       );
       expect(differences.flat()).toEqual([]);
       expect(totals.denied).toBeGreaterThan(worlds);
@@ -140,15 +143,17 @@ describe.runIf(missing === undefined)("policies as rules on the real kernel", ()
 
   async function differencesOf(world: ClusterWorld, at: number): Promise<readonly string[]> {
     const made = caseOf(world);
-    const emulated = runEmulated(made.lab, made.probes);
+    const emulated = runEmulated(made.lab, made.probes, 1, distance);
     let found: readonly string[] = [];
     for (let asked = 0; asked < tries; asked++) {
       const real = await kernel.run(made.lab, made.probes, distance);
-      found = [
-        ...real.failures.flatMap((failure) => failure ?? []),
-        ...compareRuns(real, emulated, made),
-      ];
+      const failures = real.failures.flatMap((failure) => failure ?? []);
+      found = [...failures, ...compareRuns(real, emulated, made)];
       if (found.length === 0) break;
+      if (asked === tries - 1 && onlyAcknowledgements(real, emulated)) {
+        totals.acknowledged++;
+        found = [...failures, ...compareResults(real, emulated, made)];
+      }
     }
     const wrong = compareWithApi(emulated.seen.results, made);
     return [...found, ...wrong].map((line) => `world ${at}: ${line}`);
@@ -157,15 +162,44 @@ describe.runIf(missing === undefined)("policies as rules on the real kernel", ()
 
 /** What the two sides do not agree on: what each probe's program was told, and how often each rule was met. */
 function compareRuns(real: RunOfLab, emulated: RunOfLab, made: Case): readonly string[] {
-  const told = made.flows.flatMap((flow, index) => {
-    const [there, here] = [real.seen.results[index], emulated.seen.results[index]];
-    return there === here ? [] : [`${titleOf(flow)}: kernel ${there}, emulator ${here}`];
-  });
+  const told = compareResults(real, emulated, made);
   const [there, here] = [ruleLines(real.seen.rules), ruleLines(emulated.seen.rules)];
   const first = there.findIndex((line, index) => line !== here[index]);
   return first < 0 && there.length === here.length
     ? told
     : [...told, `kernel ${there[first]}, emulator ${here[first]}`];
+}
+
+function compareResults(real: RunOfLab, emulated: RunOfLab, { flows }: Case): readonly string[] {
+  return flows.flatMap((flow, index) => {
+    const [there, here] = [real.seen.results[index], emulated.seen.results[index]];
+    return there === here ? [] : [`${titleOf(flow)}: kernel ${there}, emulator ${here}`];
+  });
+}
+
+/**
+ * Whether rules differ only in packets of 40 bytes that the kernel has more of: where a program answers later than
+ * the kernel's timer of delayed acknowledgements, as on a busy machine, the acknowledgement goes out alone.
+ */
+function onlyAcknowledgements(real: RunOfLab, emulated: RunOfLab): boolean {
+  const [there, here] = [ruleLines(real.seen.rules), ruleLines(emulated.seen.rules)];
+  const counters = /\[(\d+):(\d+)\]/;
+  const plain = (line: string): string => line.replace(counters, "");
+  const count = (line: string): readonly number[] =>
+    (counters.exec(line) ?? []).slice(1).map(Number);
+  return (
+    there.length === here.length &&
+    there.every((line, at) => {
+      const other = here[at] ?? "";
+      const [packets = 0, bytes = 0] = count(line);
+      const [wantedPackets = 0, wantedBytes = 0] = count(other);
+      return (
+        plain(line) === plain(other) &&
+        packets >= wantedPackets &&
+        bytes - wantedBytes === 40 * (packets - wantedPackets)
+      );
+    })
+  );
 }
 
 function ruleLines(rules: ReadonlyMap<string, string>): readonly string[] {

@@ -58,14 +58,20 @@ export function clusterPeerText({
   networks,
   domainNames,
 }: ClusterPeer): string {
-  if (namespaces !== undefined) return `namespaces ${selectorText(namespaces)}`;
+  if (namespaces !== undefined) return `all pods of ${whichOnes("namespaces", namespaces)}`;
   if (pods !== undefined)
-    return `pods ${selectorText(pods.podSelector ?? {})} of namespaces ${selectorText(pods.namespaceSelector ?? {})}`;
-  if (nodes !== undefined) return `nodes ${selectorText(nodes)}`;
+    return `${whichOnes("pods", pods.podSelector)} of ${whichOnes("namespaces", pods.namespaceSelector)}`;
+  if (nodes !== undefined) return whichOnes("nodes", nodes);
   if (networks !== undefined) return `networks ${networks.join(", ")}`;
   return domainNames === undefined
     ? "a peer of an unknown kind"
     : `domain names ${domainNames.join(", ")}`;
+}
+
+/** `pods app=web`, `all namespaces`. */
+function whichOnes(what: string, selector: LabelSelector = {}): string {
+  const text = selectorText(selector);
+  return text === "{}" ? `all ${what}` : `${what} ${text}`;
 }
 
 export function portRangeText(port: PortRange): string {

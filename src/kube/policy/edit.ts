@@ -20,6 +20,18 @@ export interface Edit {
   apply(objects: PolicyObjects): PolicyObjects;
 }
 
+/** How an edit is called, and how big it is. */
+export type Size = Pick<Edit, "title" | "cost">;
+
+/** An edit of a text, if the text could be edited. */
+export function asEdits(
+  size: Size,
+  patch: TextPatch | undefined,
+  apply: Edit["apply"],
+): readonly Edit[] {
+  return patch === undefined ? [] : [{ ...size, steps: [{ kind: "patch", ...patch }], apply }];
+}
+
 type PolicySpec = NonNullable<NetworkPolicy["spec"]>;
 
 /** The objects with the spec of one NetworkPolicy changed. */
@@ -43,29 +55,27 @@ export function withNewPolicy(
   return { ...objects, networkPolicies: [...objects.networkPolicies, policy] };
 }
 
-/** The objects with a rule put before another in a cluster-wide policy. */
-export function withClusterRule(
+/** The objects with the rules of one direction of a cluster-wide policy changed. */
+export function withClusterRules(
   objects: PolicyObjects,
   { kind, key }: PolicyRef,
   direction: "ingress" | "egress",
-  index: number,
-  rule: ClusterRule,
+  change: (rules: readonly ClusterRule[]) => readonly ClusterRule[],
 ): PolicyObjects {
-  const change = <T extends ClusterWidePolicy>(
+  const changed = <T extends ClusterWidePolicy>(
     list: readonly Loaded<T>[] | undefined,
   ): readonly Loaded<T>[] =>
     (list ?? []).map((loaded) => {
       const { object, origin } = loaded;
       if (nameOf(object) !== key) return loaded;
-      const rules = [...(object.spec?.[direction] ?? [])];
-      rules.splice(index, 0, rule);
+      const rules = change(object.spec?.[direction] ?? []);
       return { object: { ...object, spec: { ...object.spec, [direction]: rules } }, origin };
     });
   if (kind === "AdminNetworkPolicy")
-    return { ...objects, adminPolicies: change(objects.adminPolicies) };
+    return { ...objects, adminPolicies: changed(objects.adminPolicies) };
   if (kind === "BaselineAdminNetworkPolicy")
-    return { ...objects, baselinePolicies: change(objects.baselinePolicies) };
-  return { ...objects, clusterPolicies: change(objects.clusterPolicies) };
+    return { ...objects, baselinePolicies: changed(objects.baselinePolicies) };
+  return { ...objects, clusterPolicies: changed(objects.clusterPolicies) };
 }
 
 export function withPodLabel(

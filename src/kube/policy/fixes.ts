@@ -1,29 +1,26 @@
 import type { NetworkPolicyPeer, NetworkPolicyPort } from "kubernetes-types/networking/v1.js";
 import { assumedOrigin, type Loaded, namespaceOf } from "../objects.js";
 import type { NetworkPolicy } from "kubernetes-types/networking/v1.js";
-import type { ClusterPeer, ClusterRule } from "./api.js";
 import { formatAddress } from "./cidr.js";
 import {
+  asEdits,
   type Edit,
   patchesMake,
+  type Size,
   type Step,
-  withClusterRule,
   withNewPolicy,
   withPodLabel,
   withPolicySpec,
 } from "./edit.js";
-import {
-  isNear,
-  type PolicyExplanation,
-  type RuleExplanation,
-  type SideExplanation,
-} from "./explain.js";
+import type { PolicyExplanation, RuleExplanation, SideExplanation } from "./explain.js";
+import { isNear } from "./explain-clause.js";
+import { clusterEdits } from "./fixes-cluster.js";
 import { distinguishing } from "./distinguish.js";
 import { Comparison, type Consequences } from "./opened-pairs.js";
 import { isOnNode, judge, networkPolicyRef, rulesOf } from "./oracle.js";
-import { insertEntry, insertItem, replaceScalar, type TextPatch } from "./patch.js";
+import { insertEntry, insertItem, replaceScalar } from "./patch.js";
 import { policyName } from "./reason-text.js";
-import type { Direction, PolicyRef, RuleRef } from "./verdict.js";
+import type { Direction, PolicyRef } from "./verdict.js";
 import {
   addressOf,
   type Endpoint,
@@ -75,8 +72,14 @@ export function findFixes(
     if (fix !== undefined && !fixes.some((other) => other.title === fix.title)) fixes.push(fix);
   }
   return fixes.toSorted(
-    (a, b) => Number(a.closes > 0) - Number(b.closes > 0) || a.cost - b.cost || a.opens - b.opens,
+    (a, b) =>
+      Number(a.closes > 0) - Number(b.closes > 0) || sizeOf(a) - sizeOf(b) || a.opens - b.opens,
   );
+}
+
+/** A small edit that opens every port is no small change. */
+function sizeOf({ cost, allPorts }: Fix): number {
+  return cost + (allPorts ? 2 : 0);
 }
 
 function costOf(edits: readonly Edit[]): number {
@@ -114,10 +117,9 @@ export function sameFlow(world: PolicyWorld, flow: Flow): Flow {
 
 /** Candidates for one side, the smallest first. */
 function editsFor(world: PolicyWorld, flow: Flow, side: SideExplanation): readonly Edit[] {
-  const { reason } = side.verdict;
   const edits =
-    reason.kind === "cluster-rule"
-      ? clusterEdits(world, flow, side.direction, reason.rule)
+    side.verdict.reason.kind === "cluster-rule"
+      ? [...clusterEdits(world, flow, side), ...overBaseline(world, flow, side)]
       : networkEdits(world, flow, side);
   return edits.toSorted((a, b) => a.cost - b.cost);
 }
@@ -140,6 +142,19 @@ function networkEdits(world: PolicyWorld, flow: Flow, side: SideExplanation): re
   if (peer !== undefined && port !== undefined)
     edits.push(...newPolicy(world, side, direction, peer, port));
   return edits;
+}
+
+/** A NetworkPolicy speaks before the Baseline tier does; it also isolates its pods. */
+function overBaseline(world: PolicyWorld, flow: Flow, side: SideExplanation): readonly Edit[] {
+  const { reason } = side.verdict;
+  const peer = peerFor(world, flow, side.direction);
+  const port = portFor(flow);
+  return reason.kind === "cluster-rule" &&
+    reason.tier === "Baseline" &&
+    peer !== undefined &&
+    port !== undefined
+    ? newPolicy(world, side, side.direction, peer, port)
+    : [];
 }
 
 /** The peer that stands for the other end and for as few others as its labels allow. */
@@ -204,8 +219,6 @@ function ruleEdits(
   return edits;
 }
 
-type Size = Pick<Edit, "title" | "cost">;
-
 /** Adds to the peers or ports of a rule. */
 function appendTo(
   { key, loaded }: PolicyRef,
@@ -230,10 +243,6 @@ function appendTo(
 function listOf(rule: object, list: string): readonly unknown[] {
   const found: unknown = Object.entries(rule).find(([key]) => key === list)?.[1];
   return Array.isArray(found) ? found : [];
-}
-
-function asEdits(size: Size, patch: TextPatch | undefined, apply: Edit["apply"]): readonly Edit[] {
-  return patch === undefined ? [] : [{ ...size, steps: [{ kind: "patch", ...patch }], apply }];
 }
 
 /** A label value in a peer that nobody has and that is a slip away from what the other end has. */
@@ -384,53 +393,4 @@ function newPolicy(
       apply: (objects) => withNewPolicy(objects, policy),
     },
   ];
-}
-
-/** A rule that accepts, before the one that denies. */
-function clusterEdits(
-  world: PolicyWorld,
-  flow: Flow,
-  direction: Direction,
-  { policy, index }: RuleRef,
-): readonly Edit[] {
-  const other = direction === "egress" ? flow.destination : flow.source;
-  const peer = clusterPeerFor(world, flow, other, direction);
-  const { protocol, port } = flow;
-  if (peer === undefined || port === undefined) return [];
-  const newer = policy.kind === "ClusterNetworkPolicy";
-  const ports = newer
-    ? { protocols: [{ [protocol.toLowerCase()]: { destinationPort: { number: port } } }] }
-    : { ports: [{ portNumber: { protocol, port } }] };
-  const rule: ClusterRule = {
-    action: newer ? "Accept" : "Allow",
-    [direction === "ingress" ? "from" : "to"]: [peer],
-    ...ports,
-  };
-  const patch = insertItem(policy.loaded.origin, ["spec", direction], rule, index);
-  return asEdits(
-    { title: `accept it before rule ${index + 1} of ${policyName(policy)}`, cost: 4 },
-    patch,
-    (objects) => withClusterRule(objects, policy, direction, index, rule),
-  );
-}
-
-function clusterPeerFor(
-  world: PolicyWorld,
-  flow: Flow,
-  other: Endpoint,
-  direction: Direction,
-): ClusterPeer | undefined {
-  if (other.kind === "pod" && !isOnNode(world, other)) {
-    const namespaceSelector = { matchLabels: { "kubernetes.io/metadata.name": other.namespace } };
-    return {
-      pods: {
-        namespaceSelector,
-        podSelector: { matchLabels: { ...distinguishing(world, other) } },
-      },
-    };
-  }
-  const family = flowFamily(flow);
-  const address = family === undefined ? undefined : addressOf(other, family);
-  if (address === undefined || direction === "ingress") return undefined;
-  return { networks: [`${formatAddress(address)}/${family === 4 ? 32 : 128}`] };
 }

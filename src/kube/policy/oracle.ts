@@ -344,7 +344,8 @@ function isSelector(selector: LabelSelector): boolean {
   return Object.keys(selector).every((key) => key === "matchLabels" || key === "matchExpressions");
 }
 
-function clusterPeerMatches(
+/** Whether the other end is one of a cluster-wide rule's peers. */
+export function clusterPeerMatches(
   world: PolicyWorld,
   flow: Flow,
   direction: Direction,
@@ -386,7 +387,8 @@ export function podPeerMatches(
   );
 }
 
-function clusterPortMatches(world: PolicyWorld, flow: Flow, port: PortRange): boolean {
+/** Whether the destination port is one of a cluster-wide rule's. */
+export function clusterPortMatches(world: PolicyWorld, flow: Flow, port: PortRange): boolean {
   if (port.kind === "named") return declares(world, flow, port.name, undefined);
   return (
     flow.protocol === port.protocol &&

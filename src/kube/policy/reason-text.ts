@@ -24,7 +24,7 @@ export function reasonText(reason: Reason): string {
     case "no-policy":
       return "no policy selects it";
     case "default":
-      return "no rule of a cluster-wide policy matches and no NetworkPolicy selects it";
+      return "no rule of a cluster-wide policy matches";
     case "allowed-by":
       return `allowed by ${ruleName(reason.rule)}`;
     case "denied-no-rule":
@@ -34,7 +34,7 @@ export function reasonText(reason: Reason): string {
     case "other-protocol":
       return "the dialect decides about protocols that policies cannot name";
     case "unknown":
-      return `not known: ${ruleName(reason.rule)} hangs on ${reason.missing}`;
+      return `not known: it hangs on ${ruleName(reason.rule)}`;
     default:
       return reason satisfies never;
   }

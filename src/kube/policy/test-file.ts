@@ -24,7 +24,7 @@ export type Outcome =
   | "UNKNOWN";
 
 /** The outcomes that a test may expect. `PARTLY`: some backends of a Service and not others; nobody wants that. */
-const expectable: readonly Outcome[] = [
+export const expectable: readonly Outcome[] = [
   "DELIVERED",
   "LEFT-CLUSTER",
   "DENIED",

@@ -2,12 +2,8 @@ import type { Place } from "../../base/errors.js";
 import { safeText } from "../../base/safe-text.js";
 import { formatAddress } from "./cidr.js";
 import type { Step } from "./edit.js";
-import type {
-  ClusterStep,
-  PolicyExplanation,
-  RuleExplanation,
-  SideExplanation,
-} from "./explain.js";
+import type { PolicyExplanation, RuleExplanation, SideExplanation } from "./explain.js";
+import type { ClusterStep } from "./explain-cluster.js";
 import type { Fix } from "./fixes.js";
 import { probeName } from "./matrix.js";
 import { policyName, reasonText, ruleName } from "./reason-text.js";
@@ -69,12 +65,12 @@ function sideLines(side: SideExplanation, width: number, all: boolean): readonly
   const { direction, subject, verdict } = side;
   const mark = { allow: "  allowed", deny: "! DENIED", unknown: "? UNKNOWN" }[verdict.outcome];
   const head = `  ${direction.padEnd(9)}${endpointName(subject)}`.padEnd(width);
-  const line = `${head}${sideText(side).padEnd(TEXT_WIDTH)}${mark}`;
+  const said = sideText(side);
+  const line = `${head}${said.padEnd(Math.max(TEXT_WIDTH, said.length + 2))}${mark}`;
   return [
     line,
-    ...side.cluster
-      .filter(({ effect }) => effect !== undefined || all)
-      .flatMap((step) => clusterLine(step)),
+    ...clusterLines(side, all),
+    ...ambiguousLines(side),
     ...(verdict.reason.kind === "denied-no-rule"
       ? side.policies.flatMap((policy) => policyLines(policy, direction, all))
       : []),
@@ -87,7 +83,12 @@ function sideLines(side: SideExplanation, width: number, all: boolean): readonly
 
 /** `1 policy selects it, 0 of its 1 rules match`. */
 export function sideText({ policies, verdict }: SideExplanation): string {
-  if (verdict.reason.kind !== "denied-no-rule") return safeText(reasonText(verdict.reason));
+  const { reason } = verdict;
+  if (reason.kind === "cluster-rule")
+    return safeText(
+      `${reason.tier} tier: ${reason.action === "Accept" ? "accepted" : "denied"} by ${reason.rule.policy.key} rule ${reason.rule.index + 1}`,
+    );
+  if (reason.kind !== "denied-no-rule") return safeText(reasonText(reason));
   const rules = policies.reduce((sum, policy) => sum + policy.rules.length, 0);
   const one = policies.length === 1;
   const count = one ? "1 policy selects it" : `${policies.length} policies select it`;
@@ -141,14 +142,68 @@ function allowingLine({ verdict, policies }: SideExplanation): readonly string[]
     : [column(policyName(rule.policy), `${placeText(found.place)}  ${found.text}`)];
 }
 
-function clusterLine({ ref, place, text, effect, tier }: ClusterStep): readonly string[] {
-  const what =
-    effect === undefined
-      ? "does not match"
-      : effect === "unknown"
-        ? "not known"
-        : `${tier} tier: ${effect.toLowerCase()}`;
-  return [column(ruleName(ref), `${placeText(place)}  ${text}`), column("", what)];
+/** The walk through the tiers: the rules that matched, and those that nearly did. */
+function clusterLines(side: SideExplanation, all: boolean): readonly string[] {
+  const shown = side.cluster.filter(
+    (step) => all || step.effect !== undefined || isNearMiss(step, side),
+  );
+  let before: string | undefined;
+  return shown.flatMap((step) => {
+    const { policy, index } = step.ref;
+    const name = policyName(policy) === before ? "" : policyName(policy);
+    before = policyName(policy);
+    const title = `rule ${index + 1}${step.name === undefined ? "" : ` "${step.name}"`}`;
+    const head =
+      name === "" ? [] : [`    ${safeText(name)}  ${step.tier} tier, priority ${step.priority}`];
+    return [
+      ...(policy.kind === "BaselineAdminNetworkPolicy" ? head.map(withoutPriority) : head),
+      column("", `${placeText(step.place)}  ${title}: ${step.text}`),
+      ...(step.effect === undefined
+        ? step.failures.map((failure) => column("", failure))
+        : [column("", effectText(step, side))]),
+    ];
+  });
+}
+
+function withoutPriority(line: string): string {
+  return line.replace(/, priority \d+$/, "");
+}
+
+/** A rule that would have let the flow through, and that one clause kept from it. */
+function isNearMiss({ action, cost, effect }: ClusterStep, { verdict }: SideExplanation): boolean {
+  return (
+    effect === undefined &&
+    verdict.reason.kind === "cluster-rule" &&
+    verdict.outcome === "deny" &&
+    action !== "Deny" &&
+    cost <= 2
+  );
+}
+
+function effectText({ effect, tier }: ClusterStep, { policies }: SideExplanation): string {
+  switch (effect) {
+    case "Accept":
+      return tier === "Admin" ? "accepted: no NetworkPolicy is asked" : "accepted";
+    case "Deny":
+      return tier === "Admin"
+        ? "denied: no NetworkPolicy can undo it"
+        : "denied: no NetworkPolicy selects the pod in this direction and speaks before it";
+    case "Pass":
+      if (tier === "Baseline") return "passed: nothing comes after it, so it is allowed";
+      return policies.length === 0
+        ? "passed on to the NetworkPolicies, of which none selects the pod"
+        : "passed on to the NetworkPolicies";
+    default:
+      return "not known: the world does not say which addresses the domain names stand for";
+  }
+}
+
+function ambiguousLines({ verdict: { ambiguous } }: SideExplanation): readonly string[] {
+  if (ambiguous === undefined) return [];
+  const rules = ambiguous.map(ruleName).join(" and ");
+  return [
+    column("", `${rules} have one priority and disagree: the API leaves open which of them wins`),
+  ];
 }
 
 function dormantLine({ policy, place, rules }: PolicyExplanation, direction: string): string {
