@@ -1,4 +1,4 @@
-import { compileRegexp } from "./go-regexp.js";
+import { compileRegexp } from "../../base/go-regexp.js";
 
 /** What an expression may see: functions and variables by name. */
 export type ExprValue = string | number | boolean | undefined | readonly ExprValue[];

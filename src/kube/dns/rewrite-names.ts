@@ -1,7 +1,7 @@
 import type { DnsRecord } from "../../wire/dns-message.js";
 import { namePositions, rdataWords } from "../../wire/dns-rdata.js";
 import type { Controller } from "./controller.js";
-import { compileRegexp, type GoRegexp } from "./go-regexp.js";
+import { compileRegexp, type GoRegexp } from "../../base/go-regexp.js";
 import { fqdn } from "./names.js";
 
 export type MatchKind = "exact" | "prefix" | "suffix" | "substring" | "regex";

@@ -1,5 +1,5 @@
 import type { Controller } from "../controller.js";
-import { compileRegexp } from "../go-regexp.js";
+import { compileRegexp } from "../../../base/go-regexp.js";
 import { duration } from "../go-values.js";
 import { fqdn, longestZone } from "../names.js";
 import { definePlugin, type Plugin } from "../plugin.js";

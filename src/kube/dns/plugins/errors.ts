@@ -1,7 +1,7 @@
 import type { Micros } from "../../../sim/time.js";
 import { rcodeNumber } from "../../../wire/dns.js";
 import type { Controller } from "../controller.js";
-import { compileRegexp, type GoRegexp } from "../go-regexp.js";
+import { compileRegexp, type GoRegexp } from "../../../base/go-regexp.js";
 import { duration } from "../go-values.js";
 import { questionOf } from "../messages.js";
 import {

@@ -11,7 +11,7 @@ import {
   type ExprType,
   type ExprValue,
 } from "../expr.js";
-import { compileRegexp, GoRegexp, type RegexpMatch } from "../go-regexp.js";
+import { compileRegexp, GoRegexp, type RegexpMatch } from "../../../base/go-regexp.js";
 import {
   parseTemplate,
   TemplateFailure,

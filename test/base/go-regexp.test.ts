@@ -1,6 +1,6 @@
 import fc from "fast-check";
 import { expect, test } from "vitest";
-import { compileRegexp, GoRegexp } from "../../../src/kube/dns/go-regexp.js";
+import { compileRegexp, GoRegexp } from "../../src/base/go-regexp.js";
 
 function groups(source: string, text: string): readonly string[] | undefined {
   const regex = compileRegexp(source);
