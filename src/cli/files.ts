@@ -1,5 +1,5 @@
 import { existsSync, readdirSync, readFileSync, statSync } from "node:fs";
-import { join, relative } from "node:path";
+import { dirname, join, relative } from "node:path";
 import { fileURLToPath } from "node:url";
 import { UserError } from "../base/errors.js";
 import { nearest } from "../base/nearest.js";
@@ -47,11 +47,38 @@ export function readOne(path: string): SourceFile {
   return readText(path, path);
 }
 
-function readDemo(name: string): readonly SourceFile[] {
-  const folder = fileURLToPath(new URL("../../topologies", import.meta.url));
-  const names = readdirSync(folder, { withFileTypes: true })
-    .filter((entry) => entry.isDirectory() && entry.name !== "labs")
+/** A scenario and the folder that its own names are relative to: a file, or one that ships as `demo:NAME`. */
+export function readScenario(path: string): SourceFile & { readonly folder: string } {
+  if (!path.startsWith("demo:")) return { ...readOne(path), folder: dirname(path) };
+  const folder = fileURLToPath(new URL("../../topologies/scenarios", import.meta.url));
+  const names = readdirSync(folder)
+    .filter((file) => file.endsWith(".yaml"))
+    .map((file) => `demo:${file.slice(0, -".yaml".length)}`)
+    .toSorted();
+  if (!names.includes(path)) {
+    const near = nearest(path, names);
+    throw new UserError("SCENARIO_MISSING", `no scenario "${path}"`, {
+      help: near === undefined ? `there are ${names.join(", ")}` : `did you mean ${near}?`,
+    });
+  }
+  const file = `${path.slice("demo:".length)}.yaml`;
+  return { ...readText(join(folder, file), file), folder };
+}
+
+function demoFolder(): string {
+  return fileURLToPath(new URL("../../topologies", import.meta.url));
+}
+
+/** The worlds that ship: `demo:shop`. */
+export function demoNames(): readonly string[] {
+  return readdirSync(demoFolder(), { withFileTypes: true })
+    .filter((entry) => entry.isDirectory() && !["labs", "scenarios"].includes(entry.name))
     .map((entry) => `demo:${entry.name}`);
+}
+
+function readDemo(name: string): readonly SourceFile[] {
+  const folder = demoFolder();
+  const names = demoNames();
   if (!names.includes(name)) {
     const near = nearest(name, names);
     throw new UserError("WORLD_MISSING", `no world "${name}"`, {

@@ -10,6 +10,7 @@ import { registerExplain } from "./commands/explain.js";
 import { registerExport } from "./commands/export.js";
 import { registerFmt } from "./commands/fmt.js";
 import { registerMatrix } from "./commands/matrix.js";
+import { registerRun } from "./commands/run.js";
 import { registerShow } from "./commands/show.js";
 import { registerTest } from "./commands/test.js";
 import { registerTrace } from "./commands/trace.js";
@@ -24,6 +25,7 @@ const commands: readonly ((program: Command, streams: Streams) => void)[] = [
   registerWhy,
   registerMatrix,
   registerTest,
+  registerRun,
   registerDig,
   registerDns,
   registerShow,

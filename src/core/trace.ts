@@ -198,6 +198,30 @@ export interface ResolverEvent extends Stamp {
   readonly port: number | undefined;
 }
 
+/** A command ran in a namespace while the world was alive: an agent of the cluster or a person typed it. */
+export interface CommandEvent extends Stamp {
+  readonly kind: "command";
+  /** `kube-proxy`, `kube-router`, `CNI bridge`, `kubelet`, `you`. */
+  readonly by: string;
+  readonly argv: readonly string[];
+  readonly stdin: string | undefined;
+  /** What it printed, both streams. */
+  readonly output: string;
+  readonly code: number;
+  /** What it was run for. */
+  readonly why: string;
+}
+
+/** An object of the cluster, or a program of a pod, came, changed or went. */
+export interface ObjectEvent extends Stamp {
+  readonly kind: "object";
+  /** `Pod shop/api-1`. */
+  readonly object: string;
+  readonly action: "created" | "changed" | "deleted";
+  readonly by: string;
+  readonly why: string;
+}
+
 /** Everything that can be told about a run. Outputs are made of these alone. */
 export type TraceEvent =
   | BornEvent
@@ -214,7 +238,9 @@ export type TraceEvent =
   | DroppedEvent
   | SocketEvent
   | DnsPluginEvent
-  | ResolverEvent;
+  | ResolverEvent
+  | CommandEvent
+  | ObjectEvent;
 
 type WithoutStamp<E> = E extends PacketStamp ? Omit<E, keyof PacketStamp> : never;
 

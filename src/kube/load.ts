@@ -56,6 +56,23 @@ export function loadObjects(texts: readonly InputText[]): LoadResult {
   return loader.result();
 }
 
+/** One object that stands somewhere inside another text, or is made from what stands there. */
+export interface InlineObject {
+  readonly source: SourceText;
+  readonly document: number;
+  /** The way to it from the document's root. */
+  readonly base: FieldPath;
+  readonly value: unknown;
+}
+
+/** Reads objects that stand inside a text that is about something else. Throws like `loadObjects`. */
+export function loadInline(objects: readonly InlineObject[]): LoadResult {
+  const loader = new Loader();
+  for (const { source, document, base, value } of objects)
+    loader.take(source, document, value, base);
+  return loader.result();
+}
+
 class Loader {
   readonly #errors: UserError[] = [];
   readonly #notes: Note[] = [];
@@ -68,8 +85,7 @@ class Loader {
     let seen = 0;
     try {
       for (const [index, document] of parseDocuments(source).entries()) {
-        if (document !== null && document !== undefined)
-          seen += this.#take(source, index, document);
+        if (document !== null && document !== undefined) seen += this.take(source, index, document);
       }
     } catch (error) {
       if (error instanceof UserError) this.#errors.push(error);
@@ -109,7 +125,7 @@ class Loader {
   }
 
   /** Takes one document, or the items of a list; how many objects it was. */
-  #take(source: SourceText, document: number, value: unknown, base: FieldPath = []): number {
+  take(source: SourceText, document: number, value: unknown, base: FieldPath = []): number {
     const origin = originIn(source, document, base);
     if (!isMapping(value))
       return this.#refuse(origin, "a mapping with apiVersion and kind was expected here");
@@ -127,7 +143,7 @@ class Loader {
     if (kind.endsWith("List") && (Array.isArray(value["items"]) || value["items"] === null)) {
       const items: readonly unknown[] = value["items"] ?? [];
       for (const [index, item] of items.entries()) {
-        this.#take(source, document, withListKind(item, apiVersion, kind), [
+        this.take(source, document, withListKind(item, apiVersion, kind), [
           ...base,
           "items",
           index,

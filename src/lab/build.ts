@@ -1,6 +1,7 @@
 import { UserError } from "../base/errors.js";
+import { type NetworkNamespace, perNamespace } from "../core/namespace.js";
 import type { Simulation } from "../core/simulation.js";
-import { listenTcp } from "../inet/tcp-socket.js";
+import { listenTcp, type TcpConnection } from "../inet/tcp-socket.js";
 import { UdpSocket } from "../inet/udp-socket.js";
 import { microseconds } from "../sim/time.js";
 import type { LabCommand } from "../tools/command.js";
@@ -35,6 +36,15 @@ export function runLabCommand(sim: Simulation, command: LabCommand): void {
   );
 }
 
+/** A program that runs in a namespace, and can be ended as its container is. */
+export interface Program {
+  /** Closes its sockets, as the kernel does for a process that ends. */
+  stop(): void;
+}
+
+/** What runs in a namespace. */
+export const programs: (ns: NetworkNamespace) => Set<Program> = perNamespace(() => new Set());
+
 /** How long a program takes to answer. */
 const programDelay = microseconds(1);
 
@@ -46,21 +56,30 @@ export function startListener(
   const ns = sim.namespaces.get(name);
   if (ns === undefined) throw new UserError("LAB_NAMESPACE", `no namespace "${name}" to listen in`);
   if (protocol === "tcp") {
+    const accepted = new Set<TcpConnection>();
     const listening = listenTcp(ns, { address, port }, (connection) => {
       // A program runs when the kernel is done with the packet that woke it.
       const soon = (what: string, act: () => void): void =>
         void sim.queue.after(programDelay, `${name} tcp/${port} ${what}`, act);
+      accepted.add(connection);
       connection.onData = (data) => soon("answers", () => connection.send(data));
       connection.onClose = () => soon("closes", () => connection.close());
     });
     if (typeof listening === "string")
       throw new UserError("LAB_LISTEN", `cannot listen on tcp/${port} in ${name}: ${listening}`);
+    programs(ns).add({
+      stop() {
+        listening.close();
+        for (const connection of accepted) connection.close();
+      },
+    });
     return;
   }
   const socket = new UdpSocket(ns);
   const failed = socket.bind(address, port);
   if (failed !== undefined)
     throw new UserError("LAB_LISTEN", `cannot listen on udp/${port} in ${name}: ${failed}`);
+  programs(ns).add({ stop: () => socket.close() });
   socket.onDatagram = (datagram) => {
     sim.queue.after(programDelay, `${name} udp/${port} answers`, () =>
       socket.sendTo(datagram.data, datagram.source, datagram.sourcePort, datagram.skb),

@@ -10,6 +10,7 @@ import { type DnsListener, serveDns } from "../kube/dns/server.js";
 import { podNamespace } from "../kube/nodes.js";
 import { milliseconds } from "../sim/time.js";
 import { formatIpv4, parseIpv4, prefixContains } from "../wire/ip.js";
+import { programs } from "./build.js";
 import { knowsNodeResolver, NODE_RESOLVER } from "./resolvers.js";
 import type { ClusterWorld } from "./world.js";
 
@@ -85,6 +86,12 @@ export function startDns(
       );
     listeners.push(listening);
   }
+  programs(ns).add({
+    stop() {
+      ended = true;
+      for (const listener of listeners.splice(0)) listener.close();
+    },
+  });
   server.start();
   return { pod, server };
 }

@@ -144,7 +144,11 @@ function record(
 }
 
 /** The namespace that sends; a host outside is made for the run. */
-function sourceNamespace({ sim }: LiveCluster, cluster: Cluster, source: Source): NetworkNamespace {
+export function sourceNamespace(
+  { sim }: LiveCluster,
+  cluster: Cluster,
+  source: Source,
+): NetworkNamespace {
   if (source.kind === "outside")
     for (const command of outsideCommands(cluster, source.address)) runLabCommand(sim, command);
   const ns = sim.namespaces.get(source.kind === "outside" ? "outside" : source.ns);
@@ -153,7 +157,7 @@ function sourceNamespace({ sim }: LiveCluster, cluster: Cluster, source: Source)
 }
 
 /** A Service that is named from outside means the address that it shows there: of a load balancer, else an external IP. */
-function fromOutside(destination: Destination, text: string, cluster: Cluster): Destination {
+export function fromOutside(destination: Destination, text: string, cluster: Cluster): Destination {
   if (destination.kind !== "address" || destination.service === undefined) return destination;
   const { service } = destination;
   const found = cluster.services.find(({ object }) => keyOf(object) === service);
@@ -163,7 +167,7 @@ function fromOutside(destination: Destination, text: string, cluster: Cluster): 
     : { ...destination, address: shown };
 }
 
-function isOutside(address: Ipv4, cluster: Cluster): boolean {
+export function isOutside(address: Ipv4, cluster: Cluster): boolean {
   const known =
     cluster.nodes.some((node) => node.address === address) ||
     cluster.pods.some((pod) => pod.address === address) ||
@@ -183,7 +187,7 @@ function sharesSegment(address: Ipv4, cluster: Cluster): boolean {
 }
 
 /** The world ends at a host outside: what gets there has left the cluster, and nobody knows what it answers. */
-function openOutside({ sim }: LiveCluster, cluster: Cluster, address: Ipv4): void {
+export function openOutside({ sim }: LiveCluster, cluster: Cluster, address: Ipv4): void {
   if (sim.namespaces.has("outside")) return;
   for (const command of outsideCommands(cluster, address)) runLabCommand(sim, command);
   sim.namespaces.get("outside")?.hooks.register("ipv4", {
@@ -198,7 +202,7 @@ function openOutside({ sim }: LiveCluster, cluster: Cluster, address: Ipv4): voi
 }
 
 /** Asks the pod's resolver, as a program in it would. */
-function lookUp(
+export function lookUp(
   live: LiveCluster,
   world: ClusterWorld,
   ns: NetworkNamespace,
@@ -272,7 +276,7 @@ function dnsQuery(cluster: Cluster): Uint8Array {
   });
 }
 
-function namesOf(cluster: Cluster): ReadonlyMap<string, string> {
+export function namesOf(cluster: Cluster): ReadonlyMap<string, string> {
   const names = new Map<string, string>();
   for (const { object } of cluster.services) {
     if (object.spec?.clusterIP !== undefined) names.set(object.spec.clusterIP, keyOf(object));

@@ -1,3 +1,4 @@
+import type { NetworkNamespace } from "../core/namespace.js";
 import type { IpContext } from "./ip-context.js";
 import { notModelled, ToolFailure } from "./failure.js";
 import { chooseCommand, type Words } from "./words.js";
@@ -48,11 +49,16 @@ function remove(words: Words, { sim }: IpContext): string {
       1,
       `Cannot remove namespace file "/run/netns/${name}": No such file or directory\n`,
     );
+  removeNamespace(ns);
+  return "";
+}
+
+/** Takes a namespace away whatever it is called. */
+export function removeNamespace(ns: NetworkNamespace): void {
   for (const dev of [...ns.devices.values()].toReversed()) {
     if (ns.devices.has(dev.name)) dev.destroy();
   }
-  sim.namespaces.delete(name);
-  return "";
+  ns.sim.namespaces.delete(ns.name);
 }
 
 function nameFrom(words: Words): string {

@@ -46,6 +46,21 @@ export function addNetwork(host: CniHost, list: Conflist, attachment: Attachment
   return result ?? fail("no plugins in list");
 }
 
+/**
+ * Takes a sandbox off the network: every plugin of the list from the last to the first, each with what ADD came to. Throws
+ * CniFailure. Mirrors github.com/containernetworking/cni/libcni/api.go:DelNetworkList().
+ */
+export function deleteNetwork(
+  host: CniHost,
+  list: Conflist,
+  attachment: Attachment,
+  result: CniResult,
+): void {
+  const call = callFor(attachment, "DEL");
+  for (const plugin of list.plugins.toReversed())
+    pluginOf(plugin).del(host, configFor(list, plugin, attachment, result), call);
+}
+
 /** The address the sandbox would get, without a device being made. Throws CniFailure. */
 export function allocateAddress(host: CniHost, list: Conflist, attachment: Attachment): CniResult {
   const plugin = list.plugins.find(
@@ -65,7 +80,10 @@ function pluginOf({ type }: ConflistPlugin): (typeof cniPlugins)[number] {
   );
 }
 
-function callFor({ containerId, netns, namespace, pod, address }: Attachment): CniCall {
+function callFor(
+  { containerId, netns, namespace, pod, address }: Attachment,
+  command: "ADD" | "DEL" = "ADD",
+): CniCall {
   const args = [
     "IgnoreUnknown=1",
     `K8S_POD_NAMESPACE=${namespace}`,
@@ -74,7 +92,7 @@ function callFor({ containerId, netns, namespace, pod, address }: Attachment): C
     ...(address === undefined ? [] : [`IP=${address}`]),
   ];
   const env = {
-    CNI_COMMAND: "ADD",
+    CNI_COMMAND: command,
     CNI_CONTAINERID: containerId,
     CNI_NETNS: netns,
     CNI_IFNAME: "eth0",

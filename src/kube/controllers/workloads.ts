@@ -29,14 +29,15 @@ export const MAX_PODS = 100_000;
 /**
  * All pods of a world: those given, then those that the workloads would make, in the order Deployments, ReplicaSets,
  * StatefulSets, DaemonSets, ReplicationControllers, Jobs, CronJobs, each in the order of the texts. A workload whose
- * pods are given makes none. Wrong workloads are added to `errors`.
+ * pods are given makes none. Wrong workloads are added to `errors`. Names of the past are not given again.
  */
 export function expandWorkloads(
   objects: LoadResult["objects"],
   nodes: readonly Loaded<Node>[],
   errors: UserError[],
+  past: Iterable<string> = [],
 ): readonly WorkloadPod[] {
-  const expansion = new Expansion(objects, nodes, errors);
+  const expansion = new Expansion(objects, nodes, errors, past);
   return expansion.run();
 }
 
@@ -65,12 +66,17 @@ class Expansion {
   readonly #owned: ReadonlySet<string>;
   readonly #taken: Set<string>;
 
-  constructor(objects: LoadResult["objects"], nodes: readonly Loaded<Node>[], errors: UserError[]) {
+  constructor(
+    objects: LoadResult["objects"],
+    nodes: readonly Loaded<Node>[],
+    errors: UserError[],
+    past: Iterable<string>,
+  ) {
     this.#objects = objects;
     this.#nodes = nodes;
     this.#errors = errors;
     this.#owned = ownersOf([...objects.Pod, ...objects.ReplicaSet, ...objects.Job]);
-    this.#taken = new Set(objects.Pod.map(({ object }) => nameOf(object)));
+    this.#taken = new Set([...objects.Pod.map(({ object }) => nameOf(object)), ...past]);
   }
 
   run(): readonly WorkloadPod[] {

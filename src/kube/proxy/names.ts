@@ -77,7 +77,7 @@ export function nameHash(text: string, length: number): string {
 }
 
 /** RFC 4648 §6: five bits a character, most significant first; the first `length` characters. */
-function base32(bytes: Uint8Array, length: number): string {
+export function base32(bytes: Uint8Array, length: number): string {
   let text = "";
   for (let index = 0; index < length; index++) {
     const bit = index * 5;

@@ -1,0 +1,319 @@
+import type { Pod } from "kubernetes-types/core/v1.js";
+import { throwCollected, UserError, type UserErrorDetails } from "../../base/errors.js";
+import type { RuleMaker } from "../../core/recording.js";
+import type { Simulation } from "../../core/simulation.js";
+import { buildCluster, type Cluster, type ClusterPod } from "../../kube/cluster.js";
+import { chooseConflist } from "../../kube/cni/conflist.js";
+import type { PodState } from "../../kube/controllers/running-pods.js";
+import { loadObjects, type LoadResult } from "../../kube/load.js";
+import { keyOf, type Loaded } from "../../kube/objects.js";
+import { podNamespace } from "../../kube/nodes.js";
+import { validatePolicies } from "../../kube/policy/validate.js";
+import { policyObjectsOf } from "../../kube/policy/world.js";
+import { type Micros, microseconds, milliseconds } from "../../sim/time.js";
+import { removeNamespace } from "../../tools/ip-netns.js";
+import { formatIpv4 } from "../../wire/ip.js";
+import { programs, startListener } from "../build.js";
+import { listenersOf, nodeRuleInputs } from "../cluster-lab.js";
+import { buildLiveCluster, type LiveCluster } from "../live-cluster.js";
+import type { ClusterWorld } from "../world.js";
+import { type AgentWorld, NodeAgents, runsOn } from "./node-agents.js";
+import { without } from "./object-edits.js";
+import { runAgent, tellObject } from "./run-command.js";
+import type { ScenarioSettings } from "./scenario.js";
+
+/** From the end of a pod's programs to that of its sandbox and its object. Differs: a kubelet takes up to a second or two. */
+export const SANDBOX_TIME: Micros = milliseconds(100);
+
+/** How a pod is taken away. */
+export interface Deletion {
+  /** From SIGTERM to SIGKILL. */
+  readonly grace: Micros;
+  /** When its programs end by themselves; undefined when they wait to be killed. */
+  readonly exits: Micros | undefined;
+  readonly why: string;
+}
+
+/**
+ * A cluster that runs: its objects, what the controllers make of them, its nodes and pods as namespaces, and the agents that
+ * keep each node as the objects say. Every change goes the way it goes in a cluster: objects, controllers, agents' commands.
+ */
+export class LivingCluster {
+  readonly world: ClusterWorld;
+  readonly live: LiveCluster;
+  cluster: Cluster;
+  load: LoadResult;
+  readonly makers: Map<string, RuleMaker>;
+  readonly #settings: ScenarioSettings;
+  readonly #agents: readonly NodeAgents[];
+  readonly #states = new Map<string, PodState>();
+  readonly #leaving = new Map<string, Loaded<Pod>>();
+  readonly #past = new Set<string>();
+
+  /** Builds every node and pod of the world. Throws UserError for what a scenario cannot change. */
+  constructor(world: ClusterWorld, seed: number, settings: ScenarioSettings) {
+    refuseRecords(world);
+    this.world = world;
+    this.#settings = settings;
+    this.cluster = world.cluster;
+    this.load = loadObjects(world.files.filter(({ kind }) => kind === "kubernetes"));
+    this.live = buildLiveCluster(world, seed);
+    this.makers = new Map(this.live.makers);
+    const agents: AgentWorld = {
+      sim: this.live.sim,
+      makers: this.makers,
+      config: nodeRuleInputs(world.cluster).config,
+      conntrackCleanup: settings.conntrackCleanup,
+    };
+    this.#agents = world.cluster.nodes.map((node) => new NodeAgents(agents, world.cluster, node));
+    for (const pod of world.cluster.pods) this.#states.set(pod.key, stateOf(pod));
+  }
+
+  get sim(): Simulation {
+    return this.live.sim;
+  }
+
+  /** Takes new objects over: controllers, then agents. Throws UserError for objects that do not fit together. */
+  change(load: LoadResult): void {
+    const before = this.load;
+    this.load = load;
+    try {
+      this.#reconcile();
+    } catch (error) {
+      this.load = before;
+      throw error;
+    }
+  }
+
+  pod(key: string): ClusterPod | undefined {
+    return this.cluster.pods.find((pod) => pod.key === key);
+  }
+
+  /** Begins to delete a pod, as `kubectl delete pod` does. */
+  deletePod(pod: ClusterPod, deletion: Deletion): void {
+    this.#terminate(pod, deletion);
+    this.#reconcile();
+  }
+
+  /** Sets a pod's Ready condition. */
+  setReady(key: string, ready: boolean, why: string): void {
+    const state = this.#states.get(key);
+    if (state === undefined) return;
+    this.#states.set(key, { ...state, ready });
+    this.#tell("changed", `Pod ${key}`, "kubelet", `${ready ? "Ready" : "not Ready"}: ${why}`);
+    this.#reconcile();
+  }
+
+  /** Ends the programs of a pod: the kernel closes their sockets. */
+  stopPrograms(key: string, why: string): void {
+    const ns = this.#namespaceOf(key);
+    if (ns === undefined) return;
+    this.#tell("deleted", `the programs of pod ${key}`, "kubelet", why, ns.name);
+    for (const program of programs(ns)) program.stop();
+    programs(ns).clear();
+  }
+
+  startPrograms(pod: ClusterPod, why: string): void {
+    for (const listener of listenersOf(this.cluster, [{ ...pod, ready: true }]))
+      if (listener.ns === podNamespace(pod)) startListener(this.sim, listener);
+    this.#tell("created", `the programs of pod ${pod.key}`, "kubelet", why, podNamespace(pod));
+  }
+
+  /** SIGTERM now; what is left when the grace period is over is killed. */
+  #terminate(pod: ClusterPod, { grace, exits, why }: Deletion): void {
+    const { key } = pod;
+    const state = this.#states.get(key) ?? stateOf(pod);
+    const end = exits !== undefined && exits < grace ? exits : grace;
+    this.#states.set(key, { ...state, deletionTimestamp: timestamp(this.sim.queue.now) });
+    if (this.load.objects.Pod.every((one) => keyOf(one.object) !== key)) {
+      this.#past.add(pod.name);
+      this.#leaving.set(key, withoutOwner(pod.loaded));
+    }
+    const seconds = grace / 1_000_000;
+    this.#tell("changed", `Pod ${key}`, "kubelet", `terminating, grace ${seconds} s: ${why}`);
+    const last = end === grace ? "grace period over: SIGKILL" : "they end at SIGTERM";
+    const kill = (): void => {
+      this.stopPrograms(key, last);
+      this.sim.queue.after(SANDBOX_TIME, `pod ${key} is gone`, () => this.#finish(pod));
+    };
+    if (end === 0) kill();
+    else this.sim.queue.after(end, `pod ${key} ends`, kill);
+  }
+
+  /** The sandbox goes, and then the object. Mirrors pkg/kubelet/kubelet.go:SyncTerminatedPod(). */
+  #finish(pod: ClusterPod): void {
+    const { key } = pod;
+    const ns = this.#namespaceOf(key);
+    if (ns !== undefined) {
+      this.#agents.find(({ name }) => name === pod.node)?.detach(key);
+      removeNamespace(ns);
+      this.#tell("deleted", `namespace ${key}`, "kubelet", "the sandbox is taken away", pod.node);
+    }
+    this.#states.delete(key);
+    this.#leaving.delete(key);
+    this.load = without(this.load, "Pod", key);
+    this.#tell("deleted", `Pod ${key}`, "kubelet", "it has ended");
+    this.#reconcile();
+  }
+
+  /** Runs the controllers until they want nothing more, then the agents of the nodes. */
+  #reconcile(): void {
+    let next = this.#build();
+    for (const pod of this.cluster.pods) {
+      const gone = next.pods.every(({ key }) => key !== pod.key) && this.#states.has(pod.key);
+      if (!gone) continue;
+      this.#terminate(pod, { ...deletionOf(pod), why: "no workload wants it any more" });
+      next = this.#build();
+    }
+    const old = this.cluster;
+    this.cluster = next;
+    this.#tellSlices(old, next);
+    for (const pod of next.pods) if (!this.#states.has(pod.key)) this.#create(pod);
+    this.#later(this.#settings.proxyDelay, "kube-proxy", (agents) =>
+      agents.syncProxy(this.cluster),
+    );
+    this.#later(this.#settings.policyDelay, "kube-router", (agents) =>
+      agents.syncPolicies(this.cluster),
+    );
+  }
+
+  #build(): Cluster {
+    const conflist = chooseConflist(this.world.files.filter(({ kind }) => kind === "conflist"));
+    const running = {
+      states: this.#states,
+      leaving: [...this.#leaving.values()],
+      names: this.#past,
+    };
+    const cluster = buildCluster(this.load, { conflist, running });
+    throwCollected(validatePolicies(policyObjectsOf(cluster)));
+    refuseNodes(this.cluster, cluster);
+    return cluster;
+  }
+
+  /** A pod that a node takes: its sandbox, its network, its programs. */
+  #create(pod: ClusterPod): void {
+    this.#states.set(pod.key, stateOf(pod));
+    const where = pod.node === undefined ? (pod.pending ?? "Pending") : `on ${pod.node}`;
+    this.#tell("created", `Pod ${pod.key}`, "scheduler", where);
+    const agents = this.#agents.find(({ name }) => runsOn(pod, { name }));
+    if (agents === undefined) return;
+    if (!pod.hostNetwork) {
+      this.sim.createNamespace(pod.key);
+      const up = { ns: pod.key, argv: ["ip", "link", "set", "lo", "up"] };
+      runAgent(this.sim, up, { by: "kubelet", why: `a sandbox for pod ${pod.key}` });
+      agents.attach(pod);
+    }
+    this.startPrograms(pod, "containers started");
+  }
+
+  /** Endpoints are what most of a change is about. */
+  #tellSlices(before: Cluster, after: Cluster): void {
+    const old = endpointTexts(before);
+    const now = endpointTexts(after);
+    for (const service of new Set([...old.keys(), ...now.keys()])) {
+      if (old.get(service) === now.get(service)) continue;
+      const why = now.get(service) ?? "no EndpointSlice any more";
+      this.#tell("changed", `endpoints of Service ${service}`, "endpointslice-controller", why);
+    }
+  }
+
+  #later(delay: Micros, what: string, act: (agents: NodeAgents) => void): void {
+    for (const agents of this.#agents) {
+      if (delay === 0) act(agents);
+      else this.sim.queue.after(delay, `${what} on ${agents.name}`, () => act(agents));
+    }
+  }
+
+  #namespaceOf(key: string): ReturnType<Simulation["namespaces"]["get"]> {
+    const pod = this.pod(key);
+    return pod?.hostNetwork === true ? undefined : this.sim.namespaces.get(key);
+  }
+
+  #tell(
+    action: "created" | "changed" | "deleted",
+    object: string,
+    by: string,
+    why: string,
+    ns = "",
+  ): void {
+    tellObject(this.sim, { ns, action, object, by, why });
+  }
+}
+
+/** What a pod asks for itself when nobody says how it is to be deleted. */
+export function deletionOf({ loaded }: ClusterPod): Pick<Deletion, "grace" | "exits"> {
+  const seconds = loaded.object.spec?.terminationGracePeriodSeconds ?? 30;
+  return { grace: microseconds(seconds * 1_000_000), exits: undefined };
+}
+
+function stateOf({ node, address }: ClusterPod): PodState {
+  return {
+    node,
+    address: address === undefined ? undefined : formatIpv4(address),
+    ready: undefined,
+    deletionTimestamp: undefined,
+  };
+}
+
+/** The simulation has no date: it begins with 2025. */
+function timestamp(now: Micros): string {
+  const seconds = Math.floor(now / 1_000_000);
+  const two = (value: number): string => String(value).padStart(2, "0");
+  const day = 1 + Math.floor(seconds / 86_400);
+  return `2025-01-${two(day)}T${two(Math.floor(seconds / 3_600) % 24)}:${two(Math.floor(seconds / 60) % 60)}:${two(seconds % 60)}Z`;
+}
+
+/** The workload goes on without it. */
+function withoutOwner({ object, origin }: Loaded<Pod>): Loaded<Pod> {
+  const { ownerReferences: _owners, ...metadata } = object.metadata ?? {};
+  return { object: { ...object, metadata }, origin };
+}
+
+/** `10.244.1.6 ready, 10.244.2.5 terminating serving`, by `namespace/name` of the Service. */
+function endpointTexts({ endpointSlices }: Cluster): ReadonlyMap<string, string> {
+  const texts = new Map<string, string[]>();
+  for (const { object } of endpointSlices) {
+    const service = object.metadata?.labels?.["kubernetes.io/service-name"];
+    if (service === undefined) continue;
+    const key = `${object.metadata?.namespace ?? "default"}/${service}`;
+    const found = (object.endpoints ?? []).map(({ addresses, conditions }) => {
+      const { ready = true, serving = true, terminating = false } = conditions ?? {};
+      const state = terminating
+        ? `terminating${serving ? " and serving" : ", not serving"}`
+        : ready
+          ? "ready"
+          : "not ready";
+      return `${addresses.join(",")} ${state}`;
+    });
+    texts.set(key, [...(texts.get(key) ?? []), ...found]);
+  }
+  return new Map(
+    [...texts].map(([key, list]) => [key, list.length === 0 ? "none" : list.toSorted().join(", ")]),
+  );
+}
+
+/** What was recorded of a node stands for what it was then; nobody knows what would become of it. */
+function refuseRecords({ records, name }: ClusterWorld): void {
+  const [node] = records.keys();
+  if (node === undefined) return;
+  throw new UserError(
+    "SCENARIO_RECORDED",
+    `a scenario changes what is rendered, and node ${node} of ${name} is recorded`,
+    { help: "leave the node's dumps out of the world" },
+  );
+}
+
+/** Nodes stay as they are. */
+function refuseNodes(before: Cluster, after: Cluster): void {
+  const identity = ({ nodes }: Cluster): string =>
+    nodes.map(({ name, address }) => `${name} ${address}`).join("\n");
+  if (identity(before) === identity(after)) return;
+  const known = new Set(before.nodes.map(({ name }) => name));
+  const added = after.nodes.find(({ name }) => !known.has(name));
+  const details: UserErrorDetails = added?.loaded.origin.details([], "value") ?? {};
+  throw new UserError(
+    "SCENARIO_NODES",
+    "nodes that come, go or get another InternalIP are not modelled in a scenario",
+    { ...details, help: "an address can be changed on the node itself: run: {NODE: ip addr …}" },
+  );
+}

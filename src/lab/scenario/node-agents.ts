@@ -1,0 +1,183 @@
+import type { RuleMaker } from "../../core/recording.js";
+import type { Simulation } from "../../core/simulation.js";
+import type { Cluster, ClusterNode, ClusterPod } from "../../kube/cluster.js";
+import type { CniResult } from "../../kube/cni/result.js";
+import { NodeNetwork } from "../../kube/nodes.js";
+import type { KubeRouterText } from "../../kube/policy/kube-router.js";
+import { renderKubeRouterSync } from "../../kube/policy/kube-router-sync.js";
+import type { ProxyConfig } from "../../kube/proxy/config.js";
+import { conntrackCleanup, type TrackedFlow } from "../../kube/proxy/conntrack-cleanup.js";
+import { proxyNode } from "../../kube/proxy/node.js";
+import type { ServiceObjects } from "../../kube/proxy/service-state.js";
+import { renderIptablesSync, serviceChanges } from "../../kube/proxy/sync.js";
+import { parseConntrackList } from "../../netfilter/conntrack/parse.js";
+import type { LabCommand } from "../../tools/command.js";
+import { formatIp } from "../../wire/ip.js";
+import { nodeRuleInputs, renderNodePolicies } from "../cluster-lab.js";
+import { podRules, renderedMaker } from "../provenance.js";
+import { runAgent, runTold } from "./run-command.js";
+
+const UDP = 17;
+
+/** What is the same for the agents of all nodes. */
+export interface AgentWorld {
+  readonly sim: Simulation;
+  /** Who wrote the rules of a file; grows with every sync. */
+  readonly makers: Map<string, RuleMaker>;
+  readonly config: ProxyConfig;
+  readonly conntrackCleanup: boolean;
+}
+
+/** kube-proxy, the policy engine and the CNI of one node, and what they know of what they did before. */
+export class NodeAgents {
+  readonly name: string;
+  readonly #world: AgentWorld;
+  readonly #network: NodeNetwork;
+  readonly #attached = new Map<string, { readonly pod: ClusterPod; readonly result: CniResult }>();
+  #services: ServiceObjects;
+  #policies: KubeRouterText | undefined;
+  #syncs = 1;
+
+  /** The node as `clusterLab` has just built it. */
+  constructor(world: AgentWorld, cluster: Cluster, node: ClusterNode) {
+    this.name = node.name;
+    this.#world = world;
+    this.#network = new NodeNetwork(node);
+    this.#services = nodeRuleInputs(cluster).services;
+    this.#policies =
+      cluster.objects.NetworkPolicy.length === 0
+        ? undefined
+        : renderNodePolicies(cluster, node, "1");
+    // The same calls in the same order as the lab's own: the plugins keep what they have given out.
+    for (const pod of cluster.pods) if (runsOn(pod, node)) this.#add(pod);
+  }
+
+  /** CNI ADD. The pod's namespace is there. */
+  attach(pod: ClusterPod): void {
+    for (const command of this.#add(pod)) {
+      if (command.argv[1] === "netns") continue;
+      const made = command.stdin === undefined ? undefined : podRules(command, pod, this.name);
+      if (made !== undefined) this.#world.makers.set(made.file, made.maker);
+      this.#run(made?.command ?? command, "CNI", `ADD for pod ${pod.key}`);
+    }
+  }
+
+  /** CNI DEL. */
+  detach(key: string): void {
+    const attached = this.#attached.get(key);
+    if (attached === undefined) return;
+    this.#attached.delete(key);
+    for (const command of this.#network.removePod(attached.pod, attached.result))
+      this.#run(command, "CNI", `DEL for pod ${key}`);
+  }
+
+  /** One run of kube-proxy's sync loop; nothing when no Service or endpoint changed since the last. */
+  syncProxy(cluster: Cluster): void {
+    const node = this.#nodeIn(cluster);
+    const after = nodeRuleInputs(cluster).services;
+    const { services, udpEndpoints } = serviceChanges(this.#services, after);
+    if (node === undefined || services.size === 0) return;
+    const { config, makers } = this.#world;
+    const rendered = renderIptablesSync(
+      this.#services,
+      after,
+      proxyNode(node.loaded.object),
+      config,
+    );
+    this.#services = after;
+    const stdinName = `${this.name}/kube-proxy.${++this.#syncs}.rules`;
+    makers.set(stdinName, renderedMaker("kube-proxy", rendered, cluster));
+    this.#run(
+      { argv: ["iptables-restore", "--noflush", "--counters"], stdin: rendered.text, stdinName },
+      "kube-proxy",
+      `sync: ${[...services].join(", ")} changed`,
+    );
+    if (udpEndpoints && this.#world.conntrackCleanup) this.#cleanConntrack();
+  }
+
+  #cleanConntrack(): void {
+    const { sim } = this.#world;
+    const list = { ns: this.name, argv: ["conntrack", "-L", "-p", "udp"] };
+    const { stdout } = runTold(sim, list, {
+      by: "kube-proxy",
+      why: "which UDP connections are there",
+    });
+    const flows = parseConntrackList(stdout, `${this.name}/conntrack`).map(
+      ({ original, reply }): TrackedFlow => ({
+        protocol: original.protocol === UDP ? "udp" : "other",
+        destination: formatIp(original.destination),
+        destinationPort: original.destinationPort,
+        replySource: formatIp(reply.source),
+      }),
+    );
+    for (const argv of conntrackCleanup(this.#services, flows))
+      this.#run({ argv }, "kube-proxy", "stale UDP connections: no serving endpoint answers them");
+  }
+
+  /** One full sync of the policy engine; nothing when the rules would be the same. */
+  syncPolicies(cluster: Cluster): void {
+    const node = this.#nodeIn(cluster);
+    const before = this.#policies;
+    if (node === undefined) return;
+    if (before === undefined && cluster.objects.NetworkPolicy.length === 0) return;
+    const same = renderNodePolicies(cluster, node, this.#version);
+    if (before !== undefined && sameText(before, same)) return;
+    this.#version = String(1 + this.#world.sim.queue.now * 1000);
+    const after = renderNodePolicies(cluster, node, this.#version);
+    this.#policies = after;
+    const sync =
+      before === undefined
+        ? { ipset: after.ipset, iptables: after.iptables, destroyed: [] }
+        : renderKubeRouterSync(before, after);
+    const name = `${this.name}/kube-router.${++this.#policySyncs}`;
+    this.#world.makers.set(`${name}.rules`, renderedMaker("kube-router", sync.iptables, cluster));
+    const by = "kube-router";
+    const run = (command: Omit<LabCommand, "ns">, why: string): void => this.#run(command, by, why);
+    if (sync.ipset.text !== "")
+      run(
+        {
+          argv: ["ipset", "restore", "-exist"],
+          stdin: sync.ipset.text,
+          stdinName: `${name}.ipset`,
+        },
+        "sync: sets of pods and blocks",
+      );
+    run(
+      {
+        argv: ["iptables-restore", "--noflush"],
+        stdin: sync.iptables.text,
+        stdinName: `${name}.rules`,
+      },
+      "sync: chains of pods and policies",
+    );
+    for (const set of sync.destroyed)
+      run({ argv: ["ipset", "destroy", set] }, "a set that no rule asks any more");
+  }
+
+  #version = "1";
+  #policySyncs = 1;
+
+  #add(pod: ClusterPod): readonly LabCommand[] {
+    const { commands, result } = this.#network.addPod(pod);
+    if (result !== undefined) this.#attached.set(pod.key, { pod, result });
+    return commands;
+  }
+
+  /** Commands of plugins name the namespace they run in: the node's or the pod's. */
+  #run(command: LabCommand | Omit<LabCommand, "ns">, by: string, why: string): void {
+    runAgent(this.#world.sim, { ns: this.name, ...command }, { by, why });
+  }
+
+  #nodeIn({ nodes }: Cluster): ClusterNode | undefined {
+    return nodes.find(({ name }) => name === this.name);
+  }
+}
+
+/** Whether the pod is on the node's network. */
+export function runsOn(pod: ClusterPod, node: Pick<ClusterNode, "name">): boolean {
+  return pod.node === node.name && pod.address !== undefined;
+}
+
+function sameText(a: KubeRouterText, b: KubeRouterText): boolean {
+  return a.iptables.text === b.iptables.text && a.ipset.text === b.ipset.text;
+}
