@@ -3,8 +3,8 @@ import { nearest } from "../base/nearest.js";
 import type { Cluster } from "../kube/cluster.js";
 import { type Dialect, dialectNamed, dialects } from "../kube/policy/dialect.js";
 import { type Targets, targetsOf } from "../kube/policy/targets.js";
-import type { WhyAnswer } from "../kube/policy/why.js";
-import { endpointName, whyText } from "../kube/policy/why-text.js";
+import { whyJson } from "../kube/policy/why-json.js";
+import { assumptionText, whyTexts } from "../kube/policy/why-text.js";
 import { askWhy, clusterWithPolicies } from "../lab/ask-why.js";
 import { loadWorld } from "../lab/world.js";
 import type { WhyCommandOptions } from "./commands/why.js";
@@ -35,13 +35,12 @@ export function whyCommand(
       `${JSON.stringify({ v: 1, kind: "Why", answers: answers.map(whyJson) }, undefined, 2)}\n`,
     );
   } else {
-    const texts = answers.map((answer) =>
-      whyText(answer, {
-        all: options.verbose ?? false,
-        ...(options.fix === undefined ? {} : { fix: options.fix }),
-      }),
-    );
-    streams.out(`${distinct(texts.map((lines) => lines.join("\n"))).join("\n\n")}\n`);
+    const lines = whyTexts(answers, {
+      all: options.verbose ?? false,
+      ...(options.fix === undefined ? {} : { fix: options.fix }),
+    });
+    streams.out(`${lines.join("\n")}\n`);
+    streams.err(`note: ${assumptionText(answers)}\n`);
   }
   return Math.max(
     ...answers.map(({ verdict }) => ({ allow: 0, deny: 1, unknown: 3 })[verdict.outcome]),
@@ -77,26 +76,4 @@ function dialectCalled(name: string): Dialect {
   throw new UserError("USAGE", `there is no dialect "${name}"`, {
     help: near === undefined ? `there are ${names.join(", ")}` : `did you mean ${near}?`,
   });
-}
-
-function distinct(texts: readonly string[]): readonly string[] {
-  return [...new Set(texts)];
-}
-
-function whyJson({ flow, verdict, sides, traps, fixes, dialect }: WhyAnswer): object {
-  return {
-    verdict: { allow: "ALLOWED", deny: "DENIED", unknown: "UNKNOWN" }[verdict.outcome],
-    source: endpointName(flow.source),
-    destination: endpointName(flow.destination),
-    protocol: flow.protocol,
-    port: flow.port ?? null,
-    dialect: dialect.name,
-    sides: sides.map((side) => ({
-      direction: side.direction,
-      subject: endpointName(side.subject),
-      outcome: side.verdict.outcome,
-    })),
-    traps,
-    fixes: fixes.map(({ opens, closes, pairs, steps }) => ({ opens, closes, pairs, steps })),
-  };
 }

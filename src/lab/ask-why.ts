@@ -40,6 +40,7 @@ export function askWhy(cluster: Cluster, question: WhyQuestion): WhyAnswers {
         protocol: spoken,
         port,
         hairpin: service !== undefined && endpoint === from,
+        service,
       },
       { service, ...(fixes === undefined ? {} : { fixes }) },
     ),

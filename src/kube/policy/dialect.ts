@@ -13,6 +13,8 @@ export interface Dialect {
   readonly hairpin: "evaluate" | "allow";
   readonly ingressFromOwnNode: "allow" | "evaluate";
   readonly egressToOwnNode: "evaluate" | "allow";
+  /** What egress policy sees of a connection to a Service: the pod that it was translated to, or the Service. */
+  readonly services: "translated" | "original";
   /** Pods of the host network: the node's address like any other, or pods that selectors see and policies govern. */
   readonly hostNetworkPods: "node-address" | "pod";
   /** Protocols that a policy cannot name: ICMP, GRE, ESP. */
@@ -33,6 +35,7 @@ export const defaultDialect: Dialect = {
   hairpin: "evaluate",
   ingressFromOwnNode: "allow",
   egressToOwnNode: "evaluate",
+  services: "translated",
   hostNetworkPods: "node-address",
   otherProtocols: "rule-without-ports",
   refusal: "drop",
@@ -46,6 +49,7 @@ export const dialects: readonly Dialect[] = [
   { ...defaultDialect, name: "kube-router", otherProtocols: "allow", refusal: "reject" },
   { ...defaultDialect, name: "kube-network-policies", openConnections: "re-evaluate" },
   { ...defaultDialect, name: "calico" },
+  { ...defaultDialect, name: "aws-vpc-cni", services: "original" },
   {
     ...defaultDialect,
     name: "netpol-analyzer",
@@ -60,20 +64,80 @@ export function dialectNamed(name: string): Dialect | undefined {
   return dialects.find((dialect) => dialect.name === name);
 }
 
+/** What a dialect decides, one after the other. */
+export type Switch = Exclude<keyof Dialect, "name">;
+
+/** Every switch with its values in words. */
+const switchWords: {
+  readonly [S in Switch]: readonly { readonly value: Dialect[S]; readonly text: string }[];
+} = {
+  ipBlockMatchesPods: [
+    { value: true, text: "ipBlock matches pods" },
+    { value: false, text: "ipBlock does not match pods" },
+  ],
+  selfTraffic: [
+    { value: "allow", text: "a pod reaches its own address" },
+    { value: "evaluate", text: "a pod's own address is policed" },
+  ],
+  hairpin: [
+    { value: "evaluate", text: "a pod that reaches itself through a Service is policed" },
+    { value: "allow", text: "a pod reaches itself through a Service" },
+  ],
+  ingressFromOwnNode: [
+    { value: "allow", text: "a node reaches its own pods" },
+    { value: "evaluate", text: "the pod's own node is policed" },
+  ],
+  egressToOwnNode: [
+    { value: "evaluate", text: "egress to the own node is policed" },
+    { value: "allow", text: "the pod may reach its own node" },
+  ],
+  services: [
+    { value: "translated", text: "policy sees pods behind Services" },
+    { value: "original", text: "egress policy sees the Service's address and port" },
+  ],
+  hostNetworkPods: [
+    { value: "node-address", text: "host-network pods are their node" },
+    { value: "pod", text: "host-network pods are pods" },
+  ],
+  otherProtocols: [
+    { value: "rule-without-ports", text: "ICMP needs a rule without ports" },
+    { value: "allow", text: "ICMP and other protocols are allowed" },
+    { value: "deny", text: "ICMP and other protocols are denied when isolated" },
+  ],
+  refusal: [
+    { value: "drop", text: "refused clients hear nothing" },
+    { value: "reject", text: "refused clients get an ICMP error" },
+  ],
+  openConnections: [
+    { value: "keep", text: "open connections live on" },
+    { value: "re-evaluate", text: "open connections are judged again" },
+  ],
+  endPort: [
+    { value: true, text: "endPort is supported" },
+    { value: false, text: "endPort is not supported" },
+  ],
+};
+
+export const switches: readonly Switch[] = Object.keys(switchWords) as Switch[];
+
+/** A switch of a dialect in words. */
+export function switchText(dialect: Dialect, name: Switch): string {
+  const words: readonly { readonly value: Dialect[Switch]; readonly text: string }[] =
+    switchWords[name];
+  return words.find(({ value }) => value === dialect[name])?.text ?? `${name} ${dialect[name]}`;
+}
+
+/** The same dialect with one switch set otherwise, in each way there is. */
+export function otherSettings(dialect: Dialect, name: Switch): readonly Dialect[] {
+  const words: readonly { readonly value: Dialect[Switch] }[] = switchWords[name];
+  return words
+    .filter(({ value }) => value !== dialect[name])
+    .map(({ value }) => ({ ...dialect, [name]: value }));
+}
+
 /** The switches of a dialect that differ from the default, as words for the end of an answer; empty for the default. */
 export function describeDialect(dialect: Dialect): readonly string[] {
-  const said: string[] = [];
-  if (!dialect.ipBlockMatchesPods) said.push("ipBlock does not match pods");
-  if (dialect.selfTraffic === "evaluate") said.push("a pod's own address is policed");
-  if (dialect.hairpin === "allow") said.push("a pod reaches itself through a Service");
-  if (dialect.ingressFromOwnNode === "evaluate") said.push("the pod's own node is policed");
-  if (dialect.egressToOwnNode === "allow") said.push("the pod may reach its own node");
-  if (dialect.hostNetworkPods === "pod") said.push("host-network pods are pods");
-  if (dialect.otherProtocols === "allow") said.push("ICMP and other protocols are allowed");
-  if (dialect.otherProtocols === "deny")
-    said.push("ICMP and other protocols are denied when isolated");
-  if (dialect.refusal === "reject") said.push("refused clients get an ICMP error");
-  if (dialect.openConnections === "re-evaluate") said.push("open connections are judged again");
-  if (!dialect.endPort) said.push("endPort is not supported");
-  return said;
+  return switches
+    .filter((name) => dialect[name] !== defaultDialect[name])
+    .map((name) => switchText(dialect, name));
 }

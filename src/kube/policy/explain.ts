@@ -19,7 +19,7 @@ import {
   rulesOf,
 } from "./oracle.js";
 import type { Direction, PolicyRef, RuleRef, SideVerdict } from "./verdict.js";
-import type { Endpoint, Flow, PolicyWorld } from "./world.js";
+import { asSeen, type Endpoint, type Flow, type PolicyWorld } from "./world.js";
 
 export type { ClusterStep } from "./explain-cluster.js";
 
@@ -67,14 +67,19 @@ export interface SideExplanation {
   readonly dormant: readonly PolicyExplanation[];
 }
 
-export function explainSide(world: PolicyWorld, flow: Flow, direction: Direction): SideExplanation {
+export function explainSide(
+  world: PolicyWorld,
+  asked: Flow,
+  direction: Direction,
+): SideExplanation {
+  const flow = asSeen(world, asked, direction);
   const subject = direction === "egress" ? flow.source : flow.destination;
   const verdict = judgeSide(world, flow, direction);
-  const asked =
+  const governed =
     verdict.reason.kind !== "not-a-pod" &&
     verdict.reason.kind !== "self" &&
     verdict.reason.kind !== "own-node";
-  if (subject.kind !== "pod" || !asked)
+  if (subject.kind !== "pod" || !governed)
     return { direction, subject, verdict, policies: [], cluster: [], dormant: [] };
   const explain = (policy: Loaded<NetworkPolicy>): PolicyExplanation =>
     explainPolicy(world, flow, direction, policy);

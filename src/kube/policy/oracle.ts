@@ -22,6 +22,7 @@ import {
 } from "./verdict.js";
 import {
   addressOf,
+  asSeen,
   type Endpoint,
   type Flow,
   flowFamily,
@@ -40,7 +41,8 @@ export function judge(world: PolicyWorld, flow: Flow): Verdict {
 }
 
 /** One side: egress at the source, ingress at the destination. */
-export function judgeSide(world: PolicyWorld, flow: Flow, direction: Direction): SideVerdict {
+export function judgeSide(world: PolicyWorld, asked: Flow, direction: Direction): SideVerdict {
+  const flow = asSeen(world, asked, direction);
   const exempt = exemption(world, flow, direction);
   if (exempt !== undefined) return { outcome: "allow", reason: exempt };
   const subject = direction === "egress" ? flow.source : flow.destination;

@@ -11,8 +11,10 @@ import {
   type Endpoint,
   endpointOf,
   policyObjectsOf,
+  type PodEndpoint,
   policyWorld,
   type PolicyWorld,
+  type ServiceEnd,
 } from "./world.js";
 
 /** A world with the Services by which people name what they connect to. */
@@ -34,11 +36,16 @@ export interface Target {
   readonly port: number | undefined;
 }
 
+/** A Service by its key, and as policy sees it that looks before translation. */
+export interface NamedService extends ServiceEnd {
+  readonly key: string;
+}
+
 export interface Destination {
   /** As the user would write it, complete: `shop/db:5432`. */
   readonly name: string;
   /** The Service that was asked and its port; undefined for pods and addresses. */
-  readonly service: { readonly key: string; readonly port: number } | undefined;
+  readonly service: NamedService | undefined;
   /** One for each backend of a Service; empty when it has none. */
   readonly targets: readonly Target[];
 }
@@ -180,7 +187,34 @@ function serviceDestination(
       .flatMap(({ addresses }) => addresses.slice(0, 1).flatMap((text) => parseAddress(text) ?? []))
       .map((address) => ({ endpoint: endpointOf(world, address), protocol, port: number }));
   });
-  return { name: `${key}:${found.port}`, service: { key, port: found.port }, targets: backends };
+  const named = { key, port: found.port, endpoint: serviceEndpoint(service) };
+  return { name: `${key}:${found.port}`, service: named, targets: backends };
+}
+
+/** The Service's own addresses, the labels that it selects by, and its ports under the names of the pods' ports. */
+function serviceEndpoint(service: Loaded<Service>): PodEndpoint {
+  const { object, origin } = service;
+  const { spec } = object;
+  const addresses = (spec?.clusterIPs ?? [spec?.clusterIP ?? ""]).flatMap(
+    (text) => parseAddress(text) ?? [],
+  );
+  const metadata = { name: object.metadata?.name ?? "", namespace: namespaceOf(object) };
+  return {
+    kind: "pod",
+    key: `Service ${keyOf(object)}`,
+    namespace: metadata.namespace,
+    name: `Service ${metadata.name}`,
+    labels: spec?.selector ?? {},
+    addresses,
+    node: undefined,
+    hostNetwork: false,
+    ports: (spec?.ports ?? []).map(({ port, protocol = "TCP", targetPort }) => ({
+      name: typeof targetPort === "string" ? targetPort : undefined,
+      protocol,
+      number: port,
+    })),
+    loaded: { object: { metadata }, origin },
+  };
 }
 
 /** A number, a name that the pod declares, or nothing when it declares one port alone. */

@@ -1,6 +1,7 @@
 import type { Place } from "../../base/errors.js";
 import { safeText } from "../../base/safe-text.js";
 import { formatAddress } from "./cidr.js";
+import { switchText } from "./dialect.js";
 import type { Step } from "./edit.js";
 import type { PolicyExplanation, RuleExplanation, SideExplanation } from "./explain.js";
 import type { ClusterStep } from "./explain-cluster.js";
@@ -28,7 +29,7 @@ export function whyText(
   answer: WhyAnswer,
   { fix = 1, all = false }: WhyTextOptions = {},
 ): readonly string[] {
-  const { flow, sides, verdict, traps, fixes, dialect, assumed } = answer;
+  const { flow, sides, verdict, traps, fixes } = answer;
   const word = { allow: "ALLOWED", deny: "DENIED", unknown: "UNKNOWN" }[verdict.outcome];
   const pair = `${endpointName(flow.source)} -> ${endpointName(flow.destination)} ${probeName(flow)}`;
   const where = sides
@@ -42,12 +43,67 @@ export function whyText(
     `${word}  ${pair}${where.length === 0 ? "" : `, ${where.join(" and ")}`}`,
     ...sides.flatMap((side) => sideLines(side, width, all)),
     ...traps.map((trap) => `note: ${safeText(trap)}`),
-    ...(assumed.length === 0 ? [] : [`dialect ${dialect.name}: ${assumed.join("; ")}`]),
     ...fixLines(fixes, fix),
     ...(verdict.outcome === "deny" && fixes.length === 0
       ? ["no fix found: nothing that hopwise can write would allow it"]
       : []),
   ];
+}
+
+/**
+ * The answers for all backends of a Service. Backends of which the same is to be said share one text, with a line that
+ * names the others.
+ */
+export function whyTexts(
+  answers: readonly WhyAnswer[],
+  options: WhyTextOptions = {},
+): readonly string[] {
+  const groups = new Map<
+    string,
+    { readonly lines: readonly string[]; readonly others: Endpoint[] }
+  >();
+  for (const answer of answers) {
+    const lines = whyText(answer, options);
+    const { destination } = answer.flow;
+    const key = lines.map((line) => withoutName(line, destination)).join("\n");
+    const group = groups.get(key);
+    if (group === undefined) groups.set(key, { lines, others: [] });
+    else if (group.lines[0] !== lines[0]) group.others.push(destination);
+  }
+  return [...groups.values()].flatMap(({ lines, others }, at) => [
+    ...(at === 0 ? [] : [""]),
+    ...lines,
+    ...(others.length === 0 ? [] : [`the same for ${others.map(endpointPlace).join(", ")}`]),
+  ]);
+}
+
+function withoutName(line: string, endpoint: Endpoint): string {
+  const plain = line
+    .replaceAll(endpointPlace(endpoint), "~")
+    .replaceAll(endpointName(endpoint), "~");
+  const short = endpoint.kind === "pod" ? plain.replaceAll(endpoint.name, "~") : plain;
+  return short.replaceAll(/ +/g, " ");
+}
+
+/**
+ * What the answer takes for granted where the API leaves it to the plugin: the dialect, the switches without which the
+ * verdict would be another, and what a refused client sees.
+ */
+export function assumptionText(answers: readonly WhyAnswer[]): string {
+  const [first] = answers;
+  if (first === undefined) return "";
+  const { dialect } = first;
+  const names = [...new Set(answers.flatMap(({ hangsOn }) => hangsOn))];
+  const hangs =
+    names.length === 0
+      ? "the verdict hangs on none of its switches"
+      : `the verdict hangs on: ${names.map((name) => switchText(dialect, name)).join("; ")}`;
+  const sees =
+    dialect.refusal === "reject"
+      ? "connection refused at once"
+      : "a timeout, as nothing comes back";
+  const denied = answers.some(({ verdict }) => verdict.outcome === "deny");
+  return `dialect ${dialect.name}: ${hangs}${denied ? `; the client sees ${sees}` : ""}`;
 }
 
 export function endpointName(endpoint: Endpoint): string {
@@ -56,9 +112,14 @@ export function endpointName(endpoint: Endpoint): string {
 
 /** `ingress of shop/db-0 (worker-2)`. */
 function sidePlace({ direction, subject }: SideExplanation): string {
+  return `${direction} of ${endpointPlace(subject)}`;
+}
+
+/** `shop/db-0 (worker-2)`. */
+function endpointPlace(endpoint: Endpoint): string {
   const node =
-    subject.kind === "pod" && subject.node !== undefined ? ` (${safeText(subject.node)})` : "";
-  return `${direction} of ${endpointName(subject)}${node}`;
+    endpoint.kind === "pod" && endpoint.node !== undefined ? ` (${safeText(endpoint.node)})` : "";
+  return `${endpointName(endpoint)}${node}`;
 }
 
 function sideLines(side: SideExplanation, width: number, all: boolean): readonly string[] {
@@ -187,7 +248,7 @@ function effectText({ effect, tier }: ClusterStep, { policies }: SideExplanation
     case "Deny":
       return tier === "Admin"
         ? "denied: no NetworkPolicy can undo it"
-        : "denied: no NetworkPolicy selects the pod in this direction and speaks before it";
+        : "denied: a NetworkPolicy would be asked first, and none selects the pod";
     case "Pass":
       if (tier === "Baseline") return "passed: nothing comes after it, so it is allowed";
       return policies.length === 0
@@ -237,6 +298,7 @@ export function fixCounts({ opens, closes, pairs, ports, allPorts }: Fix): strin
     : ports.length === 0
       ? ""
       : `${ports.slice(0, 4).join(", ")}${ports.length > 4 ? " and more" : " only"}`;
+  if (opens === 0 && closes === 0) return `opens nothing between pods but what was asked for`;
   return `opens ${opens} of ${pairs} pod pairs${which === "" ? "" : `, ${which}`}${closes === 0 ? "" : `, closes ${closes}`}`;
 }
 

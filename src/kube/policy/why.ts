@@ -1,8 +1,8 @@
-import { type Dialect, describeDialect } from "./dialect.js";
+import { type Dialect, describeDialect, otherSettings, type Switch, switches } from "./dialect.js";
 import { explainSide, type SideExplanation } from "./explain.js";
 import { findFixes, type Fix } from "./fixes.js";
 import { probeName } from "./matrix.js";
-import { judgeSide, rulesOf } from "./oracle.js";
+import { judge, judgeSide, rulesOf } from "./oracle.js";
 import { policyName } from "./reason-text.js";
 import { directions, joinSides, type Verdict } from "./verdict.js";
 import type { Flow, PodEndpoint, PolicyWorld } from "./world.js";
@@ -21,6 +21,8 @@ export interface WhyAnswer {
   readonly dialect: Dialect;
   /** What the dialect does differently from the default. */
   readonly assumed: readonly string[];
+  /** The switches of the dialect without which the verdict would be another. */
+  readonly hangsOn: readonly Switch[];
 }
 
 export interface WhyOptions {
@@ -42,26 +44,38 @@ export function why(
     verdict,
     sides,
     traps: [
-      ...servicePortTrap(sides, flow, service),
+      ...servicePortTrap(world, sides, flow, service),
       ...dnsTraps(world, flow),
       ...otherTraps(flow, verdict),
     ],
     fixes: fixes && verdict.outcome === "deny" ? findFixes(world, flow, sides) : [],
     dialect: world.dialect,
     assumed: describeDialect(world.dialect),
+    hangsOn: decisiveSwitches(world, flow, verdict),
   };
+}
+
+/** The switches that, set otherwise, would give another verdict. */
+function decisiveSwitches(world: PolicyWorld, flow: Flow, { outcome }: Verdict): readonly Switch[] {
+  return switches.filter((name) =>
+    otherSettings(world.dialect, name).some(
+      (dialect) => judge({ ...world, dialect }, flow).outcome !== outcome,
+    ),
+  );
 }
 
 /** A rule names the Service's port, and policy sees the pod's. Section 1.8. */
 function servicePortTrap(
+  { dialect }: PolicyWorld,
   sides: readonly SideExplanation[],
   flow: Flow,
   service: WhyOptions["service"],
 ): readonly string[] {
-  if (service === undefined || service.port === flow.port || flow.port === undefined) return [];
   const { port } = flow;
+  if (service === undefined || service.port === port || port === undefined) return [];
   return sides.flatMap(({ direction, policies, verdict }) => {
     if (verdict.outcome !== "deny") return [];
+    if (direction === "egress" && dialect.services === "original") return [];
     return policies.flatMap(({ policy, rules }) =>
       rules
         .filter(({ ref, peerMatches, portMatches }) => {

@@ -85,6 +85,14 @@ export interface Flow {
   /** Which addresses of two dual-stack pods talk; IPv4 when both have one. */
   readonly family?: 4 | 6;
   readonly hairpin?: boolean;
+  /** The Service that was asked, for dialects that look before it is translated. */
+  readonly service?: ServiceEnd | undefined;
+}
+
+/** A Service as egress policy sees it that looks before translation: a pod with the labels that it selects by. */
+export interface ServiceEnd {
+  readonly endpoint: PodEndpoint;
+  readonly port: number;
 }
 
 export function policyWorld(
@@ -189,6 +197,18 @@ function namespaceLabels(objects: PolicyObjects): ReadonlyMap<string, Labels> {
 /** The endpoint behind an address: the pod that has it, else the address itself. */
 export function endpointOf(world: PolicyWorld, address: IpAddress): Endpoint {
   return world.podByAddress.get(address) ?? { kind: "address", address };
+}
+
+/** The flow as a side sees it: egress of some dialects looks before the Service is translated. Section 1.10. */
+export function asSeen(
+  { dialect }: PolicyWorld,
+  flow: Flow,
+  direction: "ingress" | "egress",
+): Flow {
+  const { service } = flow;
+  return direction === "egress" && service !== undefined && dialect.services === "original"
+    ? { ...flow, destination: service.endpoint, port: service.port }
+    : flow;
 }
 
 /** The address family of a flow; undefined when the two have none in common (a pod without an address). */
