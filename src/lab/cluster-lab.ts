@@ -1,9 +1,6 @@
 import type { ContainerPort } from "kubernetes-types/core/v1.js";
-import { UserError } from "../base/errors.js";
 import type { RuleMaker } from "../core/recording.js";
 import type { Cluster, ClusterNode, ClusterPod } from "../kube/cluster.js";
-import { parseDocuments } from "../kube/load/documents.js";
-import { SourceText } from "../kube/load/source-text.js";
 import {
   NodeNetwork,
   nodeCommands,
@@ -11,13 +8,12 @@ import {
   UNDERLAY,
   underlayCommands,
 } from "../kube/nodes.js";
-import { nameOf, namespaceOf } from "../kube/objects.js";
-import { DEFAULT_MACHINE, DEFAULT_SETTINGS, type ProxyConfig } from "../kube/proxy/config.js";
+import { clusterProxyConfig, endpointGates } from "../kube/proxy/cluster-settings.js";
+import type { ProxyConfig } from "../kube/proxy/config.js";
 import { localhostNodePorts } from "../kube/proxy/iptables.js";
 import { proxyObjects } from "../kube/proxy/loaded.js";
 import { renderNodeIptables } from "../kube/proxy/node-rules.js";
 import { proxyNode } from "../kube/proxy/node.js";
-import { readProxyConfiguration } from "../kube/proxy/read-config.js";
 import { type KubeRouterText, renderKubeRouter } from "../kube/policy/kube-router.js";
 import { policyObjectsOf, policyWorld } from "../kube/policy/world.js";
 import { serviceObjects, type ServiceObjects, serviceState } from "../kube/proxy/service-state.js";
@@ -72,11 +68,6 @@ export function clusterLab(
     ]),
   ];
   const commands = recordedWins(world.records, cluster, rendered);
-  const namespaces = [
-    UNDERLAY,
-    ...nodes.map(({ name }) => name),
-    ...pods.filter(({ hostNetwork }) => !hostNetwork).map(({ key }) => key),
-  ];
   return {
     lab: {
       name: world.name,
@@ -137,7 +128,11 @@ function ruleCommands(
 ): readonly LabCommand[] {
   const own = world.nodeRules.get(node.name);
   const proxied = proxyNode(node.loaded.object);
-  const rendered = renderNodeIptables(serviceState(services, proxied), proxied, config);
+  const rendered = renderNodeIptables(
+    serviceState(services, proxied, endpointGates(config)),
+    proxied,
+    config,
+  );
   const file = `${node.name}/kube-proxy.rules`;
   makers.set(file, renderedMaker("kube-proxy", rendered, world.cluster));
   const restore = (stdin: string, stdinName: string): LabCommand => ({
@@ -202,31 +197,8 @@ export interface NodeRuleInputs {
 export function nodeRuleInputs(cluster: Cluster): NodeRuleInputs {
   return {
     services: serviceObjects(proxyObjects(cluster.services, cluster.endpointSlices), 4),
-    config: proxyConfig(cluster),
+    config: clusterProxyConfig(cluster),
   };
-}
-
-/** What kube-proxy's ConfigMap says; the pod network stands in for a clusterCIDR that it leaves out. */
-function proxyConfig(cluster: Cluster): ProxyConfig {
-  const found = cluster.configMaps.find(
-    ({ object }) => namespaceOf(object) === "kube-system" && nameOf(object) === "kube-proxy",
-  );
-  const text = found?.object.data?.["config.conf"];
-  const settings =
-    text === undefined
-      ? DEFAULT_SETTINGS
-      : readProxyConfiguration(parseDocuments(new SourceText("kube-proxy ConfigMap", text))[0]);
-  const network = cluster.networks.pods.prefix;
-  const clusterCIDRs =
-    settings.clusterCIDRs.length > 0
-      ? settings.clusterCIDRs
-      : [`${formatIpv4(network.address)}/${network.length}`];
-  const mode = settings.mode;
-  if (mode !== "iptables")
-    throw new UserError("PROXY_MODE", `kube-proxy mode "${mode}" is not modelled yet`, {
-      help: "only iptables is, for now",
-    });
-  return { ...settings, ...DEFAULT_MACHINE, clusterCIDRs };
 }
 
 /**

@@ -1,5 +1,6 @@
 import { UserError } from "../base/errors.js";
 import { nearest } from "../base/nearest.js";
+import { endpointGates } from "../kube/proxy/cluster-settings.js";
 import { renderNodeIptables } from "../kube/proxy/node-rules.js";
 import { proxyNode } from "../kube/proxy/node.js";
 import { serviceState } from "../kube/proxy/service-state.js";
@@ -28,7 +29,11 @@ export function renderNodeRules({ cluster, name }: ClusterWorld, nodeName: strin
   }
   const { services, config } = nodeRuleInputs(cluster);
   const proxied = proxyNode(node.loaded.object);
-  const { text, origins } = renderNodeIptables(serviceState(services, proxied), proxied, config);
+  const { text, origins } = renderNodeIptables(
+    serviceState(services, proxied, endpointGates(config)),
+    proxied,
+    config,
+  );
   const byLine = new Map<number, string>();
   origins.forEach(({ objects: [first] }, index) => {
     if (first !== undefined)
