@@ -76,6 +76,13 @@ export function demoNames(): readonly string[] {
     .map((entry) => `demo:${entry.name}`);
 }
 
+/** One file of bytes, or standard input. */
+export function readBytes(path: string): { readonly file: string; readonly bytes: Uint8Array } {
+  if (path === "-") return { file: "(stdin)", bytes: readFileSync(0) };
+  if (!existsSync(path)) throw new UserError("FILE_MISSING", `no file "${path}"`);
+  return { file: path, bytes: readLimited(path, path, (name) => readFileSync(name)) };
+}
+
 function readDemo(name: string): readonly SourceFile[] {
   const folder = demoFolder();
   const names = demoNames();
@@ -112,6 +119,10 @@ function listFiles(folder: string): readonly string[] {
 }
 
 function readText(path: string, name: string): SourceFile {
+  return { file: name, text: readLimited(path, name, (file) => readFileSync(file, "utf8")) };
+}
+
+function readLimited<T>(path: string, name: string, read: (path: string) => T): T {
   const { size } = statSync(path);
   if (size > limits.fileSize)
     throw new UserError(
@@ -119,7 +130,7 @@ function readText(path: string, name: string): SourceFile {
       `"${name}" has ${size} bytes, more than ${limits.fileSize}`,
     );
   try {
-    return { file: name, text: readFileSync(path, "utf8") };
+    return read(path);
   } catch (error) {
     throw new UserError(
       "FILE_UNREADABLE",

@@ -11,11 +11,13 @@ import { registerExport } from "./commands/export.js";
 import { registerFmt } from "./commands/fmt.js";
 import { registerMatrix } from "./commands/matrix.js";
 import { registerRun } from "./commands/run.js";
+import { registerReplay } from "./commands/replay.js";
 import { registerShow } from "./commands/show.js";
 import { registerTest } from "./commands/test.js";
 import { registerTrace } from "./commands/trace.js";
 import { registerTui } from "./commands/tui.js";
 import { registerWhy } from "./commands/why.js";
+import { worldIsNamed } from "./options.js";
 import { type Streams, processStreams } from "./streams.js";
 import { version } from "./version.js";
 
@@ -25,6 +27,7 @@ const commands: readonly ((program: Command, streams: Streams) => void)[] = [
   registerWhy,
   registerMatrix,
   registerTest,
+  registerReplay,
   registerRun,
   registerDig,
   registerDns,
@@ -65,18 +68,14 @@ function withCommand(args: readonly string[]): readonly string[] {
   const [first] = args;
   const options =
     first !== undefined && /^--(trace|world|ascii|mouse|plain|color)\b|^-w/.test(first);
-  if (options || (first === undefined && process.stdin.isTTY && process.stdout.isTTY))
-    return ["tui", ...args];
-  return first === undefined ? defaultCommand : args;
+  if (options) return ["tui", ...args];
+  if (first !== undefined) return args;
+  if (!process.stdin.isTTY || !process.stdout.isTTY) return ["trace", ...DEMO, "-w", "demo:shop"];
+  return worldIsNamed() ? ["tui"] : ["tui", "--trace", DEMO.join(" "), "-w", "demo:shop"];
 }
 
-const defaultCommand: readonly string[] = [
-  "trace",
-  "shop/web-0",
-  "http://api.shop",
-  "-w",
-  "demo:shop",
-];
+/** The main job, on the demo world. */
+const DEMO: readonly string[] = ["shop/web-0", "http://api.shop"];
 
 function report(
   error: unknown,

@@ -1,10 +1,14 @@
 import { writeFileSync } from "node:fs";
-import { UserError } from "../base/errors.js";
-import type { PortProbe } from "../kube/policy/compile.js";
+import { unreachable, UserError } from "../base/errors.js";
+import { nearest } from "../base/nearest.js";
+import { switches, switchText } from "../kube/policy/dialect.js";
+import { portProbe } from "../kube/policy/port-probe.js";
 import { connectivityMatrix, type Matrix } from "../kube/policy/matrix.js";
-import { diffMatrices, diffText } from "../kube/policy/matrix-diff.js";
+import { diffJson, diffMatrices, diffText } from "../kube/policy/matrix-diff.js";
+import { matrixReasons } from "../kube/policy/matrix-reasons.js";
+import { matrixSvg } from "../kube/policy/matrix-svg.js";
 import { matrixCsv, matrixDot, matrixJson, matrixText } from "../kube/policy/matrix-text.js";
-import { unreachable } from "../base/errors.js";
+import type { PolicyWorld } from "../kube/policy/world.js";
 import type { MatrixCommandOptions } from "./commands/matrix.js";
 import { whatIf } from "./options.js";
 import type { Streams } from "./streams.js";
@@ -17,48 +21,80 @@ export function matrixCommand(options: MatrixCommandOptions, streams: Streams): 
     world: readonly string[] | undefined,
     grouped: boolean,
     patches: readonly string[] = [],
-  ): Matrix =>
-    connectivityMatrix(policyTargets(world, options.dialect, patches).world, {
-      namespaces: options.namespaces?.split(","),
+  ): Matrix => {
+    const policies = policyTargets(world, options.dialect, patches).world;
+    return connectivityMatrix(policies, {
+      namespaces: options.namespaces?.split(",").map((name) => knownNamespace(policies, name)),
       ports: options.ports === undefined ? undefined : options.ports.split(",").map(portProbe),
       grouped,
     });
+  };
   const write = (lines: readonly string[]): void => {
     const text = lines.map((line) => `${line}\n`).join("");
     if (options.out === undefined) streams.out(text);
     else writeFileSync(options.out, text);
   };
+  const format = options.json === true ? "json" : options.output;
   if (options.diff !== undefined || patch !== undefined) {
     const other = options.diff === undefined ? options.world : [options.diff];
-    const diff = diffMatrices(make(options.world, false), make(other, false, patch));
-    write([...(patch === undefined ? [] : [whatIf(patch).trimEnd()]), ...diffText(diff)]);
+    const before = make(options.world, false);
+    const diff = diffMatrices(before, make(other, false, patch));
+    const first = patch === undefined ? [] : [whatIf(patch).trimEnd()];
+    if (format === "json") write([JSON.stringify(diffJson(diff), undefined, 2)]);
+    else if (format === "text") write([...first, ...diffText(diff)]);
+    else
+      throw new UserError("USAGE", `changes are printed as text or json, not as ${format}`, {
+        help: "leave --diff and --patch out for a picture of one world",
+      });
+    sayDialect(before, streams);
     return diff.opened + diff.closed + diff.other === 0 ? 0 : 1;
   }
   const matrix = make(options.world, options.group ?? false);
-  write(linesOf(matrix, options.json === true ? "json" : options.output));
+  const width =
+    streams.isTerminal && options.out === undefined ? process.stdout.columns : undefined;
+  write([
+    ...linesOf(matrix, format, width),
+    ...(options.verbose === true && format === "text" ? matrixReasons(matrix) : []),
+  ]);
+  sayDialect(matrix, streams);
   return 0;
 }
 
-function linesOf(matrix: Matrix, format: MatrixCommandOptions["output"]): readonly string[] {
+/** What all of it takes for granted, beside the answer. */
+function sayDialect({ compiled }: Matrix, streams: Streams): void {
+  const { dialect } = compiled.world;
+  const said = switches.map((name) => switchText(dialect, name)).join("; ");
+  streams.err(`note: dialect ${dialect.name}: ${said}\n`);
+}
+
+function knownNamespace({ namespaces }: PolicyWorld, name: string): string {
+  if (namespaces.has(name)) return name;
+  const near = nearest(name, [...namespaces.keys()]);
+  throw new UserError("NAMESPACE_UNKNOWN", `no namespace "${name}"`, {
+    help:
+      near === undefined
+        ? `there are ${[...namespaces.keys()].join(", ")}`
+        : `did you mean ${near}?`,
+  });
+}
+
+function linesOf(
+  matrix: Matrix,
+  format: MatrixCommandOptions["output"],
+  width: number | undefined,
+): readonly string[] {
   switch (format) {
     case "text":
-      return matrixText(matrix);
+      return matrixText(matrix, width);
     case "json":
       return [JSON.stringify(matrixJson(matrix), undefined, 2)];
     case "csv":
       return matrixCsv(matrix);
     case "dot":
       return matrixDot(matrix);
+    case "svg":
+      return matrixSvg(matrix);
     default:
       return unreachable(format);
   }
-}
-
-/** `80`, `udp/53`. */
-function portProbe(text: string): PortProbe {
-  const [, protocol = "tcp", digits = ""] = /^(?:(tcp|udp|sctp)\/)?(\d+)$/i.exec(text.trim()) ?? [];
-  const port = Number(digits);
-  if (digits === "" || port < 1 || port > 65_535)
-    throw new UserError("USAGE", `"${text}" is not a port`, { help: "write 80 or udp/53" });
-  return { protocol: protocol.toUpperCase(), port };
 }

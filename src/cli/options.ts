@@ -1,3 +1,4 @@
+import { existsSync } from "node:fs";
 import { safeText } from "../base/safe-text.js";
 import { type Command, InvalidArgumentError, Option } from "commander";
 
@@ -27,6 +28,32 @@ export function patchOption(command: Command): Command {
   );
 }
 
+/** Adds `--patch`, `--set` and `--without`, each of which may be given several times. */
+export function whatIfOptions(command: Command): Command {
+  return patchOption(command)
+    .addOption(
+      repeatable(
+        "--set <what=value>",
+        "what if: worker-1.eth0.mtu=1400, worker-1.net.ipv4.ip_forward=0, svc/shop/web.sessionAffinity=ClientIP",
+      ),
+    )
+    .addOption(
+      repeatable(
+        "--without <thing>",
+        'what if: policy/shop/db-from-api, svc/shop/web, "worker-2 filter FORWARD[5]", FILE:LINE of a rule',
+      ),
+    );
+}
+
+function repeatable(flags: string, description: string): Option {
+  return new Option(flags, `${description}; repeatable`).argParser(
+    (value: string, before: readonly string[] | undefined): readonly string[] => [
+      ...(before ?? []),
+      value,
+    ],
+  );
+}
+
 /** The first line of an answer about a world that is not quite the one that was given; empty without patches. */
 export function whatIf(patches: readonly string[] | undefined): string {
   return patches === undefined ? "" : `what if: ${safeText(patches.join(", "))} applied\n`;
@@ -40,6 +67,12 @@ export function wholeNumber(low: number, high: number): (text: string) => number
       throw new InvalidArgumentError(`It must be a whole number from ${low} to ${high}.`);
     return value;
   };
+}
+
+/** Whether a world is named besides the command line. */
+export function worldIsNamed(): boolean {
+  const fromEnvironment = process.env["HOPWISE_WORLD"];
+  return (fromEnvironment !== undefined && fromEnvironment !== "") || existsSync("./hopwise.yaml");
 }
 
 /** The worlds that a command line names: -w, else HOPWISE_WORLD, else ./hopwise.yaml. */

@@ -1,14 +1,13 @@
-import { existsSync } from "node:fs";
 import { homedir } from "node:os";
 import { join } from "node:path";
 import { UserError } from "../base/errors.js";
 import { loadWorld, type World } from "../lab/world.js";
 import type { TuiCommandOptions } from "./commands/tui.js";
-import { readWorlds } from "./files.js";
-import { worldPaths } from "./options.js";
+import { demoNames, readWorlds } from "./files.js";
+import { worldIsNamed, worldPaths } from "./options.js";
 import type { Streams } from "./streams.js";
 
-/** What the UI shows when nothing is said: the main job, on the demo world. */
+/** What the linear mode reads when nothing is said: the main job, on the demo world. */
 const DEFAULT_WORLD = "demo:shop";
 const DEFAULT_TRACE = "shop/web-0 http://api.shop";
 
@@ -25,30 +24,42 @@ export async function tuiCommand(options: TuiCommandOptions, streams: Streams): 
       help: "hopwise trace SRC DST prints the same steps anywhere",
     });
   }
-  const nothingSaid =
-    options.world === undefined && !isOn(env["HOPWISE_WORLD"]) && !existsSync("./hopwise.yaml");
-  const paths = nothingSaid ? [DEFAULT_WORLD] : worldPaths(options.world);
-  const world = loadWorld(readWorlds(paths), paths.join(" "));
-  const trace = options.trace ?? (nothingSaid ? DEFAULT_TRACE : undefined);
-  return plain ? await linear(world, trace, streams) : await screen(world, trace, options, streams);
+  const addresses = options.addr ?? [];
+  const openWorld = (paths: readonly string[]): World =>
+    loadWorld(readWorlds(paths), paths.join(" "), { addresses });
+  const named = options.world !== undefined || worldIsNamed();
+  const paths = named ? worldPaths(options.world) : [DEFAULT_WORLD];
+  if (plain) {
+    const trace = options.trace ?? (named ? undefined : DEFAULT_TRACE);
+    return await linear(openWorld(paths), trace, streams);
+  }
+  // Without a world one is chosen on the screen; a trace needs one at once.
+  const world = named || options.trace !== undefined ? openWorld(paths) : undefined;
+  return await screen(world, openWorld, options, streams);
 }
 
 async function screen(
-  world: World,
-  trace: string | undefined,
+  world: World | undefined,
+  openWorld: (paths: readonly string[]) => World,
   options: TuiCommandOptions,
   streams: Streams,
 ): Promise<number> {
   const { env, stdin, stdout } = process;
   // React's development build keeps a record of every frame. It is read when React is loaded, which is now.
   env["NODE_ENV"] = "production";
-  const { runTui } = await import("../tui/run.js");
+  const [{ runTui }, { BINDINGS }] = await Promise.all([
+    import("../tui/run.js"),
+    import("../tui/key-table.js"),
+  ]);
   return await runTui({
     stdin,
     stdout,
     err: streams.err,
     world,
-    trace,
+    trace: options.trace,
+    outside: { openWorld },
+    demos: demoNames(),
+    keys: BINDINGS,
     palette: {
       colour: options.color === "always" || (options.color === "auto" && !isOn(env["NO_COLOR"])),
       ascii: options.ascii === true || !isUtf8(env),

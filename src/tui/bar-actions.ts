@@ -1,7 +1,8 @@
 import { filterCompletions, filterMistake, parseFilter } from "../view/filter.js";
 import { graphemesOf } from "./cells.js";
-import { completeCommand, type Completion, parseCommand } from "./command-line.js";
+import { parseCommand } from "./command-line.js";
 import { run } from "./commands.js";
+import { completeCommand, type Completion } from "./completion.js";
 import type { InputEvent } from "./keys.js";
 import { matchesPalette } from "./palette.js";
 import { applyFilter, askLocate, findAgain, goToStep } from "./trace-actions.js";
@@ -127,6 +128,8 @@ function typed(state: UiState, bar: Bar): UiState {
     return withScreen(next, { ...screen, selected: 0 });
   if (bar.kind === "filter" && screen.kind === "table")
     return withScreen(next, { ...screen, filter: bar.text, selected: 0 });
+  if (bar.kind === "filter" && screen.kind === "matrix")
+    return withScreen(next, { ...screen, filter: bar.text, row: 0 });
   if (bar.kind === "help" && screen.kind === "help")
     return withScreen(next, { ...screen, filter: bar.text, scroll: 0 });
   return next;
@@ -168,7 +171,7 @@ function closeBar(state: UiState): UiState {
   const rest: UiState = { ...state, bar: undefined };
   if (screen.kind === "palette" || screen.kind === "new-trace")
     return { ...rest, screens: state.screens.slice(0, -1) };
-  if (bar?.kind === "filter" && screen.kind === "table")
+  if (bar?.kind === "filter" && (screen.kind === "table" || screen.kind === "matrix"))
     return withScreen(rest, { ...screen, filter: "" });
   if (bar?.kind === "help" && screen.kind === "help")
     return withScreen(rest, { ...screen, filter: "" });
@@ -227,10 +230,8 @@ function runCommand(closed: UiState, bar: Bar): Update {
       return done({ ...closed, bar: { ...bar, mistake: command.message } });
     case "step":
       return done(goToStep(leave, command.n));
-    case "trace":
-      return { state: leave, effects: [{ kind: "trace", words: command.words }] };
-    case "show":
-      return { state: leave, effects: [{ kind: "show", show: command.show, name: command.name }] };
+    case "job":
+      return { state: leave, effects: [command.job] };
     case "export":
       return { state: leave, effects: [{ kind: "export", path: command.text }] };
     case "filter":

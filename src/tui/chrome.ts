@@ -4,8 +4,17 @@ import { completionsOf } from "./bar-actions.js";
 import { hintsFor } from "./key-table.js";
 import { layoutKind, type PaneName } from "./layout.js";
 import { widthOf } from "./cells.js";
-import { type Line, plain, type Span } from "./style.js";
-import { type Bar, type BarKind, currentTrace, topScreen, type UiState } from "./ui-state.js";
+import { type Line, plain, type Span, spansOf } from "./style.js";
+import {
+  type Bar,
+  type BarKind,
+  currentTrace,
+  currentWorld,
+  type OpenTrace,
+  type ScreenState,
+  topScreen,
+  type UiState,
+} from "./ui-state.js";
 
 /** The first row: where we are, and the verdict, which is never cut. What fits least is left out first. */
 export function titleLine(state: UiState): readonly [Line, Line] {
@@ -35,33 +44,55 @@ export function titleLine(state: UiState): readonly [Line, Line] {
 
 /** What stands after the program's name, the longest form first. */
 function leftTexts(state: UiState, wide: boolean): readonly string[] {
-  const trace = currentTrace(state);
-  const world = state.world?.name ?? trace?.model.view.recording.world ?? "";
-  const trail = state.screens
-    .slice(1)
-    .map((screen) => ` > ${screen.kind === "table" ? screen.title : screen.kind}`)
-    .join("");
-  if (trace === undefined) return [`  ${world}${trail}`];
-  const { request } = trace.model.view.recording;
-  const number = `t${state.current + 1}`;
-  const named = (address: string): string =>
-    trace.model.request === undefined
-      ? trace.model.name
-      : `${request.source}${address} > ${request.destination}`;
-  const address = wide && trail === "" ? ` ${trace.model.sourceAddress}` : "";
+  const world = currentWorld(state)?.name ?? "";
+  const trail = (traceName: (index: number, top: boolean) => string): string =>
+    trailNames(state, traceName).join(" > ");
+  const full = trail((index, top) => traceText(state, index, wide && top));
+  const medium = trail((index, top) => (top ? traceText(state, index, false) : `t${index + 1}`));
+  const short = trail((index) => `t${index + 1}`);
   return [
-    `  ${wide ? "world " : ""}${world}  ${number} ${named(address)}${trail}`,
-    `  ${world}  ${number} ${named("")}${trail}`,
-    `  ${number} ${named("")}${trail}`,
-    `  ${number}${trail}`,
+    `  ${wide ? "world " : ""}${world}  ${full}`,
+    `  ${world}  ${full}`,
+    `  ${world}  ${medium}`,
+    `  ${medium}`,
+    `  ${short}`,
   ];
+}
+
+/** The way to the shown screen: what each one on it is called. */
+function trailNames(
+  state: UiState,
+  traceName: (index: number, top: boolean) => string,
+): readonly string[] {
+  const names: string[] = [];
+  let shown = state.current;
+  for (const screen of state.screens.toReversed()) {
+    const top = names.length === 0;
+    if (screen.kind !== "trace") {
+      names.push("title" in screen ? screen.title.toLowerCase() : screen.kind);
+      continue;
+    }
+    if (state.traces.length > 0) names.push(traceName(shown, top));
+    shown = screen.was ?? shown;
+  }
+  return names.toReversed();
+}
+
+/** `t1 shop/web-0 > http://api.shop`. */
+function traceText({ traces }: UiState, index: number, withAddress: boolean): string {
+  const model = traces[index]?.model;
+  if (model === undefined) return `t${index + 1}`;
+  if (model.request === undefined) return `t${index + 1} ${model.name}`;
+  const { source, destination } = model.view.recording.request;
+  const address = withAddress ? ` ${model.sourceAddress}` : "";
+  return `t${index + 1} ${source}${address} > ${destination}`;
 }
 
 function rightParts(
   state: UiState,
   wide: boolean,
 ): readonly { readonly text: string; readonly after: boolean }[] {
-  const trace = currentTrace(state);
+  const trace = traceBehind(state);
   if (trace === undefined) return [];
   const { recording } = trace.model.view;
   const marks = [...trace.marks]
@@ -78,8 +109,22 @@ function rightParts(
   ];
 }
 
+/** The trace that the screen is about: screens of the world are about none. */
+function traceBehind(state: UiState): OpenTrace | undefined {
+  const about = state.screens.findLast(({ kind }) => !OVERLAYS.includes(kind))?.kind;
+  return about === "trace" || about === "packets" ? currentTrace(state) : undefined;
+}
+
+const OVERLAYS: readonly ScreenState["kind"][] = ["help", "palette", "new-trace", "source"];
+
 function verdictSpan(state: UiState): Span | undefined {
-  const verdict = currentTrace(state)?.model.view.verdict;
+  const screen = topScreen(state);
+  // The first thing that a Why screen says is its verdict.
+  if (screen.kind === "why") {
+    const [first] = spansOf(screen.items[0]?.head ?? "");
+    return first;
+  }
+  const verdict = traceBehind(state)?.model.view.verdict;
   if (verdict === undefined) return undefined;
   const name = verdictName(verdict);
   if (verdict.exit === 0) return { text: `ok ${name}`, tone: "ok" };
@@ -99,7 +144,8 @@ const PROMPTS: Readonly<Record<BarKind, string>> = {
 
 /** The row for messages and typing. */
 export function barLine(state: UiState): Line {
-  const { bar, message, playing } = state;
+  const { bar, message, playing, working } = state;
+  if (working !== undefined) return ` ${working} ..   Esc stops`;
   if (bar !== undefined) return typingLine(state, bar);
   if (message !== undefined) {
     const sign = message.kind === "error" ? "! " : message.kind === "ok" ? "ok " : "";
@@ -175,5 +221,5 @@ export function hintLine(state: UiState): Line {
     screen === "trace" && trace !== undefined && columns >= 90
       ? `${PANE_WORDS[trace.focus]}: `
       : "";
-  return ` ${pane}${hintsFor(screen, columns - 2 - pane.length)}`;
+  return ` ${pane}${hintsFor(screen, columns - 2 - pane.length, state.keys)}`;
 }

@@ -1,7 +1,6 @@
 import { nearest } from "../base/nearest.js";
 import type { ShowKind } from "../lab/show.js";
-import type { UiState } from "./ui-state.js";
-import { currentTrace } from "./ui-state.js";
+import type { Job } from "./ui-state.js";
 
 /** What can be shown as a table, by its `:` name. */
 export const SHOW_WORDS: Readonly<Record<string, ShowKind>> = {
@@ -9,6 +8,7 @@ export const SHOW_WORDS: Readonly<Record<string, ShowKind>> = {
   pods: "pods",
   services: "services",
   endpoints: "endpoints",
+  policies: "policies",
   rules: "rules",
   routes: "routes",
   ct: "ct",
@@ -19,7 +19,7 @@ export const SHOW_WORDS: Readonly<Record<string, ShowKind>> = {
 };
 
 /** Kinds that belong to one node or pod. */
-export const PER_NODE: readonly string[] = ["rules", "routes", "ct", "fdb", "neigh"];
+export const PER_NODE: readonly ShowKind[] = ["rules", "routes", "ct", "fdb", "neigh"];
 
 /** The words of the command line, with what follows them. */
 export const WORDS: readonly {
@@ -28,10 +28,18 @@ export const WORDS: readonly {
   readonly label: string;
 }[] = [
   { word: "trace", args: "SRC DST [--seed N] [--proto P] …", label: "send a packet" },
-  { word: "world", args: "", label: "what is in the world" },
+  { word: "why", args: "SRC DST", label: "what the policies say, and what would change it" },
+  {
+    word: "matrix",
+    args: "[-n NS,..] [--ports P,..] [--diff WORLD]",
+    label: "who reaches whom",
+  },
+  { word: "world", args: "", label: "what is in the world, and what check says of it" },
+  { word: "worlds", args: "", label: "choose another world" },
+  { word: "open", args: "PATH …", label: "open a world: a file, a folder or demo:NAME" },
   ...Object.keys(SHOW_WORDS).map((word) => ({
     word,
-    args: PER_NODE.includes(word) ? "[NODE]" : "[NAME]",
+    args: isPerNode(word) ? "[NODE]" : "[NAME]",
     label: `table of ${word}`,
   })),
   { word: "packets", args: "", label: "packets of this run" },
@@ -39,15 +47,19 @@ export const WORDS: readonly {
   { word: "filter", args: "EXPR", label: "filter the rows" },
   { word: "locate", args: "", label: "find the step where a packet is lost: seen here?" },
   { word: "export", args: "FILE", label: "write the trace: .json, .pcapng, .txt" },
+  { word: "collect", args: "", label: "the script that gathers a dump of a cluster" },
   { word: "help", args: "", label: "keys" },
   { word: "q", args: "", label: "back" },
   { word: "quit", args: "", label: "quit at once" },
 ];
 
+export function isPerNode(word: string): boolean {
+  return PER_NODE.some((show) => show === word);
+}
+
 export type ParsedCommand =
   | { readonly kind: "step"; readonly n: number }
-  | { readonly kind: "trace"; readonly words: string }
-  | { readonly kind: "show"; readonly show: ShowKind; readonly name: string | undefined }
+  | { readonly kind: "job"; readonly job: Job }
   | { readonly kind: "filter" | "export"; readonly text: string }
   | { readonly kind: "traces"; readonly n: number }
   | { readonly kind: "packets" | "locate" | "help" | "back" | "quit" }
@@ -58,22 +70,36 @@ export function parseCommand(text: string): ParsedCommand {
   if (/^\d+$/.test(trimmed)) return { kind: "step", n: Number(trimmed) };
   const [word = "", ...rest] = trimmed.split(/\s+/);
   const argument = trimmed.slice(word.length).trim();
-  const show = SHOW_WORDS[word] ?? (word === "world" ? "pods" : undefined);
-  if (show !== undefined) return { kind: "show", show, name: rest[0] };
+  const typed = trimmed;
+  const job = (work: Job): ParsedCommand => ({ kind: "job", job: { ...work, typed } });
+  const mistake = (message: string): ParsedCommand => ({ kind: "mistake", message });
+  const show = Object.hasOwn(SHOW_WORDS, word) ? SHOW_WORDS[word] : undefined;
+  if (show !== undefined) return job({ kind: "show", show, name: rest[0] });
   switch (word) {
     case "trace":
+    case "why":
       return argument === ""
-        ? { kind: "mistake", message: "trace needs SRC and DST: trace shop/web-0 shop/api:80" }
-        : { kind: "trace", words: argument };
+        ? mistake(`${word} needs SRC and DST: ${word} shop/web-0 shop/api:80`)
+        : job({ kind: word, words: argument });
+    case "matrix":
+      return job({ kind: "matrix", words: argument });
+    case "world":
+    case "worlds":
+    case "collect":
+      return job({ kind: word });
+    case "open":
+      return argument === ""
+        ? mistake("open needs a file, a folder or demo:NAME")
+        : job({ kind: "open", paths: rest });
     case "traces":
       return /^\d+$/.test(argument)
         ? { kind: "traces", n: Number(argument) }
-        : { kind: "mistake", message: "traces needs a number: traces 1" };
+        : mistake("traces needs a number: traces 1");
     case "filter":
       return { kind: "filter", text: argument };
     case "export":
       return argument === ""
-        ? { kind: "mistake", message: "export needs a file: export trace.json" }
+        ? mistake("export needs a file: export trace.json")
         : { kind: "export", text: argument };
     case "packets":
     case "locate":
@@ -87,74 +113,24 @@ export function parseCommand(text: string): ParsedCommand {
         word,
         WORDS.map((one) => one.word),
       );
-      return {
-        kind: "mistake",
-        message: `no command "${word}"${near === undefined ? "; Tab lists them" : `; did you mean ${near}?`}`,
-      };
+      return mistake(
+        `no command "${word}"${near === undefined ? "; Tab lists them" : `; did you mean ${near}?`}`,
+      );
     }
   }
 }
 
-export interface Completion {
-  /** Where the word that is being completed starts. */
-  readonly start: number;
-  readonly words: readonly string[];
-}
+/** Options of a trace that take a value. */
+export const TRACE_OPTIONS: readonly string[] = [
+  "--seed",
+  "--proto",
+  "--sport",
+  "--ttl",
+  "--endpoint",
+  "--in",
+];
 
-/** What can stand at the end of a command line. */
-export function completeCommand(text: string, state: UiState): Completion {
-  const word = /\S*$/.exec(text)?.[0] ?? "";
-  const start = text.length - word.length;
-  const [first = "", ...rest] = text.slice(0, start).trim().split(/\s+/);
-  return {
-    start,
-    words: candidates(first, rest, state).filter((one) => one.startsWith(word) && one !== word),
-  };
-}
-
-function candidates(first: string, before: readonly string[], state: UiState): readonly string[] {
-  if (first === "") return WORDS.map(({ word }) => word);
-  const names = namesIn(state);
-  if (first === "trace") {
-    const places = before.filter((word) => !word.startsWith("-")).length;
-    const options = ["--seed", "--proto", "--sport", "--ttl", "--endpoint", "--one-way"];
-    const last = before.at(-1);
-    if (last === "--proto") return ["tcp", "udp", "icmp"];
-    if (last === "--endpoint") return names.pods;
-    return places === 0
-      ? [...names.pods, ...names.nodes]
-      : places === 1
-        ? [...names.services, ...names.pods, ...names.nodes]
-        : options;
-  }
-  if (PER_NODE.includes(first)) return [...names.nodes, ...names.pods];
-  if (first === "nodes") return names.nodes;
-  if (first === "pods") return names.pods;
-  return first === "services" ? names.services.map((name) => name.replace(/:.*/, "")) : [];
-}
-
-/** Names of the world, as commands take them. */
-export function namesIn(state: UiState): {
-  readonly pods: readonly string[];
-  readonly nodes: readonly string[];
-  readonly services: readonly string[];
-} {
-  const world = state.world?.world ?? currentTrace(state)?.model.sources.world;
-  if (world?.kind !== "cluster") return { pods: [], nodes: [], services: [] };
-  const { pods, nodes, services } = world.cluster;
-  return {
-    pods: pods.map(({ key }) => key),
-    nodes: nodes.map(({ name }) => name),
-    services: services.flatMap(({ object }) =>
-      (object.spec?.ports ?? []).map(
-        ({ port }) =>
-          `${object.metadata?.namespace ?? "default"}/${object.metadata?.name ?? ""}:${port}`,
-      ),
-    ),
-  };
-}
-
-/** `web-0 > api.shop`: what a trace is called. */
+/** `SRC DST` and the options behind them; a text says what is wrong. */
 export function parseTraceWords(words: string):
   | {
       readonly source: string;
@@ -174,8 +150,10 @@ export function parseTraceWords(words: string):
     if (part === "--one-way") options.set(part, "");
     else {
       const value = parts[++index];
-      if (!["--seed", "--proto", "--sport", "--ttl", "--endpoint"].includes(part))
-        return `no option ${part}`;
+      if (!TRACE_OPTIONS.includes(part)) {
+        const near = nearest(part, [...TRACE_OPTIONS, "--one-way"]);
+        return `no option ${part}${near === undefined ? "" : `; did you mean ${near}?`}`;
+      }
       if (value === undefined) return `${part} needs a value`;
       options.set(part, value);
     }

@@ -2,7 +2,16 @@ import { openBar } from "./bar.js";
 import type { Command } from "./key-table.js";
 import { listAction } from "./list-actions.js";
 import { applyFilter, traceAction } from "./trace-actions.js";
-import { currentTrace, topScreen, type UiState, type Update, withTrace } from "./ui-state.js";
+import { questionWords } from "./questions.js";
+import {
+  currentTrace,
+  type Job,
+  topScreen,
+  type UiState,
+  type Update,
+  withScreen,
+  withTrace,
+} from "./ui-state.js";
 
 /** Does what a command says on the screen that is shown. */
 export function run(state: UiState, command: Command): Update {
@@ -44,6 +53,16 @@ export function run(state: UiState, command: Command): Update {
         ),
         effects: [],
       };
+    case "world":
+      return ask(state, { kind: "world" });
+    case "matrix":
+      return ask(state, { kind: "matrix", words: "" });
+    case "why": {
+      const words = questionWords(state);
+      return words === undefined
+        ? told(state, "there is no packet here to ask the policies of")
+        : ask(state, { kind: "why", words });
+    }
     case "back":
       return back(state);
     case "close":
@@ -55,23 +74,36 @@ export function run(state: UiState, command: Command): Update {
   }
 }
 
+function ask(state: UiState, job: Job): Update {
+  return { state, effects: [job] };
+}
+
+function told(state: UiState, text: string): Update {
+  return { state: { ...state, message: { kind: "note", text } }, effects: [] };
+}
+
 function back(state: UiState): Update {
   if (state.screens.length === 1) return { state, effects: [{ kind: "quit" }] };
-  return { state: { ...state, screens: state.screens.slice(0, -1) }, effects: [] };
+  const screen = topScreen(state);
+  const current = screen.kind === "trace" ? (screen.was ?? state.current) : state.current;
+  return { state: { ...state, current, screens: state.screens.slice(0, -1) }, effects: [] };
 }
 
 /** Esc takes away the newest thing: play, zoom, the filter, the screen. It never quits. */
 function close(state: UiState): Update {
   const trace = currentTrace(state);
+  const screen = topScreen(state);
   if (state.playing !== undefined)
     return {
       state: { ...state, playing: undefined },
       effects: [{ kind: "play", speed: undefined }],
     };
-  if (topScreen(state).kind === "trace" && trace !== undefined) {
+  if (screen.kind === "trace" && trace !== undefined) {
     if (trace.zoom)
       return { state: withTrace(state, (one) => ({ ...one, zoom: false })), effects: [] };
     if (trace.filter !== undefined) return { state: applyFilter(state, undefined), effects: [] };
   }
+  if ((screen.kind === "table" || screen.kind === "matrix") && screen.filter !== "")
+    return { state: withScreen(state, { ...screen, filter: "" }), effects: [] };
   return state.screens.length === 1 ? { state, effects: [] } : back(state);
 }

@@ -57,6 +57,9 @@ export type Command =
   | "trace-from"
   | "trace-to"
   | "open"
+  | "why"
+  | "matrix"
+  | "changes"
   | "world"
   | "help"
   | "command"
@@ -81,16 +84,11 @@ export interface Binding {
 }
 
 const trace: readonly ScreenKind[] = ["trace"];
-const lists: readonly ScreenKind[] = [
-  "trace",
-  "table",
-  "source",
-  "packets",
-  "help",
-  "palette",
-  "new-trace",
-];
-const moving: readonly ScreenKind[] = ["trace", "table", "source", "packets", "help"];
+/** Screens with rows that open something. */
+const items: readonly ScreenKind[] = ["worlds", "world", "why"];
+const rows: readonly ScreenKind[] = [...items, "table", "matrix", "source", "packets", "help"];
+const moving: readonly ScreenKind[] = ["trace", ...rows];
+const lists: readonly ScreenKind[] = [...moving, "palette", "new-trace"];
 
 /** Every key. Two commands of one screen never share a key: a test reads this. */
 export const BINDINGS: readonly Binding[] = [
@@ -99,7 +97,7 @@ export const BINDINGS: readonly Binding[] = [
     keys: ["j", "Down"],
     shown: "j",
     label: "next step; down in other panes",
-    screens: moving,
+    screens: trace,
     hint: "step",
   },
   {
@@ -107,8 +105,24 @@ export const BINDINGS: readonly Binding[] = [
     keys: ["k", "Up"],
     shown: "k",
     label: "previous step; up in other panes",
-    screens: moving,
+    screens: trace,
     hint: "step",
+  },
+  {
+    command: "next",
+    keys: ["j", "Down"],
+    shown: "j",
+    label: "down",
+    screens: rows,
+    hint: "row",
+  },
+  {
+    command: "previous",
+    keys: ["k", "Up"],
+    shown: "k",
+    label: "up",
+    screens: rows,
+    hint: "row",
   },
   {
     command: "next-change",
@@ -147,8 +161,24 @@ export const BINDINGS: readonly Binding[] = [
     keys: ["Enter"],
     shown: "Enter",
     label: "open what is selected",
-    screens: ["table", "packets"],
+    screens: [...items, "table", "packets"],
     hint: "open",
+  },
+  {
+    command: "open",
+    keys: ["Enter"],
+    shown: "Enter",
+    label: "the trace of the selected pair",
+    screens: ["matrix"],
+    hint: "trace",
+  },
+  {
+    command: "changes",
+    keys: ["d"],
+    shown: "d",
+    label: "only what changes in a second world",
+    screens: ["matrix"],
+    hint: "changes",
   },
   {
     command: "trace-from",
@@ -276,14 +306,14 @@ export const BINDINGS: readonly Binding[] = [
     command: "left",
     keys: ["h", "Left"],
     shown: "h",
-    label: "scroll left; previous column of help",
+    label: "left: scroll, previous column",
     screens: moving,
   },
   {
     command: "right",
     keys: ["l", "Right"],
     shown: "l",
-    label: "scroll right; next column of help",
+    label: "right: scroll, next column",
     screens: moving,
   },
   { command: "mark", keys: ["m"], shown: "m a", label: "set mark a (any letter)", screens: trace },
@@ -371,7 +401,7 @@ export const BINDINGS: readonly Binding[] = [
     keys: ["a"],
     shown: "a",
     label: "new trace",
-    screens: ["trace", "table", "packets"],
+    screens: ["trace", "world", "why", "table", "matrix", "packets"],
     hint: "new trace",
   },
   {
@@ -382,11 +412,27 @@ export const BINDINGS: readonly Binding[] = [
     screens: trace,
   },
   {
-    command: "world",
+    command: "why",
     keys: ["w"],
     shown: "w",
-    label: "the world: its pods",
-    screens: trace,
+    label: "why: what the policies say of this packet, and fixes",
+    screens: ["trace", "matrix"],
+    hint: "why",
+  },
+  {
+    command: "matrix",
+    keys: ["M"],
+    shown: "M",
+    label: "matrix: who reaches whom",
+    screens: ["trace", "world", "why", "table"],
+    hint: "matrix",
+  },
+  {
+    command: "world",
+    keys: ["W"],
+    shown: "W",
+    label: "the world, and what check says of it",
+    screens: ["trace", "why", "table", "matrix"],
     hint: "world",
   },
   {
@@ -423,7 +469,7 @@ export const BINDINGS: readonly Binding[] = [
     keys: ["/"],
     shown: "/",
     label: "filter rows; Ctrl-t in the bar marks instead of hiding",
-    screens: ["trace", "table", "help"],
+    screens: ["trace", "table", "matrix", "help"],
     hint: "filter",
   },
   {
@@ -482,15 +528,23 @@ const PAIRS: Readonly<Partial<Record<Command, Command>>> = {
 };
 
 /** The command of a key on a screen. */
-export function commandOf(key: string, screen: ScreenKind): Command | undefined {
-  return BINDINGS.find(({ keys, screens }) => keys.includes(key) && screens.includes(screen))
+export function commandOf(
+  key: string,
+  screen: ScreenKind,
+  bindings: readonly Binding[] = BINDINGS,
+): Command | undefined {
+  return bindings.find(({ keys, screens }) => keys.includes(key) && screens.includes(screen))
     ?.command;
 }
 
 /** `j/k step  ]/[ change … ? help`: as many as fit; filter, command and help are always there. */
-export function hintsFor(screen: ScreenKind, width: number): string {
+export function hintsFor(
+  screen: ScreenKind,
+  width: number,
+  bindings: readonly Binding[] = BINDINGS,
+): string {
   const firstOfPairs = new Set(Object.values(PAIRS));
-  const shown = BINDINGS.filter(
+  const shown = bindings.filter(
     ({ command, hint, screens }) =>
       hint !== undefined && screens.includes(screen) && !firstOfPairs.has(command),
   );
@@ -501,18 +555,18 @@ export function hintsFor(screen: ScreenKind, width: number): string {
   const kept: Binding[] = [];
   let used = 0;
   for (const binding of wanted) {
-    const length = hintText(binding).length + 2;
+    const length = hintText(binding, bindings).length + 2;
     if (used + length > width + 2) continue;
     used += length;
     kept.push(binding);
   }
   return shown
     .filter((binding) => kept.includes(binding))
-    .map(hintText)
+    .map((binding) => hintText(binding, bindings))
     .join("  ");
 }
 
-function hintText({ command, shown, hint }: Binding): string {
-  const pair = BINDINGS.find((other) => other.command === PAIRS[command]);
+function hintText({ command, shown, hint }: Binding, bindings: readonly Binding[]): string {
+  const pair = bindings.find((other) => other.command === PAIRS[command]);
   return `${shown}${pair === undefined ? "" : `/${pair.shown}`} ${hint ?? ""}`;
 }

@@ -1,16 +1,22 @@
-import { packetsOf } from "./packets.js";
+import type { Place } from "../base/errors.js";
 import { openBar } from "./bar.js";
-import type { Command } from "./key-table.js";
 import { helpLength } from "./help.js";
+import type { Command } from "./key-table.js";
+import { matrixRows, pairWords } from "./matrix-pane.js";
+import { packetsOf } from "./packets.js";
+import { plain } from "./style.js";
 import { placeOfRow, tableRows, traceNameOf } from "./tables.js";
 import { TraceModel } from "./trace-model.js";
 import {
   currentTrace,
+  currentWorld,
+  type ItemsScreenState,
   openTrace,
   type ScreenState,
   topScreen,
   type UiState,
   type Update,
+  withPushed,
   withScreen,
 } from "./ui-state.js";
 
@@ -20,34 +26,22 @@ export function listAction(state: UiState, screen: ScreenState, command: Command
   switch (command) {
     case "left":
     case "right":
-      return done(sideways(state, screen, command === "right" ? 8 : -8));
+      return done(sideways(state, screen, command === "right" ? 1 : -1));
     case "filter":
       return done(
         openBar(
           state,
           screen.kind === "help" ? "help" : "filter",
-          screen.kind === "table" || screen.kind === "help" ? screen.filter : "",
+          "filter" in screen ? screen.filter : "",
         ),
       );
     case "open":
-      return done(open(state, screen));
+      return open(state, screen);
+    case "changes":
+      return done(onlyChanges(state, screen));
     case "trace-from":
-    case "trace-to": {
-      const name =
-        screen.kind === "table"
-          ? traceNameOf(screen.show, tableRows(screen)[screen.selected])
-          : undefined;
-      if (name === undefined)
-        return done({ ...state, message: { kind: "note", text: "this row is no end of a trace" } });
-      const from = currentTrace(state)?.model.request?.source ?? "";
-      const words =
-        command === "trace-from"
-          ? `trace ${name} `
-          : `trace ${from === "" ? "" : `${from} `}${name}`;
-      return done(
-        openBar({ ...state, screens: [...state.screens, { kind: "new-trace" }] }, "command", words),
-      );
-    }
+    case "trace-to":
+      return done(traceForm(state, screen, command));
     case "edit":
       return screen.kind === "source"
         ? { state, effects: [{ kind: "edit", place: screen.place }] }
@@ -95,10 +89,16 @@ function move(state: UiState, screen: ScreenState, by: number): UiState {
         ...screen,
         selected: within(screen.selected, packetsOf(currentTrace(state)?.model).length),
       });
+    case "worlds":
+    case "world":
+    case "why":
+      return withScreen(state, { ...screen, selected: nextItem(screen, by) });
+    case "matrix":
+      return withScreen(state, { ...screen, row: within(screen.row, matrixRows(screen).length) });
     case "source":
       return withScreen(state, {
         ...screen,
-        scroll: within(screen.scroll, currentSources(state, screen.place.file)),
+        scroll: within(screen.scroll, lineCount(screen)),
       });
     case "help":
       return withScreen(state, { ...screen, scroll: within(screen.scroll, helpLength(screen)) });
@@ -107,28 +107,98 @@ function move(state: UiState, screen: ScreenState, by: number): UiState {
   }
 }
 
-function currentSources(state: UiState, file: string): number {
-  const sources = state.world?.sources ?? currentTrace(state)?.model.sources;
-  return (sources?.lines(file)?.length ?? 0) + 1;
+function lineCount({ open, place }: Extract<ScreenState, { kind: "source" }>): number {
+  return (open.sources.lines(place.file)?.length ?? 0) + 1;
 }
 
-function sideways(state: UiState, screen: ScreenState, by: number): UiState {
-  if (screen.kind === "help")
-    return move(state, screen, by > 0 ? state.size.rows - 4 : 4 - state.size.rows);
+/** Empty lines between items are passed over. */
+function nextItem({ items, selected }: ItemsScreenState, by: number): number {
+  const last = items.length - 1;
+  const step = by < 0 ? -1 : 1;
+  let at = Math.max(0, Math.min(selected + by, last));
+  while (items[at] !== undefined && plain(items[at]?.head ?? "") === "" && at > 0 && at < last)
+    at += step;
+  return at;
+}
+
+function sideways(state: UiState, screen: ScreenState, direction: 1 | -1): UiState {
+  if (screen.kind === "help") return move(state, screen, direction * (state.size.rows - 4));
+  if (screen.kind === "matrix") {
+    const last = Math.max(0, screen.matrix.to.length - 1);
+    const column = Math.max(0, Math.min(screen.column + direction, last));
+    return withScreen(state, { ...screen, column });
+  }
   if (screen.kind !== "table" && screen.kind !== "source") return state;
-  return withScreen(state, { ...screen, column: Math.max(0, screen.column + by) });
+  return withScreen(state, { ...screen, column: Math.max(0, screen.column + direction * 8) });
 }
 
-function open(state: UiState, screen: ScreenState): UiState {
-  if (screen.kind === "packets") return openPacket(state, screen.selected);
-  if (screen.kind !== "table") return state;
-  const place = placeOfRow(screen.table, tableRows(screen)[screen.selected]);
-  if (place === undefined)
-    return { ...state, message: { kind: "note", text: "this row comes from no file" } };
-  return {
-    ...state,
-    screens: [...state.screens, { kind: "source", place, scroll: place.line, column: 0 }],
-  };
+/** `d`: without a second world it asks for one. */
+function onlyChanges(state: UiState, screen: ScreenState): UiState {
+  if (screen.kind !== "matrix") return state;
+  if (screen.other === undefined) return openBar(state, "command", "matrix --diff ");
+  return withScreen(state, { ...screen, changesOnly: !screen.changesOnly, row: 0 });
+}
+
+/** The form for a new trace, with the selected row as one of its ends. */
+function traceForm(
+  state: UiState,
+  screen: ScreenState,
+  command: "trace-from" | "trace-to",
+): UiState {
+  const name =
+    screen.kind === "table"
+      ? traceNameOf(screen.show, tableRows(screen)[screen.selected])
+      : undefined;
+  if (name === undefined)
+    return { ...state, message: { kind: "note", text: "this row is no end of a trace" } };
+  const from = currentTrace(state)?.model.request?.source ?? "";
+  const words =
+    command === "trace-from" ? `trace ${name} ` : `trace ${from === "" ? "" : `${from} `}${name}`;
+  return openBar(
+    { ...state, screens: [...state.screens, { kind: "new-trace" }] },
+    "command",
+    words,
+  );
+}
+
+function open(state: UiState, screen: ScreenState): Update {
+  const done = (next: UiState): Update => ({ state: next, effects: [] });
+  switch (screen.kind) {
+    case "packets":
+      return done(openPacket(state, screen.selected));
+    case "matrix": {
+      const words = pairWords(screen);
+      return words === undefined
+        ? done({ ...state, message: { kind: "note", text: "nothing to send for this pair" } })
+        : { state, effects: [{ kind: "trace", open: screen.open, words }] };
+    }
+    case "worlds":
+    case "world":
+    case "why": {
+      const action = screen.items[screen.selected]?.action;
+      if (action === undefined) return done(state);
+      return action.kind === "source"
+        ? done(openSource(state, action.place))
+        : { state, effects: [action] };
+    }
+    case "table": {
+      const place = placeOfRow(screen.table, tableRows(screen)[screen.selected]);
+      return done(
+        place === undefined
+          ? { ...state, message: { kind: "note", text: "this row comes from no file" } }
+          : openSource(state, place),
+      );
+    }
+    default:
+      return done(state);
+  }
+}
+
+function openSource(state: UiState, place: Place): UiState {
+  const open = currentWorld(state);
+  return open === undefined
+    ? state
+    : withPushed(state, { kind: "source", open, place, scroll: place.line, column: 0 });
 }
 
 /** One packet of a run as a trace of its own. */

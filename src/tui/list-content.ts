@@ -2,14 +2,16 @@ import { formatTable } from "../view/table.js";
 import { placeText } from "../view/text.js";
 import type { PaneContent } from "./boxes.js";
 import { widthOf } from "./cells.js";
-import { completeCommand } from "./command-line.js";
+import { completeCommand } from "./completion.js";
 import { helpLines } from "./help.js";
+import { itemLines } from "./items.js";
+import { matrixInfo, matrixLines } from "./matrix-pane.js";
 import { packetsOf } from "./packets.js";
 import { matchesPalette } from "./palette.js";
 import { fileLines } from "./panes/source.js";
 import { type Line, plain, wrap } from "./style.js";
 import { tableRows } from "./tables.js";
-import { currentTrace, type ScreenState, type UiState } from "./ui-state.js";
+import { currentTrace, currentWorld, type ScreenState, type UiState } from "./ui-state.js";
 
 /** What stands on a screen that is one pane, `width` columns and `rows` rows inside its border. */
 export function listContent(
@@ -55,9 +57,26 @@ export function listContent(
         0,
       );
     }
+    case "worlds":
+    case "world":
+    case "why": {
+      const { items, selected, title } = screen;
+      const { lines, first, last } = itemLines(items, selected, width);
+      // The whole of the selected item is in view, as far as there is room, and something before it.
+      const from = Math.min(first, Math.max(first - Math.floor(rows / 3), last - rows + 1));
+      return pane(title, `${selected + 1}/${items.length}`, lines, from);
+    }
+    case "matrix": {
+      const compared = screen.other === undefined ? "" : `  against ${screen.other.name}`;
+      return pane(
+        `Matrix${screen.filter === "" ? "" : `  rows with: ${screen.filter}`}`,
+        `${matrixInfo(screen)}${compared}`,
+        matrixLines(screen, width, rows),
+        0,
+      );
+    }
     case "source": {
-      const sources = state.world?.sources ?? currentTrace(state)?.model.sources;
-      const { lines } = sources === undefined ? { lines: [] } : fileLines(sources, screen.place);
+      const { lines } = fileLines(screen.open.sources, screen.place);
       return pane(placeText(screen.place), "", lines, near(screen.scroll), screen.column);
     }
     case "help": {
@@ -136,7 +155,7 @@ function inColumns(
 
 function newTraceLines(state: UiState, width: number): readonly Line[] {
   const text = state.bar?.text ?? "";
-  const world = state.world?.name ?? "";
+  const world = currentWorld(state)?.name ?? "";
   const { words } = completeCommand(text, state);
   const recent = state.typed.command
     .filter((line) => line.startsWith("trace "))

@@ -1,11 +1,11 @@
 import { UserError, UserErrors } from "../base/errors.js";
-import { showTable, type ShowKind } from "../lab/show.js";
+import { showInLab, showTable, type ShowKind } from "../lab/show.js";
 import { traceRequest, type TraceRequest } from "../lab/trace.js";
 import { viewOf } from "../view/trace-view.js";
-import { PER_NODE, parseTraceWords } from "./command-line.js";
+import { isPerNode, parseTraceWords } from "./command-line.js";
 import { tableOfText } from "./tables.js";
 import { TraceModel } from "./trace-model.js";
-import { currentTrace, openTrace, type OpenWorld, type UiState } from "./ui-state.js";
+import { currentTrace, openTrace, type OpenWorld, type UiState, withPushed } from "./ui-state.js";
 
 /** Sends a packet as `hopwise trace` does. `words` are its command line. Throws UserError. */
 export function traceWords(open: OpenWorld, words: string): TraceModel {
@@ -24,6 +24,7 @@ export function traceWords(open: OpenWorld, words: string): TraceModel {
     seed: numberOption(options, "--seed", 0, 4_294_967_295) ?? 1,
     endpoint: options.get("--endpoint"),
     oneWay: options.has("--one-way"),
+    inputDevice: options.get("--in"),
   };
   return new TraceModel(
     `${source} > ${destination}`,
@@ -47,15 +48,15 @@ function numberOption(
   return value;
 }
 
-/** The state with another trace in front. */
+/** The state with another trace in front: in place of the one shown, or over another screen, to which `q` goes back. */
 export function withNewTrace(state: UiState, model: TraceModel): UiState {
+  const pushed = withPushed(state, { kind: "trace", was: state.current });
+  const below = pushed.screens.at(-2);
   return {
-    ...state,
+    ...pushed,
     traces: [...state.traces, openTrace(model)],
     current: state.traces.length,
-    screens: [{ kind: "trace" }],
-    locate: undefined,
-    message: undefined,
+    screens: below?.kind === "trace" ? pushed.screens.slice(0, -1) : pushed.screens,
   };
 }
 
@@ -66,26 +67,31 @@ export function withTable(
   show: ShowKind,
   name: string | undefined,
 ): UiState {
-  const { world } = open;
-  if (world.kind !== "cluster")
-    throw new UserError("SHOW_LAB", `${world.name} is a lab without Kubernetes`);
   const trace = currentTrace(state);
-  const where =
-    name ??
-    (PER_NODE.includes(show)
-      ? (trace?.model.steps[trace.at]?.ns ?? world.cluster.nodes[0]?.name)
-      : undefined);
-  const shown = showTable(world, show, where, trace?.model.view.recording.seed ?? 1);
+  const seed = trace?.model.view.recording.seed ?? 1;
+  const where = name ?? (isPerNode(show) ? defaultNode(state, open) : undefined);
+  const { world } = open;
+  const shown =
+    world.kind === "cluster"
+      ? showTable(world, show, where, seed)
+      : showInLab(world, show, where, seed);
   const table = typeof shown === "string" ? tableOfText(shown) : shown;
   const title = where === undefined ? show : `${show} ${where}`;
   const before = state.screens.filter((screen) => screen.kind !== "table");
-  return {
-    ...state,
-    screens: [
-      ...before,
-      { kind: "table", show, name: where, title, table, selected: 0, column: 0, filter: "" },
-    ],
-  };
+  return withPushed(
+    { ...state, screens: before },
+    { kind: "table", open, show, name: where, title, table, selected: 0, column: 0, filter: "" },
+  );
+}
+
+/** Where the packet is, if it is in this world; else the first node. */
+function defaultNode(state: UiState, { world }: OpenWorld): string | undefined {
+  const trace = currentTrace(state);
+  if (trace?.model.sources.world === world) {
+    const here = trace.model.steps[trace.at]?.ns;
+    if (here !== undefined) return here;
+  }
+  return world.kind === "cluster" ? world.cluster.nodes[0]?.name : world.lab.namespaces[0];
 }
 
 /** What a user error says in one line. */

@@ -1,23 +1,32 @@
 import { render } from "ink";
 import type { World } from "../lab/world.js";
 import { Frame } from "./frame.js";
+import { type Outside, withWorld, withWorlds } from "./jobs.js";
 import { KeyReader } from "./keys.js";
-import { traceWords, withNewTrace, withTable } from "./requests.js";
+import type { Binding } from "./key-table.js";
+import { type Memory, readMemory, remembered, writeMemory } from "./memory.js";
+import { traceWords, withNewTrace } from "./requests.js";
 import { Screen } from "./screen.js";
 import { Session, writeCrash } from "./session.js";
 import { Sources } from "./sources.js";
 import { Store } from "./store.js";
 import type { Palette } from "./style.js";
 import { Terminal } from "./terminal.js";
-import { initialState, type OpenWorld, type UiState } from "./ui-state.js";
+import { initialState, type OpenWorld, openWorldOf, type UiState } from "./ui-state.js";
+import { worldSummary } from "./world-items.js";
 
 export interface TuiOptions {
   readonly stdin: NodeJS.ReadStream;
   readonly stdout: NodeJS.WriteStream;
   readonly err: (text: string) => void;
-  readonly world: World;
+  /** Undefined lets one be chosen. */
+  readonly world: World | undefined;
   /** `SRC DST` and its options; undefined opens the world. */
   readonly trace: string | undefined;
+  readonly outside: Outside;
+  /** Worlds that ship. */
+  readonly demos: readonly string[];
+  readonly keys: readonly Binding[];
   readonly palette: Palette;
   readonly mouse: boolean;
   readonly cacheDir: string;
@@ -28,13 +37,11 @@ export interface TuiOptions {
 
 /** Runs the UI until it is left; gives the exit code. Throws UserError before the terminal is touched. */
 export async function runTui(options: TuiOptions): Promise<number> {
-  const open: OpenWorld = {
-    name: options.world.name,
-    world: options.world,
-    sources: new Sources(options.world),
-  };
+  const { world } = options;
+  const open = world === undefined ? undefined : openWorldOf(new Sources(world));
   const screen = new Screen(options.stdout);
-  const store = new Store(firstState(options, open, screen));
+  let memory = readMemory(options.cacheDir);
+  const store = new Store(firstState(options, open, screen, memory));
   return await new Promise<number>((resolve) => {
     let ended = false;
     const reader = new KeyReader();
@@ -72,7 +79,12 @@ export async function runTui(options: TuiOptions): Promise<number> {
       store,
       screen,
       terminal,
-      open,
+      outside: options.outside,
+      remember: (job) => {
+        const next = remembered(memory, job, store.get());
+        if (next !== memory) writeMemory(options.cacheDir, next);
+        memory = next;
+      },
       cacheDir: options.cacheDir,
       editor: options.editor,
       quit: end,
@@ -101,12 +113,29 @@ export async function runTui(options: TuiOptions): Promise<number> {
     // Drawn at once, not when React finds time: a key is on the terminal before the next one is read.
     store.onChange((state) => instance.rerender(<Frame state={state} />));
     instance.waitUntilExit().catch(crashed);
+    if (open !== undefined && options.trace === undefined) session.start({ kind: "world" });
     if (options.crash) setTimeout(() => crashed(new Error("HOPWISE_CRASH asked for this")), 300);
   });
 }
 
-function firstState(options: TuiOptions, open: OpenWorld, screen: Screen): UiState {
-  const empty: UiState = { ...initialState(screen.size, options.palette), world: open };
-  if (options.trace !== undefined) return withNewTrace(empty, traceWords(open, options.trace));
-  return withTable(empty, open, "pods", undefined);
+function firstState(
+  options: TuiOptions,
+  open: OpenWorld | undefined,
+  screen: Screen,
+  memory: Memory,
+): UiState {
+  const { palette, keys, demos, trace } = options;
+  const empty = initialState(screen.size, palette, keys);
+  const worlds = [...new Set([...demos, ...memory.worlds])];
+  const state: UiState = {
+    ...empty,
+    world: open,
+    worlds,
+    screens: [],
+    typed: { ...empty.typed, command: memory.traces.map((words) => `trace ${words}`) },
+  };
+  if (open === undefined) return withWorlds(state, worlds);
+  if (trace === undefined) return withWorld(state, open, []);
+  const traced = withNewTrace(state, traceWords(open, trace));
+  return { ...traced, message: { kind: "note", text: worldSummary(open) } };
 }

@@ -6,19 +6,24 @@ import { traceJson } from "../view/json.js";
 import { tracePcapng } from "../view/pcapng.js";
 import { formatTrace } from "../view/text.js";
 import type { TraceView } from "../view/trace-view.js";
+import { openBar } from "./bar.js";
+import { JobRunner } from "./job-runner.js";
 import type { InputEvent } from "./keys.js";
-import { oneLine, traceWords, withNewTrace, withTable } from "./requests.js";
+import { type Outside, workOf } from "./jobs.js";
+import { oneLine } from "./requests.js";
 import type { Screen } from "./screen.js";
 import type { Store } from "./store.js";
 import type { Terminal } from "./terminal.js";
-import { currentTrace, type Effect, type OpenWorld } from "./ui-state.js";
+import { currentTrace, type Effect, type Job, type UiState } from "./ui-state.js";
 import { resized, tick, update } from "./update.js";
 
 export interface SessionOptions {
   readonly store: Store;
   readonly screen: Screen;
   readonly terminal: Terminal;
-  readonly open: OpenWorld;
+  readonly outside: Outside;
+  /** Told what was opened and sent, to be offered another time. */
+  readonly remember: (job: Job) => void;
   /** Where the clipboard file and crash files go. */
   readonly cacheDir: string;
   readonly editor: string;
@@ -30,27 +35,37 @@ export interface SessionOptions {
 export class Session {
   readonly #options: SessionOptions;
   #timer: NodeJS.Timeout | undefined;
+  readonly #jobs = new JobRunner();
+  /** Keys that were pressed while a job runs. */
+  #waiting: InputEvent[] = [];
 
   constructor(options: SessionOptions) {
     this.#options = options;
   }
 
-  /** Keys that came together make one frame. */
+  /** Keys that came together make one frame. While a job runs they wait for its end; Esc stops it. */
   input(events: readonly InputEvent[]): void {
     const { store } = this.#options;
     let state = store.get();
-    const effects: Effect[] = [];
-    for (const event of events) {
+    for (const [index, event] of events.entries()) {
+      if (this.#jobs.busy) {
+        store.set(state);
+        return this.#whileBusy(events.slice(index));
+      }
       const next = update(state, event);
       state = next.state;
       if (next.effects.length === 0) continue;
-      effects.push(...next.effects);
       // What a key opens is there for the next key.
       store.set(state);
-      for (const effect of effects.splice(0)) this.#perform(effect);
+      for (const effect of next.effects) this.#perform(effect);
       state = store.get();
     }
     store.set(state);
+  }
+
+  /** Does a job that no key asked for. */
+  start(job: Job): void {
+    this.#perform(job);
   }
 
   resize(): void {
@@ -80,6 +95,47 @@ export class Session {
 
   stop(): void {
     clearInterval(this.#timer);
+    this.#jobs.cancel();
+  }
+
+  /** Keys while a job runs: some are answered at once, Esc stops it, the others come after it. */
+  #whileBusy(events: readonly InputEvent[]): void {
+    for (const event of events) {
+      const name = event.kind === "key" ? event.name : "";
+      if (!this.#jobs.busy) this.input([event]);
+      else if (name === "Escape") this.#stopJob();
+      else if (name === "C-c") this.#perform({ kind: "quit" });
+      else if (name === "C-z") this.#perform({ kind: "suspend" });
+      else if (name === "C-l") this.#perform({ kind: "redraw" });
+      else this.#waiting.push(event);
+    }
+  }
+
+  #stopJob(): void {
+    const { store } = this.#options;
+    const { working = "" } = store.get();
+    this.#jobs.cancel();
+    this.#waiting = [];
+    store.set({ ...store.get(), working: undefined });
+    this.#say("note", `stopped: ${working}`);
+  }
+
+  #begin(job: Job): void {
+    const { store, outside, remember } = this.#options;
+    const rest = (): UiState => ({ ...store.get(), working: undefined });
+    this.#jobs.start(workOf(job, store.get(), outside), {
+      working: (text) => store.set({ ...store.get(), working: text }),
+      done: (change) => {
+        store.set(change(rest()));
+        remember(job);
+        this.input(this.#waiting.splice(0));
+      },
+      failed: (error) => {
+        this.#waiting = [];
+        if (!(error instanceof UserError) && !(error instanceof UserErrors)) throw error;
+        store.set(withMistake(rest(), job, oneLine(error)));
+      },
+    });
   }
 
   #perform(effect: Effect): void {
@@ -92,7 +148,7 @@ export class Session {
   }
 
   #carryOut(effect: Effect): void {
-    const { store, screen, open, quit } = this.#options;
+    const { screen, quit } = this.#options;
     switch (effect.kind) {
       case "quit":
         return quit(0);
@@ -102,16 +158,14 @@ export class Session {
         return screen.repaint();
       case "copy":
         return this.#copy(effect.text, effect.what);
-      case "trace":
-        return store.set(withNewTrace(store.get(), traceWords(open, effect.words)));
-      case "show":
-        return store.set(withTable(store.get(), open, effect.show, effect.name));
       case "export":
         return this.#export(effect.path);
       case "edit":
         return this.#edit(effect.place.file, effect.place.line);
       case "play":
         return this.#play(effect.speed);
+      default:
+        return this.#begin(effect);
     }
   }
 
@@ -174,6 +228,15 @@ export class Session {
     const { store } = this.#options;
     store.set({ ...store.get(), message: { kind, text } });
   }
+}
+
+/** What is wrong with a job stands beside the line that asked for it, to be corrected; else it is a message. */
+function withMistake(state: UiState, job: Job, mistake: string): UiState {
+  if (job.typed === undefined) return { ...state, message: { kind: "error", text: mistake } };
+  const form: UiState =
+    job.kind === "trace" ? { ...state, screens: [...state.screens, { kind: "new-trace" }] } : state;
+  const opened = openBar(form, "command", job.typed);
+  return opened.bar === undefined ? opened : { ...opened, bar: { ...opened.bar, mistake } };
 }
 
 /** A trace in the format that the file's ending names. Throws UserError. */

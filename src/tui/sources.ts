@@ -1,14 +1,22 @@
 import { clusterLab } from "../lab/cluster-lab.js";
 import type { World } from "../lab/world.js";
+import { type Names, namesIn } from "./names.js";
 
 /** The texts that steps point into: the world's own files, and the rules that hopwise wrote for its nodes. */
 export class Sources {
   readonly world: World;
   #rendered: ReadonlyMap<string, string> | undefined;
   readonly #lines = new Map<string, readonly string[]>();
+  #names: Names | undefined;
 
   constructor(world: World) {
     this.world = world;
+  }
+
+  /** What commands can name in the world. */
+  get names(): Names {
+    this.#names ??= namesIn(this.world);
+    return this.#names;
   }
 
   /** The lines of a file, or undefined when nobody has it. */

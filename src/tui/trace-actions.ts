@@ -125,8 +125,6 @@ export function traceAction(state: UiState, command: Command): Update {
     case "copy-json":
     case "copy-command":
       return copy(state, trace, command);
-    case "world":
-      return { state, effects: [{ kind: "show", show: "pods", name: undefined }] };
     case "edit": {
       const place = trace.model.steps[trace.at]?.place;
       return place === undefined

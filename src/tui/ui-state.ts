@@ -1,9 +1,15 @@
-import type { Table, ShowKind } from "../lab/show.js";
 import type { Place } from "../base/errors.js";
+import type { Fix } from "../kube/policy/fixes.js";
+import type { Matrix } from "../kube/policy/matrix.js";
+import type { WhyQuestion } from "../lab/ask-why.js";
+import type { ShowKind, Table } from "../lab/show.js";
 import type { World } from "../lab/world.js";
 import type { Filter } from "../view/filter.js";
+import type { Item } from "./items.js";
+import { type Binding, BINDINGS } from "./key-table.js";
 import type { PaneName, Tab } from "./layout.js";
 import type { Size } from "./screen.js";
+import type { SecondMatrix } from "./second-matrix.js";
 import type { Sources } from "./sources.js";
 import { refreshed, type ShownSteps } from "./steps-shown.js";
 import type { Palette } from "./style.js";
@@ -13,7 +19,12 @@ import type { TraceModel } from "./trace-model.js";
 export interface UiState {
   readonly size: Size;
   readonly palette: Palette;
+  /** What each key does: the table, changed as the user's file says. */
+  readonly keys: readonly Binding[];
+  /** The world that was opened last; undefined before one is chosen. */
   readonly world: OpenWorld | undefined;
+  /** Worlds that can be opened by name: those that ship, and those of earlier sessions. */
+  readonly worlds: readonly string[];
   readonly traces: readonly OpenTrace[];
   /** Which trace is shown, an index of `traces`. */
   readonly current: number;
@@ -21,17 +32,20 @@ export interface UiState {
   readonly screens: readonly ScreenState[];
   readonly bar: Bar | undefined;
   readonly message: Message | undefined;
+  /** What is being worked on: keys wait, and Esc stops it. */
+  readonly working: string | undefined;
   /** Steps a second while playing. */
   readonly playing: number | undefined;
   readonly speed: number;
   /** A key that waits for a letter: `m`, `'`. */
   readonly pending: "mark" | "go" | undefined;
   readonly locate: Locate | undefined;
-  /** What was typed before, newest last. */
+  /** What was typed before, newest last; traces of earlier sessions among them. */
   readonly typed: Readonly<Record<BarKind, readonly string[]>>;
 }
 
 export interface OpenWorld {
+  /** As given with -w, and what was changed in it. */
   readonly name: string;
   readonly world: World;
   readonly sources: Sources;
@@ -68,9 +82,12 @@ export interface Scroll {
 }
 
 export type ScreenState =
-  | { readonly kind: "trace" }
+  | TraceScreenState
+  | ItemsScreenState
+  | MatrixScreenState
   | {
       readonly kind: "table";
+      readonly open: OpenWorld;
       readonly show: ShowKind;
       readonly name: string | undefined;
       readonly title: string;
@@ -81,6 +98,7 @@ export type ScreenState =
     }
   | {
       readonly kind: "source";
+      readonly open: OpenWorld;
       readonly place: Place;
       readonly scroll: number;
       readonly column: number;
@@ -94,6 +112,38 @@ export type ScreenState =
     }
   | { readonly kind: "palette"; readonly selected: number }
   | { readonly kind: "new-trace" };
+
+export interface TraceScreenState {
+  readonly kind: "trace";
+  /** The trace that was shown before this screen was opened over another one. */
+  readonly was?: number;
+}
+
+/** A screen whose rows are things to open: worlds, what is in one, what policies say. */
+export interface ItemsScreenState {
+  readonly kind: "worlds" | "world" | "why";
+  readonly open: OpenWorld | undefined;
+  readonly title: string;
+  readonly items: readonly Item[];
+  readonly selected: number;
+  /** What was asked of the policies. */
+  readonly question: WhyQuestion | undefined;
+}
+
+/** Who reaches whom. */
+export interface MatrixScreenState {
+  readonly kind: "matrix";
+  readonly open: OpenWorld;
+  readonly matrix: Matrix;
+  /** A second world to compare with. */
+  readonly other: SecondMatrix | undefined;
+  /** Only what is not the same in the second world. */
+  readonly changesOnly: boolean;
+  readonly row: number;
+  readonly column: number;
+  /** Only rows with this text. */
+  readonly filter: string;
+}
 
 export type BarKind = "filter" | "find" | "command" | "break" | "palette" | "help";
 
@@ -127,11 +177,26 @@ export type Effect =
   | { readonly kind: "suspend" }
   | { readonly kind: "redraw" }
   | { readonly kind: "copy"; readonly text: string; readonly what: string }
-  | { readonly kind: "trace"; readonly words: string }
   | { readonly kind: "export"; readonly path: string }
-  | { readonly kind: "show"; readonly show: ShowKind; readonly name: string | undefined }
   | { readonly kind: "edit"; readonly place: Place }
-  | { readonly kind: "play"; readonly speed: number | undefined };
+  | { readonly kind: "play"; readonly speed: number | undefined }
+  | Job;
+
+/** An effect that may take long: it runs in pieces, says how far it is, and can be stopped. */
+export type Job = {
+  /** The command line that asked for it, to be corrected where it is wrong. */
+  readonly typed?: string | undefined;
+} & (
+  | { readonly kind: "trace"; readonly open?: OpenWorld; readonly words: string }
+  | { readonly kind: "show"; readonly show: ShowKind; readonly name: string | undefined }
+  | { readonly kind: "worlds" }
+  | { readonly kind: "world" }
+  | { readonly kind: "open"; readonly paths: readonly string[] }
+  | { readonly kind: "collect" }
+  | { readonly kind: "why"; readonly open?: OpenWorld; readonly words: string }
+  | { readonly kind: "fix"; readonly open: OpenWorld; readonly words: string; readonly fix: Fix }
+  | { readonly kind: "matrix"; readonly words: string }
+);
 
 export interface Update {
   readonly state: UiState;
@@ -159,16 +224,23 @@ export function openTrace(model: TraceModel): OpenTrace {
   });
 }
 
-export function initialState(size: Size, palette: Palette): UiState {
+export function initialState(
+  size: Size,
+  palette: Palette,
+  keys: readonly Binding[] = BINDINGS,
+): UiState {
   return {
     size,
     palette,
+    keys,
     world: undefined,
+    worlds: [],
     traces: [],
     current: 0,
     screens: [{ kind: "trace" }],
     bar: undefined,
     message: undefined,
+    working: undefined,
     playing: undefined,
     speed: 2,
     pending: undefined,
@@ -192,6 +264,34 @@ export function withTrace(state: UiState, change: (trace: OpenTrace) => OpenTrac
     traces: state.traces.map((trace, index) => (index === state.current ? change(trace) : trace)),
   };
 }
+
+/** The world that the shown screen is about. */
+export function currentWorld(state: UiState): OpenWorld | undefined {
+  for (const screen of state.screens.toReversed()) {
+    if (screen.kind === "trace") {
+      const sources = currentTrace(state)?.model.sources;
+      if (sources !== undefined) return openWorldOf(sources);
+    } else if ("open" in screen && screen.open !== undefined) return screen.open;
+  }
+  return state.world;
+}
+
+export function openWorldOf(sources: Sources): OpenWorld {
+  return { name: sources.world.name, world: sources.world, sources };
+}
+
+/** How many screens can be gone back through. */
+const TRAIL = 12;
+
+/** The same state with a screen in front; forms and lists of commands that led to it are gone. */
+export function withPushed(state: UiState, screen: ScreenState): UiState {
+  const below = state.screens.filter(({ kind }) => !PASSING.includes(kind));
+  const [first, ...rest] = below;
+  const trail = first === undefined ? [] : [first, ...rest.slice(-TRAIL)];
+  return { ...state, screens: [...trail, screen], locate: undefined, message: undefined };
+}
+
+const PASSING: readonly ScreenState["kind"][] = ["palette", "new-trace", "help"];
 
 export function withScreen(state: UiState, screen: ScreenState): UiState {
   return { ...state, screens: [...state.screens.slice(0, -1), screen] };

@@ -19,7 +19,7 @@ export function update(state: UiState, event: InputEvent): Update {
   const clean: UiState = { ...state, message: undefined };
   if (state.pending !== undefined) return { state: withLetter(clean, event.name), effects: [] };
   if (state.locate !== undefined) return { state: answerLocate(clean, event.name), effects: [] };
-  const command = commandOf(event.name, topScreen(state).kind);
+  const command = commandOf(event.name, topScreen(state).kind, state.keys);
   return command === undefined ? { state: clean, effects: [] } : run(clean, command);
 }
 

@@ -6,8 +6,8 @@ import { Frame } from "../../src/tui/frame.js";
 import { hintsFor } from "../../src/tui/key-table.js";
 import { resized, update } from "../../src/tui/update.js";
 import { withTable } from "../../src/tui/requests.js";
-import type { UiState } from "../../src/tui/ui-state.js";
-import { demoTrace, openDemo, screenOf } from "./shop.js";
+import { openWorldOf, type UiState } from "../../src/tui/ui-state.js";
+import { afterJob, demoTrace, openDemo, screenOf, worldScreen } from "./shop.js";
 
 // oxlint-disable-next-line no-control-regex -- the codes for colours
 const CODES = /\u001b\[[0-9;]*m/g;
@@ -115,6 +115,7 @@ describe("the screen", () => {
         { kind: "trace" },
         {
           kind: "table",
+          open: openWorldOf(model.sources),
           show: "pods",
           name: undefined,
           title: "pods",
@@ -149,6 +150,12 @@ const pictures: readonly (readonly [string, UiState])[] = [80, 120].flatMap((col
     [`pods-${size}`, withTable(at, openDemo("demo:shop"), "pods", undefined)],
     [`packets-${size}`, keys(at, "P")],
     [`new-trace-${size}`, keys(at, "a")],
+    [`world-${size}`, worldScreen("demo:shop", columns, rows)],
+    [`worlds-${size}`, afterJob({ ...at, worlds: ["demo:dns", "demo:shop"] }, { kind: "worlds" })],
+    [`why-${size}`, afterJob(at, { kind: "why", words: "batch/job-0 shop/db:5432" })],
+    [`matrix-${size}`, keys(afterJob(at, { kind: "matrix", words: "" }), "l", "l")],
+    [`policies-${size}`, afterJob(at, { kind: "show", show: "policies", name: undefined })],
+    [`lab-${size}`, worldScreen("topologies/labs/reject.yaml", columns, rows)],
   ] as const;
 });
 

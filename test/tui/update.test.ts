@@ -120,7 +120,9 @@ describe("keys on the trace screen", () => {
     expect(press(start, ":trace shop/w\tsh").state.bar?.text).toBe("trace shop/web-0 sh");
     expect(press(start, ":pac\t").state.bar?.text).toBe("packets ");
     expect(press(start, ":trcae a b\r").state.bar?.mistake).toContain("did you mean trace?");
-    expect(press(start, ":trace a b\r").effects).toEqual([{ kind: "trace", words: "a b" }]);
+    expect(press(start, ":trace a b\r").effects).toEqual([
+      { kind: "trace", words: "a b", typed: "trace a b" },
+    ]);
   });
 
   it("recall what was typed before", () => {

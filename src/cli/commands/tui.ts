@@ -6,6 +6,7 @@ import type { Streams } from "../streams.js";
 export interface TuiCommandOptions {
   readonly world?: readonly string[];
   readonly trace?: string;
+  readonly addr?: readonly string[];
   readonly ascii?: boolean;
   readonly mouse?: boolean;
   readonly plain?: boolean;
@@ -16,6 +17,15 @@ export function registerTui(program: Command, streams: Streams): void {
   worldOption(program.command("tui"))
     .description("the trace on screen: step through it forwards and backwards (needs a terminal)")
     .option("--trace <words>", 'what to send: "SRC DST", with the options of trace after them')
+    .addOption(
+      new Option(
+        "--addr <device=address>",
+        "an address that no dump tells, eth0=192.0.2.10/24; repeatable",
+      ).argParser((value: string, before: readonly string[] | undefined): readonly string[] => [
+        ...(before ?? []),
+        value,
+      ]),
+    )
     .option("--ascii", "draw with letters that every terminal has")
     .option("--mouse", "the wheel scrolls, a click selects")
     .option("--plain", "one step at a time as sentences, for screen readers (or HOPWISE_PLAIN=1)")
