@@ -130,6 +130,8 @@ export function removeAddress(
     setList(dev, insertInOrder(rest, promoted));
     for (const sibling of siblings) addRoutes(sibling);
   }
+  // Without an address IP is off on the device: routes over it go too. Mirrors fib_disable_ip().
+  if (addressesOf(dev).length === 0) fib(dev.ns).syncDown(dev, true);
   return undefined;
 }
 

@@ -17,7 +17,7 @@ import {
   type Mac,
   prefixContains,
 } from "../wire/ip.js";
-import { addressesOf } from "./addresses.js";
+import { addressesOf, onAddressRemoved } from "./addresses.js";
 import { arpSend, arpSolicit, sendGratuitousArp } from "./arp-output.js";
 import { arpFilterRefuses, arpIgnores, isProxiedByRoute } from "./arp-policy.js";
 import { confAnd, confMax, confOr, isForwarding } from "./devconf.js";
@@ -39,6 +39,10 @@ export const arp: PernetOperations = {
       errorReport: (skb) => icmpSend(skb, ICMP_DEST_UNREACH, ICMP_HOST_UNREACH),
     };
     ns.protocols.set(ETH_P_ARP, arpReceive);
+    // Mirrors net/ipv4/arp.c:arp_ifdown(), which fib_disable_ip() calls.
+    onAddressRemoved(ns, ({ dev }) => {
+      if (addressesOf(dev).length === 0) table.flushDevice(dev, false);
+    });
     ns.onDeviceNotice((notice, dev) => {
       switch (notice) {
         case "register":

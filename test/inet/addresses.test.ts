@@ -58,6 +58,21 @@ test("an address makes its local, connected and broadcast routes; a second of th
   ).toEqual(["10.1.0.1", "10.9.0.1", "10.8.0.0", "10.1.0.2 secondary"]);
 });
 
+test("the last address of a device takes every route over the device with it, one of several only its own", () => {
+  const { ns, v0 } = lab();
+  give(v0, "10.1.0.1/24");
+  fib(ns).add({
+    type: "unicast",
+    prefix: { address: ip("10.9.0.0"), length: 24 },
+    nexthops: [{ dev: v0, gateway: ip("10.1.0.2") }],
+  });
+  give(v0, "10.2.0.1/24");
+  expect(take(v0, "10.1.0.1/24")).toBe(undefined);
+  expect(routes(ns)).toContain("10.9.0.0/24 via 10.1.0.2 dev v0");
+  expect(take(v0, "10.2.0.1/24")).toBe(undefined);
+  expect(routes(ns)).toEqual([]);
+});
+
 test("a peer address makes a route to the peer, an explicit broadcast a second broadcast route", () => {
   const { ns, v0 } = lab();
   addAddress(v0, { address: ip("10.7.0.1"), length: 32, peer: ip("10.7.0.2") });
