@@ -67,7 +67,8 @@ export function flowOf(frame: Frame): FlowFields {
   }
   const ports = transport === undefined || isIcmp(transport) ? NO_FLOW : transport;
   return {
-    ...addressesIn(network),
+    source: network.source,
+    destination: network.destination,
     protocol: network.protocol,
     sourcePort: ports.sourcePort,
     destinationPort: ports.destinationPort,

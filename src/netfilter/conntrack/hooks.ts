@@ -94,7 +94,7 @@ export function conntrackIn(skb: SkBuff, state: HookState): Verdict {
   const template = templateOf(skb);
   // Seen before (a packet that came round by lo), or not to be tracked.
   if (skb.ct !== undefined && template === undefined) {
-    if (skb.ct.info === "UNTRACKED") tellConntrack(skb, "untracked", undefined, () => "NOTRACK");
+    if (skb.ct.info === "UNTRACKED") tellConntrack(skb, "untracked", undefined, "NOTRACK");
     return ACCEPT;
   }
   skb.ct = undefined;
@@ -127,7 +127,7 @@ export function conntrackIn(skb: SkBuff, state: HookState): Verdict {
 }
 
 function refuse(skb: SkBuff, why: string): Verdict {
-  tellConntrack(skb, "invalid", undefined, () => why);
+  tellConntrack(skb, "invalid", undefined, why);
   return ACCEPT;
 }
 
@@ -168,7 +168,7 @@ function track(skb: SkBuff, state: HookState, table: ConntrackTable, zone: Zone)
       info,
     });
     if (judgement.kind === "again") {
-      tellConntrack(skb, "destroyed", entry, () => "its addresses and ports are used again");
+      tellConntrack(skb, "destroyed", entry, "its addresses and ports are used again");
       continue;
     }
     if (judgement.kind === "invalid") {
@@ -191,14 +191,20 @@ function attach(
     entry.status |= IPS_SEEN_REPLY;
     entry.changed = true;
   }
-  if (isNew) tellConntrack(skb, "new", entry, () => "no entry has this tuple");
-  else tellConntrack(skb, "found", entry, () => `${describe(info)} direction`);
-  if (entry.dying) tellConntrack(skb, "destroyed", entry, () => "reset before any answer");
+  if (isNew) tellConntrack(skb, "new", entry, "no entry has this tuple");
+  else tellConntrack(skb, "found", entry, DIRECTIONS[info]);
+  if (entry.dying) tellConntrack(skb, "destroyed", entry, "reset before any answer");
 }
 
-function describe(info: CtInfo): string {
-  return `${info.replace("_REPLY", "")}, ${isOriginalDirection(info) ? "original" : "reply"}`;
-}
+/** How a packet of each relation goes along its connection. */
+const DIRECTIONS: Readonly<Record<CtInfo, string>> = {
+  NEW: "NEW, original direction",
+  ESTABLISHED: "ESTABLISHED, original direction",
+  ESTABLISHED_REPLY: "ESTABLISHED, reply direction",
+  RELATED: "RELATED, original direction",
+  RELATED_REPLY: "RELATED, reply direction",
+  UNTRACKED: "UNTRACKED, original direction",
+};
 
 function infoFor(found: TupleHash): CtInfo {
   if (found.direction === REPLY) return "ESTABLISHED_REPLY";
@@ -209,7 +215,7 @@ function infoFor(found: TupleHash): CtInfo {
 
 function tableFull(skb: SkBuff, table: ConntrackTable): Verdict {
   table.statistics.drop++;
-  tellConntrack(skb, "invalid", undefined, () => "nf_conntrack: table full, dropping packet");
+  tellConntrack(skb, "invalid", undefined, "nf_conntrack: table full, dropping packet");
   return { kind: "drop", reason: "NETFILTER_DROP", where: "nf_hook_slow" };
 }
 
@@ -226,19 +232,18 @@ export function conntrackConfirm(skb: SkBuff, state: HookState): Verdict {
   if (!isOriginalDirection(skb.ct.info)) return ACCEPT;
   const result = table.confirm(entry);
   if (result.kind === "confirmed") {
-    tellConntrack(skb, "confirmed", entry, () => `for ${entry.timeout / 1_000_000} s`);
+    tellConfirmed(skb, entry);
     return ACCEPT;
   }
   if (result.kind === "clash" && resolveClash(skb, entry, result.with, table)) return ACCEPT;
   table.statistics.drop++;
   table.statistics.insert_failed++;
-  tellConntrack(
-    skb,
-    "invalid",
-    entry,
-    () => "another connection has the same tuple (insert_failed)",
-  );
+  tellConntrack(skb, "invalid", entry, "another connection has the same tuple (insert_failed)");
   return { kind: "drop", reason: "NETFILTER_DROP", where: "nf_hook_slow" };
+}
+
+function tellConfirmed(skb: SkBuff, entry: Connection): void {
+  tellConntrack(skb, "confirmed", entry, () => `for ${entry.timeout / 1_000_000} s`);
 }
 
 /** Two packets of one flow were new at once: the later one joins, or may be answered for a second. Mirrors nf_ct_resolve_clash(). */
@@ -253,13 +258,13 @@ function resolveClash(
   const info = joinedInfo(entry, winner);
   if (info !== undefined) {
     skb.ct = { entry: winner, info };
-    tellConntrack(skb, "found", winner, () => "another packet of this flow was faster");
+    tellConntrack(skb, "found", winner, "another packet of this flow was faster");
   } else if (table.insertReplyOnly(entry)) {
     tellConntrack(
       skb,
       "confirmed",
       entry,
-      () => "for 1 s and answers only: another packet of this flow was faster",
+      "for 1 s and answers only: another packet of this flow was faster",
     );
   } else {
     return false;

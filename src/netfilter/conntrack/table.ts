@@ -88,12 +88,16 @@ export class ConntrackTable {
    * count: confirming settles that. Mirrors nf_conntrack_tuple_taken().
    */
   isTaken(reply: Tuple, ignored: Connection): boolean {
-    const zone = ignored.zones;
-    const hash = hashTuple(reply, zoneIdIn(zone, REPLY));
-    const found = this.#search(reply, zone, hash, ignored, true);
-    if (found === undefined) return false;
+    if (!this.hasOther(reply, ignored)) return false;
     this.statistics.found++;
     return true;
+  }
+
+  /** As `isTaken`, without counting it. */
+  hasOther(reply: Tuple, ignored: Connection): boolean {
+    const zone = ignored.zones;
+    const hash = hashTuple(reply, zoneIdIn(zone, REPLY));
+    return this.#search(reply, zone, hash, ignored, true) !== undefined;
   }
 
   /** A new entry outside the table; undefined when the table is full of assured ones. Mirrors init_conntrack(). */

@@ -3,12 +3,12 @@ import type { SkBuff } from "../../core/skbuff.js";
 import { type ConntrackEvent, told } from "../../core/trace.js";
 import { snapshot } from "./connection.js";
 
-/** The one line that tells a trace about connections. `why` is asked only when someone listens. */
+/** The one line that tells a trace about connections. A `why` that must be worded is asked only when someone listens. */
 export function tellConntrack(
   skb: SkBuff,
   action: ConntrackEvent["action"],
   entry: ConntrackEntry | undefined,
-  why: () => string,
+  why: string | (() => string),
 ): void {
   const { trace } = skb.ns.sim;
   if (trace === undefined) return;
@@ -17,7 +17,7 @@ export function tellConntrack(
       kind: "conntrack",
       action,
       entry: entry === undefined ? undefined : snapshot(entry),
-      why: why(),
+      why: typeof why === "string" ? why : why(),
     }),
   );
 }

@@ -91,6 +91,10 @@ export function andAddress(address: IpAddress, mask: IpAddress): IpAddress {
 
 /** Whether an address lies under a masked one. */
 export function underMask(address: IpAddress, test: MaskedAddress): boolean {
+  const { mask } = test;
+  // Most addresses and masks are IPv4's: their bits are numbers.
+  if (typeof address === "number" && typeof mask === "number")
+    return ipv4(address & mask) === test.address;
   return typeof address === typeof test.address && andAddress(address, test.mask) === test.address;
 }
 

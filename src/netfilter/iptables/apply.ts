@@ -13,7 +13,7 @@ import { conntrack } from "../conntrack/table.js";
 import { ipsets } from "../ipset/sets.js";
 import { type NatHook, registerNatLookup } from "../nat/hooks.js";
 import type { RuleFamily } from "./addresses.js";
-import { ChainIndexes } from "./chain-index.js";
+import { CompiledChains } from "./compiled-chain.js";
 import { allRules, emptyRuleset, type Ruleset } from "./ruleset.js";
 import { setsOf } from "./set-use.js";
 import { BASE_CHAINS, TABLE_NAMES, type TableName, tablePriority, type Variant } from "./tables.js";
@@ -22,7 +22,7 @@ import { walkTable } from "./walk.js";
 /** The rules of one family and variant that are in force in a namespace. */
 interface Installed {
   ruleset: Ruleset;
-  indexes: ChainIndexes;
+  compiled: CompiledChains;
   /** How to take a base chain out of its hook again, by `table hook`. */
   readonly chains: Map<string, () => void>;
   tracks: boolean;
@@ -37,7 +37,7 @@ function installed(ns: NetworkNamespace, family: RuleFamily, variant: Variant): 
   const key = `${family} ${variant}`;
   const found = all.get(key) ?? {
     ruleset: emptyRuleset(family, variant),
-    indexes: new ChainIndexes(),
+    compiled: new CompiledChains(),
     chains: new Map<string, () => void>(),
     tracks: false,
   };
@@ -76,7 +76,7 @@ export function applyRuleset(
       : [];
   const before = current.ruleset;
   current.ruleset = { ...ruleset, tables: new Map([...kept, ...ruleset.tables]) };
-  current.indexes = current.indexes.after(before, current.ruleset);
+  current.compiled = current.compiled.after(before, current.ruleset);
   updateHooks(ns, current);
   updateTracking(ns, current);
   ipsets(ns).setRuleUses(`${ruleset.family} ${ruleset.variant}`, setUses(current.ruleset));
@@ -114,9 +114,8 @@ function register(
   const { family, variant } = current.ruleset;
   const priority = tablePriority(name, hook, variant);
   const walk = (skb: SkBuff, state: HookState): Verdict => {
-    const { ruleset, indexes } = current;
-    const table = ruleset.tables.get(name);
-    return table === undefined ? ACCEPT : walkTable({ ruleset, table, indexes }, skb, state);
+    const table = current.ruleset.tables.get(name);
+    return table === undefined ? ACCEPT : walkTable(current, table, skb, state);
   };
   if (name === "nat" && isNatHook(hook)) return registerNatLookup(ns, family, hook, walk, priority);
   const run = name === "mangle" && hook === "OUTPUT" ? rerouting(walk) : walk;

@@ -3,10 +3,6 @@ import type { SkBuff } from "../../core/skbuff.js";
 import type { Frame } from "../../wire/frame.js";
 import { dimensionsOf, type Dimension, isWhole, type Key } from "./index-dimensions.js";
 import type { RuleSpec } from "./rule.js";
-import type { Chain, Ruleset } from "./ruleset.js";
-
-/** Shorter chains are walked faster than looked up. */
-const MIN_INDEXED = 16;
 
 /** Where the rules stand that a packet with this key may match, in order. */
 interface Buckets {
@@ -57,65 +53,35 @@ export class ChainIndex {
   }
 }
 
+const NO_RULES: readonly number[] = [];
+
 /** One packet's rules of one chain, in order. */
 export class Candidates {
   /** What was looked up: when the packet has changed since, it must be looked up again. */
   readonly frame: Frame;
   readonly #lists: readonly (readonly number[])[];
-  readonly #positions: number[];
+  readonly #positions: number[] = [];
 
   constructor(frame: Frame, lists: readonly (readonly number[])[]) {
     this.frame = frame;
     this.#lists = lists;
-    this.#positions = lists.map(() => 0);
   }
 
   /** The first of them from `from` on, or `end`. `from` must not go back. */
   next(from: number, end: number): number {
+    const lists = this.#lists;
+    const positions = this.#positions;
     let first = end;
-    for (const [number, list] of this.#lists.entries()) {
-      let position = this.#positions[number] ?? 0;
-      let at = list[position];
-      while (at !== undefined && at < from) at = list[++position];
-      this.#positions[number] = position;
-      if (at !== undefined && at < first) first = at;
+    for (let number = 0; number < lists.length; number++) {
+      const list = lists[number] ?? NO_RULES;
+      let position = positions[number] ?? 0;
+      while (position < list.length && (list[position] ?? end) < from) position++;
+      positions[number] = position;
+      const at = list[position] ?? end;
+      if (at < first) first = at;
     }
     return first;
   }
-}
-
-/** The indexes of one ruleset's chains, each made when the first packet comes. Chains in force are never changed, only replaced. */
-export class ChainIndexes {
-  readonly #byChain = new Map<Chain, ChainIndex>();
-
-  /** Undefined for a short chain. */
-  of(chain: Chain): ChainIndex | undefined {
-    if (chain.rules.length < MIN_INDEXED) return undefined;
-    const known = this.#byChain.get(chain);
-    if (known !== undefined) return known;
-    const made = new ChainIndex(chain.rules.map(({ spec }) => spec));
-    this.#byChain.set(chain, made);
-    return made;
-  }
-
-  /** The indexes for what comes after `before`: chains that have the same rules keep theirs. */
-  after(before: Ruleset, now: Ruleset): ChainIndexes {
-    const kept = new ChainIndexes();
-    if (this.#byChain.size === 0) return kept;
-    for (const [name, table] of now.tables) {
-      for (const chain of table.chains.values()) {
-        const old = before.tables.get(name)?.chains.get(chain.name);
-        const index = old === undefined ? undefined : this.#byChain.get(old);
-        if (old !== undefined && index !== undefined && hasSameRules(old, chain))
-          kept.#byChain.set(chain, index);
-      }
-    }
-    return kept;
-  }
-}
-
-function hasSameRules(a: Chain, b: Chain): boolean {
-  return a.rules.length === b.rules.length && a.rules.every((rule, at) => rule === b.rules[at]);
 }
 
 /** How many rules share each key. */

@@ -5,7 +5,8 @@ import { type RuleEvent, told } from "../../core/trace.js";
 import { ipLength } from "../../wire/frame.js";
 import type { Ipv4Header } from "../../wire/ipv4.js";
 import { formatAddress, underMask } from "./addresses.js";
-import type { Candidates, ChainIndexes } from "./chain-index.js";
+import type { Candidates } from "./chain-index.js";
+import type { CompiledChain, CompiledChains } from "./compiled-chain.js";
 import type { MatchResult, TargetResult } from "./extension.js";
 import { formatProtocol } from "./protocols.js";
 import {
@@ -21,13 +22,22 @@ import { ruleText } from "./save.js";
 
 /** Where a walk goes on after a chain: behind the rule that jumped. */
 interface Frame {
-  readonly chain: Chain;
+  readonly chain: CompiledChain;
   readonly index: number;
   readonly candidates: Candidates | undefined;
+  /** Where it goes on after that chain. */
+  readonly below: Frame | undefined;
+  readonly depth: number;
 }
 
 /** The most chains a packet may be inside of; nft stops at 16, legacy as deep as its rules go. */
 const MAX_DEPTH = 4_096;
+
+/** Rules in force. */
+export interface Installed {
+  readonly ruleset: Ruleset;
+  readonly compiled: CompiledChains;
+}
 
 /**
  * Shows a packet to the table's chain of this hook, rule by rule. Mirrors net/ipv4/netfilter/ip_tables.c:ipt_do_table()
@@ -36,23 +46,18 @@ const MAX_DEPTH = 4_096;
  *   base chain ──jump──▶ user chain ──goto──▶ user chain ──RETURN or end──▶ behind the jump
  *        └── end, or RETURN ──▶ policy
  *
- * `indexes` let it step over rules that the packet cannot match, as long as nobody listens to what it looks at.
+ * Rules that the packet cannot match are stepped over, as long as nobody listens to what it is shown.
  */
 export function walkTable(
-  { ruleset, table, indexes }: Walked,
+  installed: Installed,
+  table: Table,
   skb: SkBuff,
   state: HookState,
 ): Verdict {
   const base = table.chains.get(state.hook);
-  return base === undefined ? ACCEPT : new Walk(ruleset, table, base, skb, state, indexes).run();
-}
-
-/** A table in force. */
-export interface Walked {
-  readonly ruleset: Ruleset;
-  readonly table: Table;
-  /** Undefined: every rule is looked at. */
-  readonly indexes: ChainIndexes | undefined;
+  if (base === undefined) return ACCEPT;
+  const { ruleset, compiled } = installed;
+  return new Walk(ruleset, table, compiled.of(table, base), skb, state).run();
 }
 
 class Walk {
@@ -62,29 +67,20 @@ class Walk {
   readonly #skb: SkBuff;
   readonly #state: HookState;
   readonly #tracing: boolean;
-  readonly #indexes: ChainIndexes | undefined;
-  readonly #stack: Frame[] = [];
-  #chain: Chain;
+  #back: Frame | undefined;
+  #chain: CompiledChain;
   #candidates: Candidates | undefined;
   #index = 0;
   #looked = 0;
 
-  constructor(
-    ruleset: Ruleset,
-    table: Table,
-    base: Chain,
-    skb: SkBuff,
-    state: HookState,
-    indexes: ChainIndexes | undefined,
-  ) {
+  constructor(ruleset: Ruleset, table: Table, base: CompiledChain, skb: SkBuff, state: HookState) {
     this.#ruleset = ruleset;
     this.#table = table;
-    this.#base = base;
-    this.#chain = base;
+    this.#base = base.chain;
     this.#skb = skb;
     this.#state = state;
     this.#tracing = state.ns.sim.trace !== undefined;
-    this.#indexes = this.#tracing ? undefined : indexes;
+    this.#chain = base;
     this.#candidates = this.#lookup();
   }
 
@@ -104,12 +100,12 @@ class Walk {
   }
 
   #lookup(): Candidates | undefined {
-    return this.#indexes?.of(this.#chain)?.candidates(this.#skb, this.#state);
+    return this.#tracing ? undefined : this.#chain.candidates(this.#skb, this.#state);
   }
 
   /** The next rule that the packet may match. Those before it count as looked at. */
   #nextRule(): Rule | undefined {
-    const { rules } = this.#chain;
+    const { rules } = this.#chain.chain;
     const from = this.#index;
     let at = from;
     if (this.#candidates !== undefined) {
@@ -124,8 +120,9 @@ class Walk {
 
   /** Goes back behind the last jump; false in the base chain. */
   #return(): boolean {
-    const back = this.#stack.pop();
+    const back = this.#back;
     if (back === undefined) return false;
+    this.#back = back.below;
     this.#chain = back.chain;
     this.#index = back.index;
     this.#candidates = back.candidates;
@@ -141,7 +138,10 @@ class Walk {
         this.#tell(rule, false, describeFailure(failed, this.#skb, this.#state), "continue");
       return false;
     }
-    for (const match of spec.matches) {
+    const tests = this.#chain.tests(this.#index - 1, rule);
+    for (let at = 0; at < tests.length; at++) {
+      const match = tests[at];
+      if (match === undefined) continue;
       const result = match.matches(this.#skb, this.#state);
       if (result === true) continue;
       if (this.#tracing) this.#tellMatchFailure(rule, match, result);
@@ -226,11 +226,19 @@ class Walk {
     rule: Rule,
     { kind, chain: name }: Extract<Action, { kind: "jump" | "goto" }>,
   ): Verdict | undefined {
-    const chain = this.#table.chains.get(name);
-    this.#tellMatched(rule, kind);
-    if (chain === undefined || this.#stack.length >= MAX_DEPTH) return this.#dropped();
-    if (kind === "jump")
-      this.#stack.push({ chain: this.#chain, index: this.#index, candidates: this.#candidates });
+    const chain = this.#chain.target(this.#index - 1, name);
+    if (this.#tracing) this.#tellMatched(rule, kind);
+    const depth = this.#back?.depth ?? 0;
+    if (chain === undefined || depth >= MAX_DEPTH) return this.#dropped();
+    if (kind === "jump") {
+      this.#back = {
+        chain: this.#chain,
+        index: this.#index,
+        candidates: this.#candidates,
+        below: this.#back,
+        depth: depth + 1,
+      };
+    }
     this.#chain = chain;
     this.#index = 0;
     this.#candidates = this.#lookup();
@@ -295,9 +303,9 @@ class Walk {
         engine: this.#engine,
         hook: this.#state.hook,
         table: this.#table.name,
-        chain: this.#chain.name,
+        chain: this.#chain.chain.name,
         number: this.#index,
-        text: ruleText(this.#chain.name, rule, this.#ruleset.variant),
+        text: ruleText(this.#chain.chain.name, rule, this.#ruleset.variant),
         place: rule.spec.place,
         matched,
         failed,

@@ -1,4 +1,4 @@
-import { type ConntrackRef, isOriginalDirection } from "../../core/conntrack.js";
+import { type ConntrackRef, type Tuple, isOriginalDirection } from "../../core/conntrack.js";
 import {
   ACCEPT,
   type Family,
@@ -136,7 +136,7 @@ function nat(skb: SkBuff, state: HookState, hook: NatHook): Verdict {
       skb,
       "destroyed",
       entry,
-      () => "masqueraded for another device than this packet leaves by",
+      "masqueraded for another device than this packet leaves by",
     );
     return DROP;
   }
@@ -154,9 +154,12 @@ function decide(skb: SkBuff, state: HookState, hook: NatHook, entry: Connection)
     if (isNatDecided(entry, kind)) break;
   }
   natNullBinding(state.ns, entry, kind);
-  if (entry.reply !== reply)
-    tellConntrack(skb, "nat", entry, () => describeBinding(reply, entry.reply, kind));
+  if (entry.reply !== reply) tellBinding(skb, entry, reply, kind);
   return ACCEPT;
+}
+
+function tellBinding(skb: SkBuff, entry: Connection, before: Tuple, kind: NatKind): void {
+  tellConntrack(skb, "nat", entry, () => describeBinding(before, entry.reply, kind));
 }
 
 /** Mirrors nf_nat_oif_changed(). */

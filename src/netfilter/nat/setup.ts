@@ -54,6 +54,12 @@ export function natSetupInfo(
 
 /** No rule wants NAT: addresses stay, the source port changes if it must. Mirrors nf_nat_alloc_null_binding(). */
 export function natNullBinding(ns: NetworkNamespace, entry: Connection, kind: NatKind): void {
+  if (entry.confirmed || isNatDecided(entry, kind)) return;
+  // What the search would begin with, and nearly always end with.
+  if (!natSearch(ns).table.hasOther(entry.reply, entry)) {
+    entry.status |= NAT_DONE_BIT[kind];
+    return;
+  }
   const address = kind === "SRC" ? entry.reply.destination : entry.reply.source;
   natSetupInfo(ns, entry, { addresses: { low: address, high: address } }, kind);
 }

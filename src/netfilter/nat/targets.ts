@@ -42,7 +42,9 @@ function toAddress(
   range: NatRange,
   kind: NatKind,
 ): Verdict {
-  return setup(skb, state, { ...range, addresses: { low: address, high: address } }, kind);
+  const { ports, basePort, random, randomFully, persistent } = range;
+  const addresses = { low: address, high: address };
+  return setup(skb, state, { addresses, ports, basePort, random, randomFully, persistent }, kind);
 }
 
 /** `-j MASQUERADE`: the output device's own address for the next hop. Mirrors nf_nat_masquerade_ipv4(). */

@@ -4,9 +4,9 @@ import type { HookState, Verdict } from "../../../src/core/hooks.js";
 import type { NetworkNamespace } from "../../../src/core/namespace.js";
 import { newSkb } from "../../../src/core/simulation.js";
 import type { SkBuff } from "../../../src/core/skbuff.js";
-import { ChainIndexes } from "../../../src/netfilter/iptables/chain-index.js";
+import { CompiledChains } from "../../../src/netfilter/iptables/compiled-chain.js";
 import { parseRestore } from "../../../src/netfilter/iptables/restore.js";
-import type { Chain, Ruleset } from "../../../src/netfilter/iptables/ruleset.js";
+import type { Ruleset } from "../../../src/netfilter/iptables/ruleset.js";
 import { formatSave } from "../../../src/netfilter/iptables/save.js";
 import { environmentOf } from "../../../src/netfilter/iptables/set-use.js";
 import { walkTable } from "../../../src/netfilter/iptables/walk.js";
@@ -20,7 +20,7 @@ import { icmp, packet, tcp, udp } from "../rig.js";
 class Engine {
   readonly ns: NetworkNamespace;
   readonly ruleset: Ruleset;
-  readonly indexes: ChainIndexes | undefined;
+  readonly compiled: CompiledChains;
 
   constructor(text: string, indexed: boolean) {
     const sim = createLinux({ seed: 1 });
@@ -41,12 +41,12 @@ class Engine {
     if (ns === undefined) throw new Error("no namespace");
     this.ns = ns;
     this.ruleset = parseRestore(text, { file: "r", environment: environmentOf(ns) });
-    this.indexes = indexed ? new ChainIndexes() : undefined;
+    this.compiled = new CompiledChains({ indexed });
   }
 
   /** What becomes of the packet, and what it is then. */
   show(frame: Frame, devices: readonly [string, string]): { verdict: Verdict; skb: SkBuff } {
-    const { ns, ruleset, indexes } = this;
+    const { ns, ruleset } = this;
     const table = ruleset.tables.get("mangle");
     if (table === undefined) throw new Error("no table");
     const skb = newSkb(ns, frame, "test");
@@ -58,7 +58,7 @@ class Engine {
       in: from === "" ? undefined : ns.device(from),
       out: to === "" ? undefined : ns.device(to),
     };
-    return { verdict: walkTable({ ruleset, table, indexes }, skb, state), skb };
+    return { verdict: walkTable(this, table, skb, state), skb };
   }
 
   /** Rules, chains and their counters. */
@@ -290,16 +290,17 @@ it("a restore that changes one chain leaves the other chains' indexes", () => {
   const before = parseRestore(text, { file: "r" });
   const changed = "*mangle\n:KUBE-NODEPORTS - [0:0]\n-A KUBE-NODEPORTS -p udp\nCOMMIT\n";
   const after = parseRestore(changed, { file: "r", base: before, noflush: true });
-  const chainOf = (ruleset: Ruleset, name: string): Chain => {
-    const chain = ruleset.tables.get("mangle")?.chains.get(name);
-    if (chain === undefined) throw new Error(`no chain ${name}`);
-    return chain;
+  const indexOf = (compiled: CompiledChains, ruleset: Ruleset, name: string): unknown => {
+    const table = ruleset.tables.get("mangle");
+    const chain = table?.chains.get(name);
+    if (table === undefined || chain === undefined) throw new Error(`no chain ${name}`);
+    return compiled.of(table, chain).index;
   };
-  const indexes = new ChainIndexes();
-  const index = indexes.of(chainOf(before, "KUBE-SERVICES"));
+  const compiled = new CompiledChains();
+  const index = indexOf(compiled, before, "KUBE-SERVICES");
   expect(index).toBeDefined();
-  expect(indexes.of(chainOf(before, "KUBE-NODEPORTS"))).toBeDefined();
-  const kept = indexes.after(before, after);
-  expect(kept.of(chainOf(after, "KUBE-SERVICES"))).toBe(index);
-  expect(kept.of(chainOf(after, "KUBE-NODEPORTS"))).toBeUndefined();
+  expect(indexOf(compiled, before, "KUBE-NODEPORTS")).toBeDefined();
+  const kept = compiled.after(before, after);
+  expect(indexOf(kept, after, "KUBE-SERVICES")).toBe(index);
+  expect(indexOf(kept, after, "KUBE-NODEPORTS")).toBeUndefined();
 });

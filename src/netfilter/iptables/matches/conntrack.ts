@@ -35,6 +35,17 @@ import {
 } from "../values.js";
 
 const STATES = ["INVALID", "NEW", "RELATED", "ESTABLISHED", "UNTRACKED", "SNAT", "DNAT"] as const;
+type State = (typeof STATES)[number];
+/** As masks, to compare without a list for each packet. */
+const STATE_BITS: Readonly<Record<State, number>> = {
+  INVALID: 1,
+  NEW: 2,
+  RELATED: 4,
+  ESTABLISHED: 8,
+  UNTRACKED: 16,
+  SNAT: 32,
+  DNAT: 64,
+};
 const STATUSES = ["NONE", "EXPECTED", "SEEN_REPLY", "ASSURED", "CONFIRMED"] as const;
 const STATUS_BITS: Readonly<Record<(typeof STATUSES)[number], number>> = {
   NONE: 0,
@@ -78,8 +89,16 @@ interface EntryTest {
   readonly holds: (entry: ConntrackEntry, skb: SkBuff, state: HookState) => boolean;
 }
 
+/** `--ctstate`: any of these. */
+interface States {
+  readonly value: readonly State[];
+  /** The same as a mask. */
+  readonly bits: number;
+  readonly invert: boolean;
+}
+
 interface Conntrack {
-  readonly states: { readonly value: readonly string[]; readonly invert: boolean } | undefined;
+  readonly states: States | undefined;
   readonly tests: readonly EntryTest[];
 }
 
@@ -106,7 +125,13 @@ export const conntrack: MatchExtension = defineMatch<Conntrack>({
   check(args) {
     if (args.all.length === 0) throw refuse("conntrack: At least one option is required");
   },
-  parse: (args) => ({ states: args.get(STATE), tests: testsOf(args) }),
+  parse(args) {
+    const states = args.get(STATE);
+    return {
+      states: states === undefined ? undefined : statesTest(states.value, states.invert),
+      tests: testsOf(args),
+    };
+  },
   format({ states, tests }) {
     const state =
       states === undefined ? [] : [`${not(states.invert)}--ctstate ${states.value.join(",")}`];
@@ -114,11 +139,7 @@ export const conntrack: MatchExtension = defineMatch<Conntrack>({
   },
   isPure: true,
   matches({ states, tests }, skb, state) {
-    if (
-      states !== undefined &&
-      statesOf(skb).some((one) => states.value.includes(one)) === states.invert
-    )
-      return false;
+    if (states !== undefined && !fitsState(states, skb)) return false;
     if (tests.length === 0) return true;
     const entry = skb.ct?.entry;
     return (
@@ -126,10 +147,7 @@ export const conntrack: MatchExtension = defineMatch<Conntrack>({
     );
   },
   why({ states, tests }, skb, state) {
-    if (
-      states !== undefined &&
-      statesOf(skb).some((one) => states.value.includes(one)) === states.invert
-    ) {
+    if (states !== undefined && !fitsState(states, skb)) {
       return `packet is ${statesOf(skb).join(",")}`;
     }
     const entry = skb.ct?.entry;
@@ -141,9 +159,21 @@ export const conntrack: MatchExtension = defineMatch<Conntrack>({
   },
 });
 
+function statesTest(value: readonly State[], invert: boolean): States {
+  return { value, bits: value.reduce((bits, state) => bits | STATE_BITS[state], 0), invert };
+}
+
+function fitsState({ bits, invert }: States, { ct }: SkBuff): boolean {
+  const status = ct?.entry?.status ?? 0;
+  let has = STATE_BITS[ctStateOf(ct)];
+  if ((status & IPS_SRC_NAT) !== 0) has |= STATE_BITS.SNAT;
+  if ((status & IPS_DST_NAT) !== 0) has |= STATE_BITS.DNAT;
+  return ((has & bits) !== 0) !== invert;
+}
+
 /** The state, and SNAT or DNAT when the connection is changed so. */
-function statesOf({ ct }: SkBuff): readonly string[] {
-  const states: string[] = [ctStateOf(ct)];
+function statesOf({ ct }: SkBuff): readonly State[] {
+  const states: State[] = [ctStateOf(ct)];
   const status = ct?.entry?.status ?? 0;
   if ((status & IPS_SRC_NAT) !== 0) states.push("SNAT");
   if ((status & IPS_DST_NAT) !== 0) states.push("DNAT");
