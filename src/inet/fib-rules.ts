@@ -1,7 +1,13 @@
 import type { NetDevice } from "../core/device.js";
 import { type Ipv4Prefix, formatIpv4, formatIpv4Prefix, prefixContains } from "../wire/ip.js";
 import { protocolName, tableName } from "./fib-names.js";
-import { type FlowKey, RT_TABLE_DEFAULT, RT_TABLE_LOCAL, RT_TABLE_MAIN } from "./fib-types.js";
+import {
+  type FlowKey,
+  LEGACY_TOS_MASK,
+  RT_TABLE_DEFAULT,
+  RT_TABLE_LOCAL,
+  RT_TABLE_MAIN,
+} from "./fib-types.js";
 
 export type RuleAction = "lookup" | "goto" | "nop" | "blackhole" | "unreachable" | "prohibit";
 
@@ -50,7 +56,8 @@ function matchesAll(rule: FibRule, key: FlowKey): boolean {
   if (rule.uids !== undefined && !within(key.uid, rule.uids)) return false;
   if (rule.from !== undefined && !prefixContains(rule.from, key.source)) return false;
   if (rule.to !== undefined && !prefixContains(rule.to, key.destination)) return false;
-  if (rule.tos !== undefined && rule.tos !== 0 && rule.tos !== (key.tos & 0xfc)) return false;
+  if (rule.tos !== undefined && rule.tos !== 0 && rule.tos !== (key.tos & LEGACY_TOS_MASK))
+    return false;
   if (rule.protocol !== undefined && rule.protocol !== key.protocol) return false;
   if (rule.sourcePorts !== undefined && !within(key.sourcePort, rule.sourcePorts)) return false;
   return rule.destinationPorts === undefined || within(key.destinationPort, rule.destinationPorts);

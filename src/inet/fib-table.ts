@@ -7,6 +7,7 @@ import {
   type FibResult,
   type FibRoute,
   type FlowKey,
+  LEGACY_TOS_MASK,
   NO_ROUTE,
 } from "./fib-types.js";
 
@@ -72,7 +73,7 @@ export class FibTable {
     const routes = this.#byLength[length]?.get((key.destination & ipv4Mask(length)) >>> 0);
     if (routes === undefined) return undefined;
     for (const route of routes) {
-      if (route.tos !== 0 && route.tos !== (key.tos & IPTOS_DSCP)) continue;
+      if (route.tos !== 0 && route.tos !== (key.tos & LEGACY_TOS_MASK)) continue;
       if (route.scope < key.scope) continue;
       const error = ERRORS[route.type];
       if (error !== undefined)
@@ -95,7 +96,6 @@ export class FibTable {
 
 const NONE: readonly FibRoute[] = [];
 const LENGTHS: readonly number[] = Array.from({ length: 33 }, (_, index) => 32 - index);
-const IPTOS_DSCP = 0xfc;
 
 function usableNexthop(route: FibRoute, key: FlowKey): number {
   const { nexthops } = route;

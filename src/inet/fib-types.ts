@@ -20,6 +20,9 @@ export const RTPROT_KERNEL = 2;
 export const RTPROT_BOOT = 3;
 export const RTPROT_STATIC = 4;
 
+/** What a rule or route about the TOS looks at: the upper three bits of DSCP count for none. Mirrors INET_DSCP_LEGACY_TOS_MASK. */
+export const LEGACY_TOS_MASK = 0x1c;
+
 /** One way out of a route. Mirrors struct fib_nh. */
 export interface FibNexthop {
   readonly dev: NetDevice | undefined;

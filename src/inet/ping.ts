@@ -8,7 +8,7 @@ import { ICMP_ECHO } from "../wire/icmp.js";
 import { IPV4_ANY, type Ipv4 } from "../wire/ip.js";
 import { IPPROTO_ICMP } from "../wire/ipv4.js";
 import { ipIds } from "./ip-id.js";
-import { ipLocalOut, ipPacket } from "./ip-local-out.js";
+import { ipDontFragment, ipLocalOut, ipPacket } from "./ip-local-out.js";
 import { type EchoListener, pingSockets } from "./ping-sockets.js";
 import type { IcmpErrorNotice } from "./protocols.js";
 import { attachRoute } from "./route-entry.js";
@@ -87,7 +87,7 @@ export class PingSocket implements EchoListener {
       tos,
       ttl: this.ttl ?? ipv4Sysctls(ns).get("net.ipv4.ip_default_ttl"),
       id: request.dontFragment === true ? 0 : ipIds(ns).next(source, destination, IPPROTO_ICMP),
-      dontFragment: fits && !route.mtuLocked,
+      dontFragment: fits && ipDontFragment(ns, route),
     };
     const rest = ((this.localPort << 16) | (sequence & 0xffff)) >>> 0;
     const skb = newSkb(

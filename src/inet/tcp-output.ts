@@ -5,7 +5,7 @@ import type { SkBuff } from "../core/skbuff.js";
 import { NO_BYTES } from "../wire/frame.js";
 import { IPPROTO_TCP } from "../wire/ipv4.js";
 import { TCP_ACK, TCP_FIN, TCP_PSH, TCP_RST, TCP_SYN } from "../wire/tcp.js";
-import { ipLocalOut, ipPacket } from "./ip-local-out.js";
+import { ipDontFragment, ipLocalOut, ipPacket } from "./ip-local-out.js";
 import { confirmNeighbour } from "./neighbour.js";
 import { attachRoute, refuseRoute, type RouteEntry } from "./route-entry.js";
 import { isRoute, type OutputRefusal, routeOutput } from "./route-output.js";
@@ -165,7 +165,7 @@ export function transmit(connection: TcpConnection, segment: Segment, cause?: Sk
     tos: connection.tos,
     ttl: connection.ttl ?? ipv4Sysctls(ns).get("net.ipv4.ip_default_ttl"),
     id: synchronising && hasAck ? 0 : nextId(connection),
-    dontFragment: !isRoute(route) || !route.mtuLocked,
+    dontFragment: !isRoute(route) || ipDontFragment(ns, route),
   };
   const header = {
     kind: "tcp",

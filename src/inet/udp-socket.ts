@@ -6,7 +6,7 @@ import { IPV4_ANY, IPV4_LOOPBACK, type Ipv4 } from "../wire/ip.js";
 import { IPPROTO_UDP, IPV4_HLEN } from "../wire/ipv4.js";
 import { UDP_HLEN } from "../wire/udp.js";
 import { ipIds } from "./ip-id.js";
-import { ipLocalOut, ipPacket } from "./ip-local-out.js";
+import { ipDontFragment, ipLocalOut, ipPacket } from "./ip-local-out.js";
 import { attachRoute, type RouteEntry } from "./route-entry.js";
 import {
   type OutputFlow,
@@ -189,7 +189,7 @@ export class UdpSocket {
       tos: this.tos,
       ttl: this.ttl ?? ipv4Sysctls(this.ns).get("net.ipv4.ip_default_ttl"),
       id: this.#nextId(source, destination),
-      dontFragment: fits && !route.mtuLocked,
+      dontFragment: fits && ipDontFragment(this.ns, route),
     };
     const frame = ipPacket(
       fields,

@@ -67,18 +67,7 @@ export function clusterLab(
       ...podCommands(node, pods, makers),
     ]),
   ];
-  const own = recordedWins(world.records, cluster, rendered);
-  const namespaces = [
-    UNDERLAY,
-    ...nodes.map(({ name }) => name),
-    ...pods.filter(({ hostNetwork }) => !hostNetwork).map(({ key }) => key),
-  ];
-  const extra = (world.extra ?? []).filter(
-    ({ ns, device }) =>
-      namespaces.includes(ns) &&
-      (device === undefined || own.some(({ argv }) => argv.includes(device))),
-  );
-  const commands = [...own, ...extra];
+  const commands = recordedWins(world.records, cluster, rendered);
   return {
     lab: {
       name: world.name,

@@ -104,7 +104,6 @@ function runOnce(
   if (ns === undefined) throw new Error(`no namespace ${name}`);
   const events: TraceEvent[] = [];
   sim.trace = listener(name, events);
-  request.decider?.begin(sim);
   sendRequest(ns, {
     protocol: request.protocol,
     address: destination.address,
@@ -169,7 +168,7 @@ function closedPort(
   return { ns: closed.ns, protocol, port: transport.destinationPort, address: IPV4_ANY };
 }
 
-export function namesOf({ recorded }: RecordedWorld): ReadonlyMap<string, string> {
+function namesOf({ recorded }: RecordedWorld): ReadonlyMap<string, string> {
   return new Map(
     recorded.nodes.flatMap(({ record, devices }) =>
       devices
@@ -182,7 +181,7 @@ export function namesOf({ recorded }: RecordedWorld): ReadonlyMap<string, string
 }
 
 /** Networks that are known from `--addr` alone, by `NODE NETWORK dev DEVICE`. */
-export function assumedRoutes({ recorded }: RecordedWorld): ReadonlyMap<string, string> {
+function assumedRoutes({ recorded }: RecordedWorld): ReadonlyMap<string, string> {
   return new Map(
     recorded.nodes
       .filter(({ record }) => record.routes === undefined)
@@ -230,7 +229,7 @@ function unreached(
 }
 
 /** The rules of a chain in whichever of the two rulesets has it. */
-export function chainRules(
+function chainRules(
   sim: Simulation,
   name: string,
   table: string,

@@ -1,6 +1,6 @@
 import type { ConntrackRef } from "../../core/conntrack.js";
 import type { SkBuff } from "../../core/skbuff.js";
-import type { TransportHeader } from "../../wire/frame.js";
+import { type Frame, type TransportHeader, decodeTransport } from "../../wire/frame.js";
 import type { Ipv4Header } from "../../wire/ipv4.js";
 
 /** What matches look at in a packet. */
@@ -11,15 +11,22 @@ export function ipv4HeaderOf(skb: SkBuff): Ipv4Header | undefined {
   return network?.kind === "ipv4" ? network : undefined;
 }
 
+/** The transport header, also of a first fragment, which a frame keeps as bytes. Mirrors skb_header_pointer(). */
+export function transportIn({ network, transport, payload }: Frame): TransportHeader | undefined {
+  const isFirst = network?.kind === "ipv4" && network.moreFragments && network.fragmentOffset === 0;
+  if (transport !== undefined || !isFirst) return transport;
+  return decodeTransport({ ...network, moreFragments: false }, payload, false).transport;
+}
+
 /** A transport header of the wanted kind, or what its absence means: no match on later fragments, hotdrop when cut short. */
 export function transportOf<K extends TransportHeader["kind"]>(
   skb: SkBuff,
   kind: K,
 ): Extract<TransportHeader, { readonly kind: K }> | false | "hotdrop" {
-  const { transport } = skb.frame;
   const offset = ipv4HeaderOf(skb)?.fragmentOffset ?? 0;
   // Mirrors net/netfilter/xt_tcpudp.c:tcp_mt(): a fragment that starts inside the TCP header is an attack.
   if (offset > 0) return kind === "tcp" && offset === 8 ? "hotdrop" : false;
+  const transport = transportIn(skb.frame);
   if (transport?.kind !== kind) return "hotdrop";
   return transport as Extract<TransportHeader, { readonly kind: K }>;
 }
@@ -28,7 +35,8 @@ export function transportOf<K extends TransportHeader["kind"]>(
 export function portsOf(
   skb: SkBuff,
 ): { readonly source: number; readonly destination: number } | undefined {
-  const { transport, network, payload } = skb.frame;
+  const { network, payload } = skb.frame;
+  const transport = transportIn(skb.frame);
   if (transport?.kind === "tcp" || transport?.kind === "udp") {
     return { source: transport.sourcePort, destination: transport.destinationPort };
   }
