@@ -3,8 +3,10 @@ import { UserError } from "../base/errors.js";
 import { safeText } from "../base/safe-text.js";
 import type { Recording } from "../core/recording.js";
 import { nearest } from "../base/nearest.js";
-import { loadWorld } from "../lab/world.js";
 import { traceRequest } from "../lab/trace.js";
+import { type Branches, traceBranches } from "../lab/what-if/branches.js";
+import { loadWhatIf, type WhatIf, whatIfTitle } from "../lab/what-if/what-if.js";
+import { branchesExit, branchesJson, formatBranches } from "../view/branches.js";
 import { stepJson, traceJson } from "../view/json.js";
 import { type Verdict, verdictName } from "../view/outcome.js";
 import { OUTCOMES } from "../view/outcomes.js";
@@ -13,7 +15,7 @@ import { formatMinimal, formatStep, formatTrace, formatVerdict, placeText } from
 import { type TraceView, viewOf } from "../view/trace-view.js";
 import type { TraceOptions } from "./commands/trace.js";
 import { readWorlds } from "./files.js";
-import { whatIf, worldPaths } from "./options.js";
+import { worldPaths } from "./options.js";
 import type { Streams } from "./streams.js";
 
 /** `hopwise trace SRC DST`: loads the world, runs the request, prints what happened. Gives the exit code. */
@@ -25,11 +27,11 @@ export function traceCommand(
 ): number {
   if (options.expect !== undefined) checkOutcome(options.expect);
   const paths = worldPaths(options.world);
-  const texts = readWorlds([...paths, ...(options.patch ?? [])]);
-  const world = loadWorld(texts, paths.join(" "), {
+  const changes = whatIfOf(options);
+  const world = loadWhatIf(readWorlds(paths), paths.join(" "), changes, {
     addresses: options.addr ?? [],
   });
-  const recording = traceRequest(world, {
+  const request = {
     source,
     destination,
     protocol: options.proto,
@@ -39,11 +41,47 @@ export function traceCommand(
     endpoint: options.endpoint,
     oneWay: options.oneWay ?? false,
     inputDevice: options.in,
-  });
+  };
+  if (options.all === true) return printBranches(traceBranches(world, request), options, streams);
+  const recording = traceRequest(world, request);
   const view = viewOf(recording);
   for (const line of noteLines(recording)) streams.err(`${safeText(line)}\n`);
   print(view, options, streams);
   return exitCode(view.verdict, options.expect);
+}
+
+function whatIfOf(options: TraceOptions): WhatIf {
+  return {
+    patches: readWorlds(options.patch ?? []),
+    set: options.set ?? [],
+    without: options.without ?? [],
+  };
+}
+
+/** `--all`: every way of the request. */
+function printBranches(
+  { branches, rest }: Branches,
+  options: TraceOptions,
+  streams: Streams,
+): number {
+  const views = branches.map(({ chance, recording }) => ({ chance, view: viewOf(recording) }));
+  const shown = { branches: views, rest };
+  const json = options.json === true || options.output === "json";
+  if (!json && options.output !== "text")
+    throw new UserError("USAGE", `--all is printed as text or json, not as ${options.output}`);
+  const text = json
+    ? `${JSON.stringify(branchesJson(shown), undefined, 2)}\n`
+    : headingOf(options) + formatBranches(shown, { all: options.verbose ?? false });
+  if (options.out === undefined) streams.out(text);
+  else writeFileSync(options.out, text);
+  const notes = new Set(branches.flatMap(({ recording }) => noteLines(recording)));
+  for (const line of notes) streams.err(`${safeText(line)}\n`);
+  return branchesExit(views);
+}
+
+function headingOf({ patch = [], set = [], without = [] }: TraceOptions): string {
+  const title = whatIfTitle({ patches: patch.map((file) => ({ file, text: "" })), set, without });
+  return title === "" ? "" : `${safeText(title)}\n`;
 }
 
 /** More notes about places than this are only counted. */
@@ -67,7 +105,7 @@ function print(view: TraceView, options: TraceOptions, streams: Streams): void {
     else streams.outBytes(content);
   };
   const text = options.step !== undefined || format === "text" || format === "minimal";
-  const heading = whatIf(options.patch);
+  const heading = headingOf(options);
   if (!text && heading !== "") streams.err(heading);
   if (options.step !== undefined) {
     const step = formatStep(view, options.step);
@@ -82,7 +120,9 @@ function print(view: TraceView, options: TraceOptions, streams: Streams): void {
     case "json":
       return write(`${JSON.stringify(traceJson(view), undefined, 2)}\n`);
     case "jsonl":
-      return write(view.steps.map((step) => `${JSON.stringify(stepJson(step, view.recording))}\n`).join(""));
+      return write(
+        view.steps.map((step) => `${JSON.stringify(stepJson(step, view.recording))}\n`).join(""),
+      );
     case "minimal":
       return write(heading + formatMinimal(view));
     case "pcapng":

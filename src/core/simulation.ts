@@ -19,6 +19,11 @@ export class Simulation {
   readonly queue: EventQueue = new EventQueue();
   readonly random: Random = () => this.#source();
   readonly namespaces: Map<string, NetworkNamespace> = new Map();
+  /**
+   * Asked, while set, whether a rule that decides by chance matches: `rule` is the same object at each visit of one rule,
+   * `probability` that of a match. Undefined leaves the decision to chance.
+   */
+  decide: ((rule: object, probability: number) => boolean | undefined) | undefined;
   /** Called with every step while set; undefined costs nothing. */
   trace: ((event: TraceEvent) => void) | undefined;
   /** Every packet is born once and ends once; `born - delivered - dropped` are alive. */

@@ -4,7 +4,7 @@ import { rulesetOf } from "../netfilter/iptables/apply.js";
 import { ruleText } from "../netfilter/iptables/save.js";
 import { isTableName } from "../netfilter/iptables/tables.js";
 
-/** The rules of a chain as they stand now; none for a chain that is not there. */
+/** The rules of a chain as they stand now, in whichever of the kernel's two rulesets has some; none for a chain that is not there. */
 export function chainRules(
   sim: Simulation,
   ns: string,
@@ -13,10 +13,12 @@ export function chainRules(
 ): readonly ChainRule[] {
   const found = sim.namespaces.get(ns);
   if (found === undefined || !isTableName(table)) return [];
-  const ruleset = rulesetOf(found);
-  return (ruleset.tables.get(table)?.chains.get(chain)?.rules ?? []).map((rule, index) => ({
+  const ruleset = [rulesetOf(found), rulesetOf(found, "ipv4", "legacy")].find(
+    ({ tables }) => (tables.get(table)?.chains.get(chain)?.rules.length ?? 0) > 0,
+  );
+  return (ruleset?.tables.get(table)?.chains.get(chain)?.rules ?? []).map((rule, index) => ({
     number: index + 1,
-    text: ruleText(chain, rule, ruleset.variant),
+    text: ruleText(chain, rule, ruleset?.variant ?? "nft"),
     place: rule.spec.place,
     packets: rule.packets,
   }));

@@ -67,7 +67,18 @@ export function clusterLab(
       ...podCommands(node, pods, makers),
     ]),
   ];
-  const commands = recordedWins(world.records, cluster, rendered);
+  const own = recordedWins(world.records, cluster, rendered);
+  const namespaces = [
+    UNDERLAY,
+    ...nodes.map(({ name }) => name),
+    ...pods.filter(({ hostNetwork }) => !hostNetwork).map(({ key }) => key),
+  ];
+  const extra = (world.extra ?? []).filter(
+    ({ ns, device }) =>
+      namespaces.includes(ns) &&
+      (device === undefined || own.some(({ argv }) => argv.includes(device))),
+  );
+  const commands = [...own, ...extra];
   return {
     lab: {
       name: world.name,

@@ -19,6 +19,7 @@ export function traceInLab({ lab, name }: LabWorld, request: TraceRequest): Reco
   const { address, port } = destinationOf(sim, request, name);
   const events: TraceEvent[] = [];
   sim.trace = (event) => events.push(event);
+  request.decider?.begin(sim);
   sendRequest(ns, { ...request, address, port, data: new TextEncoder().encode("hopwise") });
   sim.trace = undefined;
   return {

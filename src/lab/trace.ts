@@ -23,6 +23,8 @@ import { traceRecorded } from "./recorded/recorded-trace.js";
 import { nodeResolvConf } from "./resolvers.js";
 import { sendRequest } from "./send.js";
 import { traceInLab } from "./trace-lab.js";
+import type { Decider } from "./what-if/decisions.js";
+import { traceTowards } from "./what-if/endpoint.js";
 import type { ClusterWorld, World } from "./world.js";
 
 /** What is asked: who sends what to whom. */
@@ -35,45 +37,28 @@ export interface TraceRequest {
   readonly ttl: number | undefined;
   /** Everything random follows from it. */
   readonly seed: number;
-  /** Try seeds, from `seed` on, until this pod gets the packet. */
+  /** Where rules decide by chance, go to this pod (or address, where only dumps are given). */
   readonly endpoint: string | undefined;
   /** Stop when the request has arrived. */
   readonly oneWay: boolean;
   /** The device that a packet from outside comes in by, where only dumps are given: `eth0`, `gw:eth0`. */
   readonly inputDevice?: string | undefined;
+  /** Decides in place of chance. */
+  readonly decider?: Decider | undefined;
 }
-
-/** How many seeds `endpoint` tries before it gives up. */
-const SEEDS_TRIED = 200;
 
 /** Sends one request through a world and records everything. Throws UserError for names that mean nothing in it. */
 export function traceRequest(world: World, request: TraceRequest): Recording {
+  const { endpoint } = request;
+  if (endpoint !== undefined)
+    return traceTowards(world, request, endpoint, (next) => traceRequest(world, next));
   if (world.kind === "recorded") return traceRecorded(world, request);
   if (world.kind === "lab") return traceInLab(world, request);
   const source = parseSource(request.source, world.cluster, world.name);
   const asked = parseDestination(request.destination, world.cluster, world.name, request.protocol);
   const destination =
     source.kind === "outside" ? fromOutside(asked, request.destination, world.cluster) : asked;
-  if (request.endpoint === undefined) return record(world, request, source, destination);
-  const wanted = parseSource(request.endpoint, world.cluster, world.name);
-  if (wanted.kind !== "inside" || wanted.pod === undefined)
-    throw new UserError("ENDPOINT_POD", `"${request.endpoint}" is not a pod`);
-  for (let seed = request.seed; seed < request.seed + SEEDS_TRIED; seed++) {
-    const recording = record(world, { ...request, seed }, source, destination);
-    const arrival = recording.events.find(
-      (event) => event.kind === "delivered" && event.to.startsWith("socket"),
-    );
-    const reached = arrival?.ns === wanted.ns;
-    if (reached)
-      return seed === request.seed
-        ? recording
-        : { ...recording, notes: [...recording.notes, `seed ${seed} draws ${request.endpoint}`] };
-  }
-  throw new UserError(
-    "ENDPOINT_NEVER",
-    `none of ${SEEDS_TRIED} seeds sends this request to ${request.endpoint}`,
-    { help: "is it a ready endpoint of the Service? hopwise show endpoints lists them" },
-  );
+  return record(world, request, source, destination);
 }
 
 /** Builds what the request can meet; the whole cluster when a name turned out to be elsewhere. */
@@ -101,6 +86,7 @@ function record(
       return record(world, request, source, destination, wholeCluster(cluster));
     if (isOutside(address, cluster)) openOutside(live, cluster, address);
     sim.trace = (event) => events.push(event);
+    request.decider?.begin(sim);
     // The same seed draws the same endpoint, whatever was built or asked before.
     sim.reseed(request.seed);
     sendRequest(ns, {

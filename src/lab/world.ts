@@ -1,7 +1,7 @@
 import { throwCollected, UserError } from "../base/errors.js";
 import { buildCluster, type Cluster } from "../kube/cluster.js";
 import { chooseConflist } from "../kube/cni/conflist.js";
-import { type InputText, loadObjects } from "../kube/load.js";
+import { type InputText, loadObjects, type LoadResult } from "../kube/load.js";
 import type { ResolverTable } from "../kube/dns/resolver-file.js";
 import { validatePolicies } from "../kube/policy/validate.js";
 import { policyObjectsOf } from "../kube/policy/world.js";
@@ -14,6 +14,7 @@ import { readClusterDumps } from "./recorded/cluster-records.js";
 import { isNodeKind, kindOfDump, ownerOf } from "./recorded/dump-files.js";
 import type { NodeRecord } from "./recorded/node-record.js";
 import { readRecorded, type RecordedParts } from "./recorded/recorded-world.js";
+import type { ExtraCommand } from "./what-if/node-settings.js";
 
 /** A text of a world and what it was taken for. */
 export interface WorldFile extends InputText {
@@ -35,6 +36,8 @@ export interface ClusterWorld {
   readonly corefile: InputText | undefined;
   /** Resolvers outside of the cluster, and what they answer. */
   readonly resolvers: ResolverTable;
+  /** What a what-if does to namespaces, when all else is built. */
+  readonly extra?: readonly ExtraCommand[] | undefined;
 }
 
 /** Namespaces and links without Kubernetes. */
@@ -57,6 +60,8 @@ export type World = ClusterWorld | LabWorld | RecordedWorld;
 export interface WorldOptions {
   /** Addresses of devices that no dump tells: `eth0=192.0.2.10/24`. */
   readonly addresses?: readonly string[];
+  /** Changes the objects that were read before anything is made of them. */
+  readonly edit?: ((load: LoadResult) => LoadResult) | undefined;
 }
 
 /**
@@ -89,7 +94,8 @@ export function loadWorld(
       help: "a cluster's objects tell the addresses of its nodes",
     });
   const conflist = chooseConflist(files.filter(({ kind }) => kind === "conflist"));
-  const cluster = buildCluster(loadObjects(objects), { conflist });
+  const read = loadObjects(objects);
+  const cluster = buildCluster(options.edit?.(read) ?? read, { conflist });
   throwCollected(validatePolicies(policyObjectsOf(cluster)));
   const dumps = readClusterDumps(files, cluster);
   return {

@@ -17,6 +17,8 @@ import { reasonOf } from "./why.js";
 export interface TextOptions {
   /** Show every step, not only those that decided something. */
   readonly all: boolean;
+  /** It is a packet of a capture: nobody asked for it, and what its sender saw is in the capture. */
+  readonly captured?: boolean | undefined;
 }
 
 /** A trace as `hopwise trace` prints it: flow, name lookup, steps, verdict and what to know about it. */
@@ -24,12 +26,14 @@ export function formatTrace(view: TraceView, options: TextOptions): string {
   const { recording, steps } = view;
   const shown = options.all ? steps : steps.filter((step) => step.decisive);
   const lines = [
-    flowLine(view),
+    ...(options.captured === true ? [] : [flowLine(view)]),
     ...lookupLines(recording, options),
     ...(shown.length === 0 ? [] : table(relabelled(shown))),
     ...verdictLines(view, steps.length - shown.length),
   ];
-  return `${lines.map(safeText).join("\n")}\n`;
+  const told =
+    options.captured === true ? lines.filter((line) => !line.startsWith("SENDER SEES")) : lines;
+  return `${told.map(safeText).join("\n")}\n`;
 }
 
 /** The verdict line alone: `-q`. */
@@ -173,7 +177,7 @@ function verdictLines(view: TraceView, hidden: number): readonly string[] {
     ];
   }
   return [
-    `${name}  ${decidedBy(verdict, recording)}`.trimEnd(),
+    `${name}  ${deciderText(verdict, recording)}`.trimEnd(),
     ...chainLines(verdict, recording),
     ...nearestLines(view),
     ...sees(verdict),
@@ -205,7 +209,8 @@ function replyNotes({ conversation, recording }: TraceView): readonly string[] {
   return seen === sent ? [] : [`${last.ns} sees ${seen}, not ${recording.names.get(sent) ?? sent}`];
 }
 
-function decidedBy(verdict: Verdict, recording: Recording): string {
+/** What decided, in the words of the verdict line: the rule with its place, a policy, or the reason. */
+export function deciderText(verdict: Verdict, recording: Recording): string {
   const event = verdict.deciding;
   if (verdict.outcome === "DENIED") return verdict.because;
   if (event?.kind === "rule") {

@@ -1,16 +1,19 @@
 import { type Command, Option } from "commander";
-import { patchOption, wholeNumber, worldOption } from "../options.js";
+import { whatIfOptions, wholeNumber, worldOption } from "../options.js";
 import type { Streams } from "../streams.js";
 
 /** What `hopwise trace` was told. */
 export interface TraceOptions {
   readonly world?: readonly string[];
   readonly patch?: readonly string[];
+  readonly set?: readonly string[];
+  readonly without?: readonly string[];
   readonly proto: "tcp" | "udp" | "icmp";
   readonly sport: number;
   readonly ttl?: number;
   readonly seed: number;
   readonly endpoint?: string;
+  readonly all?: boolean;
   readonly oneWay?: boolean;
   readonly output: "text" | "json" | "jsonl" | "minimal" | "pcapng";
   readonly json?: boolean;
@@ -24,7 +27,7 @@ export interface TraceOptions {
 }
 
 export function registerTrace(program: Command, streams: Streams): void {
-  patchOption(worldOption(program.command("trace")))
+  whatIfOptions(worldOption(program.command("trace")))
     .description("one packet and its reply, step by step")
     .argument(
       "<src>",
@@ -39,7 +42,8 @@ export function registerTrace(program: Command, streams: Streams): void {
     .option("--sport <port>", "source port", wholeNumber(1, 65_535), 40_000)
     .option("--ttl <n>", "time to live of the request", wholeNumber(1, 255))
     .option("--seed <n>", "seed of everything random", wholeNumber(0, 4_294_967_295), 1)
-    .option("--endpoint <pod>", "try seeds until this pod is drawn, and say which seed it was")
+    .option("--endpoint <pod>", "where rules decide by chance, go to this pod")
+    .option("--all", "every way that chance may take, one line each; -v adds the trace of each")
     .option("--in <device>", "where a packet from outside comes in, for dumps: eth0 or NODE:eth0")
     .addOption(
       new Option(

@@ -104,6 +104,7 @@ function runOnce(
   if (ns === undefined) throw new Error(`no namespace ${name}`);
   const events: TraceEvent[] = [];
   sim.trace = listener(name, events);
+  request.decider?.begin(sim);
   sendRequest(ns, {
     protocol: request.protocol,
     address: destination.address,
@@ -168,7 +169,7 @@ function closedPort(
   return { ns: closed.ns, protocol, port: transport.destinationPort, address: IPV4_ANY };
 }
 
-function namesOf({ recorded }: RecordedWorld): ReadonlyMap<string, string> {
+export function namesOf({ recorded }: RecordedWorld): ReadonlyMap<string, string> {
   return new Map(
     recorded.nodes.flatMap(({ record, devices }) =>
       devices
@@ -181,7 +182,7 @@ function namesOf({ recorded }: RecordedWorld): ReadonlyMap<string, string> {
 }
 
 /** Networks that are known from `--addr` alone, by `NODE NETWORK dev DEVICE`. */
-function assumedRoutes({ recorded }: RecordedWorld): ReadonlyMap<string, string> {
+export function assumedRoutes({ recorded }: RecordedWorld): ReadonlyMap<string, string> {
   return new Map(
     recorded.nodes
       .filter(({ record }) => record.routes === undefined)
@@ -229,7 +230,7 @@ function unreached(
 }
 
 /** The rules of a chain in whichever of the two rulesets has it. */
-function chainRules(
+export function chainRules(
   sim: Simulation,
   name: string,
   table: string,

@@ -19,6 +19,8 @@ type Statistic =
 /** `random`: what was drawn last, of 2^31. `nth`: how many packets are left until the counter wraps. */
 interface Memory {
   value: number;
+  /** A what-if decided, not chance. */
+  forced: boolean;
 }
 
 const SCALE = 0x8000_0000;
@@ -62,11 +64,18 @@ export const statistic: MatchExtension = defineMatch<Statistic, Memory>({
       return `--mode nth ${not(params.invert)}--every ${params.every} --packet ${params.packet}`;
     return `--mode random ${not(params.invert)}--probability ${(params.threshold / SCALE).toFixed(11)}`;
   },
-  remember: (params) => ({ value: params.mode === "nth" ? params.every - params.packet - 1 : 0 }),
-  matches(params, _, state, memory) {
+  remember: (params) => ({
+    value: params.mode === "nth" ? params.every - params.packet - 1 : 0,
+    forced: false,
+  }),
+  matches(params, _, { ns: { sim } }, memory) {
     if (params.mode === "random") {
-      memory.value = Math.floor(state.ns.sim.random() * SCALE);
-      return memory.value < params.threshold !== params.invert;
+      // Chance goes on as ever, so that what is drawn later is the same whoever decides here.
+      memory.value = Math.floor(sim.random() * SCALE);
+      const share = params.threshold / SCALE;
+      const decided = sim.decide?.(memory, params.invert ? 1 - share : share);
+      memory.forced = decided !== undefined;
+      return decided ?? memory.value < params.threshold !== params.invert;
     }
     // The counter starts so that packet number `packet` is the first to wrap it.
     const next = memory.value + 1;
@@ -75,6 +84,7 @@ export const statistic: MatchExtension = defineMatch<Statistic, Memory>({
   },
   why(params, _, __, memory) {
     if (params.mode === "nth") return `packet ${memory.value} of every ${params.every}`;
+    if (memory.forced) return "random: asked to go the other way";
     const sign = params.invert ? "<" : ">=";
     return `random ${(memory.value / SCALE).toFixed(2)} ${sign} ${(params.threshold / SCALE).toFixed(2)}`;
   },
