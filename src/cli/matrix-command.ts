@@ -46,7 +46,7 @@ export function matrixCommand(options: MatrixCommandOptions, streams: Streams): 
       throw new UserError("USAGE", `changes are printed as text or json, not as ${format}`, {
         help: "leave --diff and --patch out for a picture of one world",
       });
-    sayDialect(before, streams);
+    sayDialect(before, options, streams);
     return diff.opened + diff.closed + diff.other === 0 ? 0 : 1;
   }
   const matrix = make(options.world, options.group ?? false);
@@ -56,15 +56,25 @@ export function matrixCommand(options: MatrixCommandOptions, streams: Streams): 
     ...linesOf(matrix, format, width),
     ...(options.verbose === true && format === "text" ? matrixReasons(matrix) : []),
   ]);
-  sayDialect(matrix, streams);
+  sayDialect(matrix, options, streams);
   return 0;
 }
 
-/** What all of it takes for granted, beside the answer. */
-function sayDialect({ compiled }: Matrix, streams: Streams): void {
+/** What all of it takes for granted, beside the answer: the dialect, and with -v every switch of it. */
+function sayDialect(
+  { compiled }: Matrix,
+  { verbose }: MatrixCommandOptions,
+  streams: Streams,
+): void {
   const { dialect } = compiled.world;
-  const said = switches.map((name) => switchText(dialect, name)).join("; ");
-  streams.err(`note: dialect ${dialect.name}: ${said}\n`);
+  if (verbose !== true) {
+    streams.err(
+      `note: dialect ${dialect.name} (-v says what it decides, --dialect takes another)\n`,
+    );
+    return;
+  }
+  streams.err(`note: dialect ${dialect.name} takes for granted:\n`);
+  for (const name of switches) streams.err(`  ${switchText(dialect, name)}\n`);
 }
 
 function knownNamespace({ namespaces }: PolicyWorld, name: string): string {

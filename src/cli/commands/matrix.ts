@@ -10,7 +10,8 @@ export interface MatrixCommandOptions {
   readonly dialect: string;
   readonly group?: boolean;
   readonly diff?: string;
-  readonly output: "text" | "json" | "csv" | "dot";
+  readonly output: "text" | "json" | "csv" | "dot" | "svg";
+  readonly verbose?: boolean;
   readonly json?: boolean;
   readonly out?: string;
 }
@@ -29,9 +30,10 @@ export function registerMatrix(program: Command, streams: Streams): void {
     )
     .addOption(
       new Option("-o, --output <format>", "how it is printed")
-        .choices(["text", "json", "csv", "dot"])
+        .choices(["text", "json", "csv", "dot", "svg"])
         .default("text"),
     )
+    .option("-v, --verbose", "below the grid, what denies and how many pairs")
     .option("--json", "the same as -o json")
     .option("--out <file>", "write to a file instead of standard output")
     .action(async (options: MatrixCommandOptions) => {

@@ -140,6 +140,29 @@ function decisive(verdict: Verdict | undefined, other: Verdict | undefined): str
   return sides.map((side) => `${side} ${reasonText(verdict[side].reason)}`).join("; ");
 }
 
+/** The changes as plain data. */
+export interface DiffJson {
+  readonly v: 1;
+  readonly kind: "MatrixDiff";
+  readonly opened: number;
+  readonly closed: number;
+  readonly other: number;
+  readonly changes: readonly (Pick<ReachChange, "from" | "to" | "before" | "after" | "why"> & {
+    readonly port: string;
+  })[];
+  readonly added: readonly string[];
+  readonly removed: readonly string[];
+}
+
+export function diffJson({ changes, ...sums }: MatrixDiff): DiffJson {
+  return {
+    v: 1,
+    kind: "MatrixDiff",
+    ...sums,
+    changes: changes.map(({ probe, ...change }) => ({ ...change, port: probeName(probe) })),
+  };
+}
+
 /** The changes for a terminal. */
 export function diffText(diff: MatrixDiff): readonly string[] {
   const { changes, opened, closed, other, added, removed } = diff;

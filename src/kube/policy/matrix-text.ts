@@ -8,8 +8,21 @@ import {
   verdictsAt,
 } from "./matrix.js";
 
-/** The grid for a terminal, one line each; then the sums, and the ports of cells that are neither all nor nothing. */
-export function matrixText(matrix: Matrix): readonly string[] {
+/**
+ * The grid for a terminal, one line each; then the sums, and the ports of cells that are neither all nor nothing. Where
+ * names as column titles need more than `width` letters, the columns have the numbers of the rows.
+ */
+export function matrixText(matrix: Matrix, width?: number): readonly string[] {
+  const wide = wideGrid(matrix);
+  const fits = width === undefined || wide.every((line) => line.length <= width);
+  return [
+    ...(fits ? wide : numberedGrid(matrix)),
+    matrixSummary(matrix),
+    ...partlyDelivered(matrix),
+  ];
+}
+
+function wideGrid(matrix: Matrix): readonly string[] {
   const first = Math.max(15, ...matrix.from.map((line) => lineTitle(line).length)) + 2;
   const columns = matrix.to.map((to) => ({ to, width: lineTitle(to).length + 2 }));
   const head =
@@ -19,15 +32,36 @@ export function matrixText(matrix: Matrix): readonly string[] {
     const cells = columns.map(({ to, width }) => cellAt(matrix, from, to).padEnd(width));
     return (lineTitle(from).padEnd(first) + cells.join("")).trimEnd();
   });
-  return [head.trimEnd(), ...body, summary(matrix), ...partlyDelivered(matrix)];
+  return [head.trimEnd(), ...body];
+}
+
+/** Every column is as wide as the longest number, and stands for the row of its number. */
+function numberedGrid(matrix: Matrix): readonly string[] {
+  const digits = String(matrix.from.length).length;
+  const first = Math.max(9, ...matrix.from.map((line) => lineTitle(line).length));
+  const numberOf = (line: MatrixLine): string =>
+    String(matrix.from.findIndex(({ name }) => name === line.name) + 1).padStart(digits);
+  const line = (number: string, title: string, cells: readonly string[]): string =>
+    `${number.padStart(digits)} ${title.padEnd(first)}  ${cells.join(" ")}`.trimEnd();
+  return [
+    line("", "from \\ to", matrix.to.map(numberOf)),
+    ...matrix.from.map((from) =>
+      line(
+        numberOf(from),
+        lineTitle(from),
+        matrix.to.map((to) => cellAt(matrix, from, to).padStart(digits)),
+      ),
+    ),
+  ];
 }
 
 /** `shop/api-0`, and how many more a group has. */
-function lineTitle({ name, members }: MatrixLine): string {
+export function lineTitle({ name, members }: MatrixLine): string {
   return safeText(members.length === 1 ? name : `${name} +${members.length - 1}`);
 }
 
-function summary({ counts, chosenPorts, probes }: Matrix): string {
+/** `16 pairs x declared ports: 8 delivered, 8 denied, 0 dropped, 0 unknown`. */
+export function matrixSummary({ counts, chosenPorts, probes }: Matrix): string {
   const { pairs, delivered, denied, partly, unknown } = counts;
   const ports = chosenPorts ? probes.map(probeName).join(",") : "declared ports";
   const some = partly === 0 ? "" : `${partly} on some ports, `;
@@ -59,7 +93,7 @@ function partlyDelivered(matrix: Matrix): readonly string[] {
 }
 
 /** Words for a cell, as JSON and CSV have them. */
-const cellWords: Readonly<Record<Cell, string>> = {
+export const cellWords: Readonly<Record<Cell, string>> = {
   ".": "delivered",
   X: "denied",
   "/": "partly",
