@@ -4,6 +4,7 @@ import { UserError, UserErrors } from "../base/errors.js";
 import { errorsJson, formatErrors } from "../view/error-text.js";
 import { registerCheck } from "./commands/check.js";
 import { registerCollect } from "./commands/collect.js";
+import { registerDiff } from "./commands/diff.js";
 import { registerDig } from "./commands/dig.js";
 import { registerDns } from "./commands/dns.js";
 import { registerExplain } from "./commands/explain.js";
@@ -29,6 +30,7 @@ const commands: readonly ((program: Command, streams: Streams) => void)[] = [
   registerTest,
   registerReplay,
   registerRun,
+  registerDiff,
   registerDig,
   registerDns,
   registerShow,
