@@ -44,6 +44,8 @@ export interface StepRecording {
   readonly before: readonly TraceEvent[];
   readonly events: readonly TraceEvent[];
   readonly sent: SentOnStep | undefined;
+  /** The scenario's connections when the step was over, by `NAMESPACE SOCKET`: `shop/web-0 tcp 10.244.1.5:40000 > …`. */
+  readonly connections: ReadonlyMap<string, string>;
   readonly expect: Expectation | undefined;
 }
 
@@ -55,6 +57,8 @@ export interface ScenarioRecording {
   readonly world: string;
   readonly seed: number;
   readonly proxy: string;
+  /** What the clock of events showed when the scenario began. */
+  readonly start: Micros;
   /** Stated because it changes what happens: `kube-proxy's conntrack cleanup is off`. */
   readonly settings: readonly string[];
   readonly steps: readonly StepRecording[];

@@ -1,7 +1,7 @@
 import { safeText } from "../base/safe-text.js";
 import type { StepRecording } from "../core/scenario-recording.js";
 import type { CommandEvent, ObjectEvent, TraceEvent } from "../core/trace.js";
-import { type Check, receiverOf, type ScenarioView, type StepView, toldTo } from "./scenario.js";
+import { type Check, receiverOf, type ScenarioView, type StepView } from "./scenario.js";
 import { verdictName } from "./outcome.js";
 import { formatTrace, placeText } from "./text.js";
 
@@ -10,7 +10,12 @@ export interface ScenarioTextOptions {
   readonly all: boolean;
 }
 
-const INDENT = " ".repeat(15);
+/** What is the same for all lines of a scenario. */
+interface Context extends ScenarioTextOptions {
+  readonly start: number;
+}
+
+const INDENT = " ".repeat(16);
 
 /** A scenario as `hopwise run` prints it: each step with its time, what agents did about it, what became of its packet. */
 export function formatScenario(view: ScenarioView, options: ScenarioTextOptions): string {
@@ -19,7 +24,7 @@ export function formatScenario(view: ScenarioView, options: ScenarioTextOptions)
   const lines = [
     [head, ...recording.settings].join(", "),
     ...(recording.about === "" ? [] : recording.about.split("\n")),
-    ...steps.flatMap((step) => ["", ...stepLines(step, options)]),
+    ...steps.flatMap((step) => ["", ...stepLines(step, { ...options, start: recording.start })]),
     "",
     summary(view),
   ];
@@ -32,7 +37,7 @@ export function summary({ steps, expected, failed }: ScenarioView): string {
   return `${count}, ${expected - failed} of ${expected} expectations hold`;
 }
 
-function stepLines(view: StepView, options: ScenarioTextOptions): readonly string[] {
+function stepLines(view: StepView, options: Context): readonly string[] {
   const { step } = view;
   const about = step.about === "" ? [] : [`${INDENT}${step.about}`];
   return [
@@ -41,7 +46,7 @@ function stepLines(view: StepView, options: ScenarioTextOptions): readonly strin
     ...about,
     ...changeLines(step.events, step, options),
     ...packetLines(view, options),
-    ...view.checks.map(checkLine(step)),
+    ...checkLines(view),
   ];
 }
 
@@ -50,35 +55,42 @@ function clock(time: number): string {
   return `${(time / 1_000_000).toFixed(3)} s`.padStart(11);
 }
 
-/** What happened to objects, and what agents and people ran, in order. */
+/** What happened to objects, what agents and people ran, and what connections were told, in order. */
 function changeLines(
   events: readonly TraceEvent[],
   step: StepRecording,
-  { all }: ScenarioTextOptions,
+  { all, start }: Context,
 ): readonly string[] {
   const blocks: Block[] = [];
   for (const event of events) {
-    if (event.kind === "object") blocks.push({ key: "", lines: [objectLine(event)], places: [] });
+    if (event.kind === "object") blocks.push(oneLine(event.time, objectLine(event)));
     else if (event.kind === "command") {
       const block = all || event.by === "you" ? fullBlock(event) : agentBlock(event);
       if (block !== undefined) mergeBlock(blocks, block);
-    } else if (event.kind === "socket" && step.sent !== undefined && step.before.includes(event)) {
-      const told = toldTo(step.sent, [event]);
-      for (const { socket, text, time } of told)
-        blocks.push({
-          key: "",
-          lines: [`${socket}: ${text} at ${clock(time).trim()}`],
-          places: [],
-        });
+    } else if (event.kind === "socket") {
+      const name = step.connections.get(`${event.ns} ${event.socket}`);
+      if (name !== undefined && (name !== step.sent?.connection || step.before.includes(event)))
+        blocks.push(oneLine(event.time, `${name}: ${event.text}`));
     }
   }
-  return blocks.flatMap(blockLines).map((line) => INDENT + line);
+  let shown: number = step.from;
+  return blocks.flatMap((block) => {
+    const at = block.time - start;
+    const head = at === shown ? INDENT : `   ${clock(at)}  `;
+    shown = at;
+    return blockLines(block).map((line, index) => (index === 0 ? head : INDENT) + line);
+  });
+}
+
+function oneLine(time: number, line: string): Block {
+  return { key: "", time, lines: [line], places: [] };
 }
 
 /** Lines that belong together; what several nodes do alike is told once. */
 interface Block {
   /** Empty for what is never told together with others. */
   readonly key: string;
+  readonly time: number;
   readonly lines: readonly string[];
   /** Where it was done; `%` in the first line stands for it. */
   readonly places: readonly string[];
@@ -88,7 +100,7 @@ interface Block {
 function mergeBlock(blocks: Block[], block: Block): void {
   for (let at = blocks.length - 1; block.key !== "" && at >= 0; at--) {
     const other = blocks[at];
-    if (other === undefined || other.places.length === 0) break;
+    if (other === undefined || other.places.length === 0 || other.time !== block.time) break;
     if (other.key !== block.key) continue;
     const places = [...new Set([...other.places, ...block.places])];
     blocks[at] = { ...other, places };
@@ -111,11 +123,13 @@ function objectLine({ object, action, by, why }: ObjectEvent): string {
   return `${SIGNS[action]} ${object}   ${by}: ${why}`;
 }
 
-function fullBlock({ ns, by, argv, why, stdin, output, code }: CommandEvent): Block {
+function fullBlock(event: CommandEvent): Block {
+  const { ns, by, argv, why, stdin, output, code, time } = event;
   const reason = why === "" || by === "you" ? "" : `   (${why})`;
   const prompt = by === "you" ? `${ns}$` : `${by} on ${ns}:`;
   return {
     key: "",
+    time,
     lines: [
       `${prompt} ${argv.join(" ")}${reason}`,
       ...indented(stdin ?? ""),
@@ -128,12 +142,12 @@ function fullBlock({ ns, by, argv, why, stdin, output, code }: CommandEvent): Bl
 
 /** What a reader looks for in an agent's work; undefined for what only looks. */
 function agentBlock(event: CommandEvent): Block | undefined {
-  const { ns, by, argv, why, code } = event;
+  const { ns, by, argv, why, code, time } = event;
   if (argv.includes("-L") || by === "kubelet") return undefined;
-  if (by === "CNI") return { key: `CNI ${why}`, lines: [`CNI ${why}`], places: [ns] };
+  if (by === "CNI") return { key: `CNI ${why}`, time, lines: [`CNI ${why}`], places: [ns] };
   const rest = [...essence(event), ...(code === 0 ? [] : [`  exit code ${code}`])];
   const line = `${by} on %: ${argv.join(" ")}   (${why})`;
-  return { key: [line, ...rest].join("\n"), lines: [line, ...rest], places: [ns] };
+  return { key: [line, ...rest].join("\n"), time, lines: [line, ...rest], places: [ns] };
 }
 
 function indented(text: string): readonly string[] {
@@ -188,10 +202,19 @@ function ruleLine({ verdict: { deciding } }: NonNullable<StepView["trace"]>): re
   return [`${placeText(deciding.place)}  ${deciding.text}`];
 }
 
-function checkLine({ expect }: StepRecording): (check: Check) => string {
-  return ({ what, wanted, got, holds }) => {
-    const place = expect === undefined ? "" : `   ${placeText(expect.place)}`;
-    if (holds) return `${INDENT}ok expected ${what} ${wanted}`;
-    return `${INDENT}FAIL expected ${what} ${wanted}, got ${got.trim() === "" ? "nothing" : got.trim()}${place}`;
-  };
+/** What held is told in one line; what did not, each in its own, with its place in the scenario. */
+function checkLines({ step: { expect }, checks }: StepView): readonly string[] {
+  const text = ({ what, wanted }: Check): string =>
+    what === "outcome" ? wanted : `${what} ${wanted}`;
+  const held = checks.filter(({ holds }) => holds).map(text);
+  const place = expect === undefined ? "" : `   ${placeText(expect.place)}`;
+  const failed = checks
+    .filter(({ holds }) => !holds)
+    .map((check) => {
+      const got = check.got.trim() === "" ? "nothing" : check.got.trim();
+      return `FAIL expected ${text(check)}, got ${got}${place}`;
+    });
+  return [...(held.length === 0 ? [] : [`ok expected ${held.join(", ")}`]), ...failed].map(
+    (line) => INDENT + line,
+  );
 }

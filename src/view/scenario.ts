@@ -1,11 +1,5 @@
-import type { Recording } from "../core/recording.js";
-import type {
-  Expectation,
-  ScenarioRecording,
-  SentOnStep,
-  StepRecording,
-} from "../core/scenario-recording.js";
-import type { CommandEvent, SocketEvent } from "../core/trace.js";
+import type { Expectation, ScenarioRecording, StepRecording } from "../core/scenario-recording.js";
+import type { CommandEvent } from "../core/trace.js";
 import { sourceOf } from "./fields.js";
 import { fateOf } from "./follow.js";
 import { verdictName } from "./outcome.js";
@@ -93,21 +87,4 @@ export function receiverOf(
   const fate = out === undefined ? undefined : fateOf(out);
   if (fate?.kind !== "delivered") return undefined;
   return { ns: fate.ns, source: sourceOf(fate.frame).replace(/:\d+$/, "") };
-}
-
-/** What the program of the step's connection was told, in order: `connected`, `the peer closed its side`. */
-export function toldTo(
-  { recording }: SentOnStep,
-  events: StepRecording["events"],
-): readonly SocketEvent[] {
-  const name = socketOf(recording);
-  return events.filter(
-    (event): event is SocketEvent =>
-      event.kind === "socket" && event.socket === name && event.ns === recording.request.sourceNs,
-  );
-}
-
-function socketOf({ request }: Recording): string {
-  const { protocol, sourceAddress, sourcePort, address, port } = request;
-  return `${protocol} ${sourceAddress}:${sourcePort} > ${address ?? ""}:${port}`;
 }

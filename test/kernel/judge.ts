@@ -105,7 +105,7 @@ async function run(program: string, argv: readonly string[], input?: string): Pr
 }
 
 /** The profile goes in right after the namespaces are made, before the lab's own commands. */
-function withProfile(script: string, lab: Lab, prefix: string): string {
+export function withProfile(script: string, lab: Lab, prefix: string): string {
   const lines = script.split("\n");
   const last = lines.findLastIndex(
     (line) => line.startsWith("ip -n ") && line.endsWith("link set lo up"),

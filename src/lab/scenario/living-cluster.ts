@@ -199,6 +199,7 @@ export class LivingCluster {
     if (agents === undefined) return;
     if (!pod.hostNetwork) {
       this.sim.createNamespace(pod.key);
+      this.#tell("created", `namespace ${pod.key}`, "kubelet", "a sandbox", pod.node);
       const up = { ns: pod.key, argv: ["ip", "link", "set", "lo", "up"] };
       runAgent(this.sim, up, { by: "kubelet", why: `a sandbox for pod ${pod.key}` });
       agents.attach(pod);

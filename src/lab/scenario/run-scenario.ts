@@ -45,6 +45,7 @@ export function runScenario(
     world: world.name,
     seed,
     proxy: "iptables",
+    start,
     settings: settingsOf(scenario),
     steps,
     notes: world.cluster.notes.map(({ text }) => text),
@@ -79,6 +80,7 @@ function runStep(
     before,
     events,
     sent,
+    connections: runner.connectionNames(),
     expect: step.expect,
   };
 }

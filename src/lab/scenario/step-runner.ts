@@ -43,6 +43,7 @@ export class StepRunner {
   readonly living: LivingCluster;
   readonly #seed: number;
   readonly #connections = new Map<string, OpenConnection>();
+  readonly #names = new Map<string, string>();
   /** The host outside, when there is one. */
   #outside: Ipv4 | undefined;
 
@@ -89,6 +90,11 @@ export class StepRunner {
       default:
         return unreachable(action);
     }
+  }
+
+  /** Every connection there was, by the namespace and name of its socket. */
+  connectionNames(): ReadonlyMap<string, string> {
+    return new Map(this.#names);
   }
 
   get #sim(): LivingCluster["sim"] {
@@ -228,6 +234,7 @@ export class StepRunner {
     const target = { protocol, port: destination.port, sourcePort: request.sourcePort };
     const first = events.length;
     let socket: Connection | undefined;
+    let state: string | undefined;
     if (address !== undefined) {
       if (source.kind !== "outside" && isOutside(address, cluster))
         openOutside(this.living.live, cluster, address);
@@ -236,22 +243,20 @@ export class StepRunner {
       actAndWait(ns, opened, request.patience, () =>
         protocol === "tcp" ? undefined : opened.send(bytes(request.data)),
       );
+      state = opened.state;
       if (name === undefined) opened.close();
-      else
-        this.#connections.set(name, {
-          ns,
-          socket: opened,
-          request,
-          source: source.address,
-          address,
-          port: destination.port,
-        });
+      else {
+        const { port } = destination;
+        const open = { ns, socket: opened, request, source: source.address, address, port };
+        this.#connections.set(name, open);
+        this.#names.set(`${ns.name} ${socketName(open)}`, name);
+      }
     }
     const told = { ns, request, source: source.address, address, port: destination.port, socket };
     return {
       connection: name,
       recording: { ...this.#recording(told, events.slice(first)), lookup, lookupEvents },
-      state: socket?.state,
+      state,
     };
   }
 
@@ -353,6 +358,12 @@ export class StepRunner {
     this.#outside = source.address;
     return at(step, "from", () => sourceNamespace(this.living.live, this.living.cluster, source));
   }
+}
+
+/** As its events call it. */
+function socketName({ request, source, socket, address, port }: OpenConnection): string {
+  const from = `${formatIpv4(source)}:${socket.sourcePort}`;
+  return `${request.protocol} ${from} > ${formatIpv4(address)}:${port}`;
 }
 
 /** How long a closed connection is watched. */

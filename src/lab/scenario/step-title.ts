@@ -29,7 +29,7 @@ export function titleOf(action: Action): string {
     case "start":
       return `start the programs of ${action.pod}`;
     case "run":
-      return action.commands.map(({ ns, argv }) => `${ns}$ ${argv.join(" ")}`).join("; ");
+      return `run on ${[...new Set(action.commands.map(({ ns }) => ns))].join(", ")}`;
     case "open":
     case "request": {
       const { from, to, protocol } = action.request;
