@@ -1,3 +1,4 @@
+import { endpointGates } from "./cluster-settings.js";
 import type { ProxyConfig } from "./config.js";
 import type { Endpoint } from "./endpoints.js";
 import { renderIptables } from "./iptables.js";
@@ -75,8 +76,11 @@ export function renderIptablesSync(
   config: ProxyConfig,
 ): RenderedText {
   const { services } = serviceChanges(before, after);
-  const old = linesOf(renderIptables(serviceState(before, node), node, config));
-  const wanted = linesOf(renderIptables(serviceState(after, node), node, config));
+  const gates = endpointGates(config);
+  const render = (objects: ServiceObjects): readonly Line[] =>
+    linesOf(renderIptables(serviceState(objects, node, gates), node, config));
+  const old = render(before);
+  const wanted = render(after);
   const declared = new Set(wanted.flatMap(({ declares }) => declares ?? []));
   const stale = old.filter(
     ({ declares, ofService }) => declares !== undefined && ofService && !declared.has(declares),
