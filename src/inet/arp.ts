@@ -35,6 +35,9 @@ export const arp: PernetOperations = {
     table.ops = {
       solicit: arpSolicit,
       fixedMac,
+      parms: neighbourParms,
+      // One neighbour stands for all behind lo. Mirrors arp_constructor().
+      keyOf: (dev, address) => (dev.isLoopback ? IPV4_ANY : address),
       // Mirrors net/ipv4/arp.c:arp_error_report() and net/ipv4/route.c:ipv4_link_failure().
       errorReport: (skb) => icmpSend(skb, ICMP_DEST_UNREACH, ICMP_HOST_UNREACH),
     };

@@ -2,7 +2,17 @@ import type { NetDevice } from "../core/device.js";
 import { type NetworkNamespace, perNamespace } from "../core/namespace.js";
 import type { Ipv4, Ipv4Prefix } from "../wire/ip.js";
 import { createRoute, tableOf } from "./fib-create.js";
-import { DEFAULT_RULES, type FibRule, formatRule, ruleMatches } from "./fib-rules.js";
+import {
+  type AskedRule,
+  DEFAULT_RULES,
+  type FibRule,
+  formatRule,
+  looksAtPorts,
+  RULE_ERRORS,
+  ruleMatches,
+  withoutRule,
+  withRule,
+} from "./fib-rules.js";
 import { FibTable } from "./fib-table.js";
 import {
   type FibMiss,
@@ -103,30 +113,14 @@ export class Fib {
     return found.again ? { ...found, error: "ENETUNREACH" } : found;
   }
 
-  /** Adds a rule; without a priority it goes before the second one. Mirrors net/core/fib_rules.c:fib_nl_newrule(). */
-  addRule(
-    asked: Omit<FibRule, "priority"> & { readonly priority?: number | undefined },
-  ): string | undefined {
-    const rule: FibRule = { ...asked, priority: asked.priority ?? this.#defaultPriority() };
-    if (rule.action === "goto" && (rule.target ?? 0) <= rule.priority)
-      return "Error: Backward goto not supported.";
-    if (this.#rules.some((other) => formatRule(other) === formatRule(rule))) return EEXIST;
-    const at = this.#rules.findIndex((other) => other.priority > rule.priority);
-    this.#setRules(at < 0 ? [...this.#rules, rule] : this.#rules.toSpliced(at, 0, rule));
-    return undefined;
+  /** Adds a rule; a refusal comes back in the words of `ip rule`. */
+  addRule(asked: AskedRule<Ipv4>): string | undefined {
+    return this.#setRules(withRule(this.#rules, asked));
   }
 
   /** Removes the first rule that has all the fields asked for. */
   removeRule(asked: Partial<FibRule>): string | undefined {
-    const fields = Object.entries(asked).filter(([, value]) => value !== undefined);
-    const same = (rule: FibRule): boolean =>
-      fields.every(
-        ([name, value]) => JSON.stringify(rule[name as keyof FibRule]) === JSON.stringify(value),
-      );
-    const index = this.#rules.findIndex(same);
-    if (index < 0) return ENOENT;
-    this.#setRules(this.#rules.toSpliced(index, 1));
-    return undefined;
+    return this.#setRules(withoutRule(this.#rules, asked));
   }
 
   /**
@@ -270,29 +264,15 @@ export class Fib {
     return found.kind === "match" && found.route.prefix.length <= suppress ? NO_ROUTE : found;
   }
 
-  #setRules(rules: readonly FibRule[]): void {
+  #setRules(rules: readonly FibRule[] | string): string | undefined {
+    if (typeof rules === "string") return rules;
     this.#rules = rules;
     this.hasCustomRules = true;
-    this.looksAtPorts = rules.some(
-      (rule) =>
-        (rule.protocol ?? rule.sourcePorts ?? rule.destinationPorts ?? rule.uids) !== undefined,
-    );
+    this.looksAtPorts = looksAtPorts(rules);
     bumpRouting(this.#ns);
-  }
-
-  /** Mirrors fib_default_rule_pref(). */
-  #defaultPriority(): number {
-    const second = this.#rules[1]?.priority ?? 0;
-    return second === 0 ? 0 : second - 1;
+    return undefined;
   }
 }
-
-/** A rule of type `unreachable` says ENETUNREACH where a route of that type says EHOSTUNREACH. Mirrors fib4_rule_action(). */
-const RULE_ERRORS: Partial<Record<FibRule["action"], FibMiss["error"]>> = {
-  unreachable: "ENETUNREACH",
-  prohibit: "EACCES",
-  blackhole: "EINVAL",
-};
 
 export const fib: (ns: NetworkNamespace) => Fib = perNamespace((ns) => new Fib(ns));
 

@@ -47,7 +47,11 @@ export function allowPeer(ns: NetworkNamespace, address: Ipv4, out: NetDevice): 
     !inetPeers(ns).allowError(address, milliseconds(ipv4Sysctls(ns).get("net.ipv4.icmp_ratelimit")))
   )
     return false;
-  // A random price keeps observers from counting what we send to others.
-  bucketOf(ns).credit -= randomBetween(ns.sim.random, 0, 2);
+  spendGlobally(ns);
   return true;
+}
+
+/** A random price keeps observers from counting what we send to others. Both families pay. Mirrors icmp_global_consume(). */
+export function spendGlobally(ns: NetworkNamespace): void {
+  bucketOf(ns).credit -= randomBetween(ns.sim.random, 0, 2);
 }

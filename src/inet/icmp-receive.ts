@@ -162,7 +162,16 @@ function unreach(skb: SkBuff, header: IcmpHeader): void {
   const { type, code, rest } = header;
   ipProtocols(skb.ns)
     .get(inner.protocol)
-    ?.error?.({ type, code, rest, quoted: quoted.value, skb, errno, fatal });
+    ?.error?.({
+      type,
+      code,
+      rest,
+      quoted: quoted.value,
+      skb,
+      errno,
+      fatal,
+      tooBig: type === ICMP_DEST_UNREACH && code === ICMP_FRAG_NEEDED,
+    });
 }
 
 /** Mirrors icmp_redirect() and net/ipv4/route.c:__ip_do_redirect(). Differs: the new gateway need not be resolved yet. */
@@ -226,7 +235,7 @@ export function learnPathMtu(notice: IcmpErrorNotice): void {
 
 /** Errors about echo requests go to the program that sent them. Mirrors icmp_err() and ping_err(). */
 export function icmpErr(notice: IcmpErrorNotice): void {
-  if (notice.type === ICMP_DEST_UNREACH && notice.code === ICMP_FRAG_NEEDED) learnPathMtu(notice);
+  if (notice.tooBig) learnPathMtu(notice);
   const { transport } = notice.quoted;
   if (transport?.kind === "icmp" && transport.type === ICMP_ECHO)
     pingSockets(notice.skb.ns)

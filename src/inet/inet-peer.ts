@@ -1,6 +1,6 @@
 import { type NetworkNamespace, perNamespace } from "../core/namespace.js";
 import { type Micros, milliseconds, seconds } from "../sim/time.js";
-import type { Ipv4 } from "../wire/ip.js";
+import type { IpAddress } from "../wire/ip.js";
 
 /** What is remembered of a remote address for rate limits. Mirrors struct inet_peer. */
 export interface InetPeer {
@@ -22,25 +22,25 @@ const REDIRECT_SILENCE = REDIRECT_LOAD * 1024;
 /** The peers of one namespace. */
 export class InetPeers {
   readonly #ns: NetworkNamespace;
-  readonly #peers = new Map<Ipv4, InetPeer>();
+  readonly #peers = new Map<IpAddress, InetPeer>();
 
   constructor(ns: NetworkNamespace) {
     this.#ns = ns;
   }
 
   /** One message of `cost` from a bucket of six. All types of errors share it. Mirrors inet_peer_xrlim_allow(). */
-  allowError(address: Ipv4, cost: Micros): boolean {
+  allowError(address: IpAddress, cost: Micros): boolean {
     const peer = this.#peer(address);
     return this.#pay(peer, cost, cost * BURST_FACTOR);
   }
 
   /** The extra limit of routing errors, out of the same bucket. Mirrors net/ipv4/route.c:ip_error(). */
-  allowRouteError(address: Ipv4): boolean {
+  allowRouteError(address: IpAddress): boolean {
     return this.#pay(this.#peer(address), ROUTE_ERROR_COST, ROUTE_ERROR_BURST);
   }
 
   /** At most nine redirects, each twice as late as the one before, until 20.48 s of silence. Mirrors ip_rt_send_redirect(). */
-  allowRedirect(address: Ipv4): boolean {
+  allowRedirect(address: IpAddress): boolean {
     const peer = this.#peer(address);
     const { now } = this.#ns.sim.queue;
     if (now > peer.last + REDIRECT_SILENCE) {
@@ -54,7 +54,7 @@ export class InetPeers {
     return peer.redirects === 0 || now > peer.last + REDIRECT_LOAD * 2 ** peer.redirects;
   }
 
-  redirected(address: Ipv4): void {
+  redirected(address: IpAddress): void {
     const peer = this.#peer(address);
     peer.last = this.#ns.sim.queue.now;
     peer.redirects++;
@@ -69,7 +69,7 @@ export class InetPeers {
     return true;
   }
 
-  #peer(address: Ipv4): InetPeer {
+  #peer(address: IpAddress): InetPeer {
     let peer = this.#peers.get(address);
     if (peer === undefined) {
       const [oldest] = this.#peers.keys();

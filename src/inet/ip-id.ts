@@ -1,7 +1,7 @@
 import { type Random, randomBetween, seededRandom } from "../base/random.js";
 import { type NetworkNamespace, perNamespace } from "../core/namespace.js";
 import type { Micros } from "../sim/time.js";
-import type { Ipv4 } from "../wire/ip.js";
+import { foldAddress, type IpAddress } from "../wire/ip.js";
 
 /** As many counters as the kernel has at least; flows that hash together share one. */
 const BUCKETS = 2048;
@@ -25,10 +25,10 @@ export class IpIds {
   }
 
   /** Consecutive for packets sent at once, jumping ahead by chance with time. */
-  next(source: Ipv4, destination: Ipv4, protocol: number): number {
+  next(source: IpAddress, destination: IpAddress, protocol: number): number {
     const bucket =
-      (Math.imul(source ^ this.#key, 0x9e37_79b1) ^
-        Math.imul(destination + protocol, 0x85eb_ca6b)) >>>
+      (Math.imul(foldAddress(source) ^ this.#key, 0x9e37_79b1) ^
+        Math.imul(foldAddress(destination) + protocol, 0x85eb_ca6b)) >>>
       21;
     const now: Micros = this.#ns.sim.queue.now;
     const passed = Math.floor((now - (this.#stamps[bucket] ?? 0)) / MICROS_PER_JIFFY);

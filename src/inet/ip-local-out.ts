@@ -6,7 +6,6 @@ import type { SkBuff } from "../core/skbuff.js";
 import { ETH_P_IP, type EthernetHeader } from "../wire/ethernet.js";
 import { type Frame, NO_BYTES, type TransportHeader } from "../wire/frame.js";
 import { type Ipv4, MAC_ZERO } from "../wire/ip.js";
-import type { RouteEntry } from "./route-entry.js";
 import { ipv4Sysctls } from "./sysctls.js";
 
 /** A packet's fields that its maker decides. */
@@ -53,7 +52,10 @@ export function ipPacket(
  * Whether a socket's packets along `route` say that nobody may cut them. Differs: `ip_no_pmtu_disc` is read when a packet is
  * sent, not when its socket is made. Mirrors include/net/ip.h:ip_dont_fragment().
  */
-export function ipDontFragment(ns: NetworkNamespace, route: RouteEntry): boolean {
+export function ipDontFragment(
+  ns: NetworkNamespace,
+  route: { readonly mtuLocked: boolean },
+): boolean {
   return !route.mtuLocked && ipv4Sysctls(ns).get("net.ipv4.ip_no_pmtu_disc") === 0;
 }
 

@@ -5,8 +5,8 @@ import { told } from "../core/trace.js";
 import type { Timer } from "../sim/event-queue.js";
 import { later, type Micros, milliseconds } from "../sim/time.js";
 import { frameLength } from "../wire/frame.js";
-import { formatIpv4, formatMac, type Ipv4, type Mac } from "../wire/ip.js";
-import { type NeighbourParms, neighbourParms } from "./neighbour-parms.js";
+import { formatIp, formatMac, type IpAddress, type Ipv4, type Mac } from "../wire/ip.js";
+import type { NeighbourParms } from "./neighbour-parms.js";
 
 /**
  * What is known of a neighbour. Mirrors include/uapi/linux/neighbour.h: NUD_*.
@@ -38,23 +38,29 @@ const VALID: ReadonlySet<NudState> = new Set([...CONNECTED, "STALE", "DELAY", "P
 export interface UpdateRights {
   /** Another address may replace a known one. */
   readonly override?: boolean;
+  /** Another address makes a known one doubtful. Mirrors NEIGH_UPDATE_F_WEAK_OVERRIDE. */
+  readonly weakOverride?: boolean;
   /** An administrator says so: permanent entries change, too. */
   readonly admin?: boolean;
 }
 
-/** What ARP does for neighbours. Mirrors struct neigh_ops. */
-export interface NeighbourOps {
+/** What ARP or neighbour discovery does for neighbours. Mirrors struct neigh_ops. */
+export interface NeighbourOps<A extends IpAddress = Ipv4> {
   /** Asks who has the address; `trigger` is the packet that waits longest at the end of the queue. */
-  solicit(neighbour: Neighbour, trigger: SkBuff | undefined): void;
+  solicit(neighbour: Neighbour<A>, trigger: SkBuff | undefined): void;
   /** Tells the sender of a packet that its next hop does not answer. */
   errorReport(skb: SkBuff): void;
+  /** How neighbours of a device are resolved. */
+  parms(dev: NetDevice): NeighbourParms;
 }
 
 /** One neighbour on one device. Mirrors struct neighbour. */
-export class Neighbour {
+export class Neighbour<A extends IpAddress = Ipv4> {
   readonly dev: NetDevice;
-  readonly address: Ipv4;
-  readonly #ops: NeighbourOps;
+  readonly address: A;
+  /** It said that it is a router. Mirrors NTF_ROUTER. */
+  isRouter = false;
+  readonly #ops: NeighbourOps<A>;
   mac: Mac | undefined;
   /** When the neighbour last proved that it is there. */
   confirmed: Micros;
@@ -69,7 +75,7 @@ export class Neighbour {
   #queue: Waiting[] = [];
   #queueBytes = 0;
 
-  constructor(dev: NetDevice, address: Ipv4, ops: NeighbourOps) {
+  constructor(dev: NetDevice, address: A, ops: NeighbourOps<A>) {
     this.dev = dev;
     this.address = address;
     this.#ops = ops;
@@ -140,11 +146,32 @@ export class Neighbour {
     if (!VALID.has(state)) return this.#invalidate(state);
     const wasValid = VALID.has(old);
     const known = wasValid ? this.mac : undefined;
-    const next = mac ?? known;
-    if (next === undefined) return;
+    const given = mac ?? known;
+    if (given === undefined) return;
     if (CONNECTED.has(state)) this.confirmed = this.#now;
-    if (wasValid && next !== known && rights.override !== true) return;
-    const staysAsItIs = wasValid && next === known && state === "STALE" && rights.admin !== true;
+    const refused = wasValid && given !== known && rights.override !== true;
+    // Somebody else claims the address: the known one stays, but is no longer sure.
+    const doubts = refused && rights.weakOverride === true && CONNECTED.has(old);
+    if (refused && !doubts) return;
+    return this.#accept(old, doubts ? (known ?? given) : given, doubts ? "STALE" : state, {
+      doubts,
+      admin: rights.admin === true,
+      skb,
+    });
+  }
+
+  /** The news count: state and address change as they say. */
+  #accept(
+    old: NudState,
+    next: Mac,
+    state: NudState,
+    news: { readonly doubts: boolean; readonly admin: boolean; readonly skb: SkBuff | undefined },
+  ): void {
+    const wasValid = VALID.has(old);
+    const known = wasValid ? this.mac : undefined;
+    const { skb } = news;
+    const staysAsItIs =
+      wasValid && next === known && state === "STALE" && !news.admin && !news.doubts;
     const becomes = staysAsItIs ? old : state;
     if (becomes !== old || next !== this.mac) this.updated = this.#now;
     if (next !== this.mac) {
@@ -249,7 +276,7 @@ export class Neighbour {
 
   #startTimer(delay: Micros): void {
     this.#stopTimer();
-    const label = `neighbour ${formatIpv4(this.address)} ${this.#state}`;
+    const label = `neighbour ${formatIp(this.address)} ${this.#state}`;
     this.#timer = this.dev.ns.sim.queue.after(delay, label, () => this.#timeout());
   }
 
@@ -262,7 +289,7 @@ export class Neighbour {
     skb.ns.sim.trace?.(
       told(skb, {
         kind: "neighbour",
-        address: formatIpv4(this.address),
+        address: formatIp(this.address),
         mac: this.mac === undefined ? undefined : formatMac(this.mac),
         from,
         to: this.#state,
@@ -276,7 +303,7 @@ export class Neighbour {
   }
 
   get #parms(): NeighbourParms {
-    return neighbourParms(this.dev);
+    return this.#ops.parms(this.dev);
   }
 }
 

@@ -3,7 +3,7 @@ import { type NetworkNamespace, perNamespace } from "../core/namespace.js";
 import { numberSysctl } from "../core/sysctls.js";
 import { type Micros, milliseconds, seconds } from "../sim/time.js";
 
-/** The knobs of `net.ipv4.neigh.<dev>` and the values of a fresh namespace. Mirrors net/ipv4/arp.c:arp_tbl. */
+/** The knobs of `net.ipv4.neigh.<dev>` and the values of a fresh namespace. Mirrors net/ipv4/arp.c:arp_tbl and net/ipv6/ndisc.c:nd_tbl. */
 const DEFAULTS = {
   app_solicit: 0,
   base_reachable_time_ms: 30_000,
@@ -73,9 +73,13 @@ class AllParms {
   readonly #default: NeighbourParms;
   readonly #byDevice = new Map<NetDevice, NeighbourParms>();
 
-  constructor(ns: NetworkNamespace) {
+  readonly #family: "ipv4" | "ipv6";
+
+  constructor(ns: NetworkNamespace, family: "ipv4" | "ipv6") {
     this.#ns = ns;
-    this.#default = new NeighbourParms(DEFAULTS, ns.sim.random);
+    this.#family = family;
+    const values = family === "ipv4" ? DEFAULTS : { ...DEFAULTS, locktime: 0 };
+    this.#default = new NeighbourParms(values, ns.sim.random);
   }
 
   of(dev: NetDevice): NeighbourParms {
@@ -90,7 +94,7 @@ class AllParms {
 
   forget(dev: NetDevice): void {
     if (!this.#byDevice.delete(dev)) return;
-    for (const name of NAMES) this.#ns.sysctls.remove(knob(dev.name, name));
+    for (const name of NAMES) this.#ns.sysctls.remove(knob(this.#family, dev.name, name));
   }
 
   #define(scope: string, { values }: NeighbourParms): void {
@@ -99,7 +103,7 @@ class AllParms {
         values[name] = value;
       };
       this.#ns.sysctls.define(
-        knob(scope, name),
+        knob(this.#family, scope, name),
         numberSysctl(() => values[name], set),
       );
     }
@@ -107,16 +111,25 @@ class AllParms {
 }
 
 /** A device name with a dot stands with a slash in a dotted sysctl name, as sysctl(8) has it. */
-function knob(scope: string, name: NeighbourKnob): string {
-  return `net.ipv4.neigh.${scope.replaceAll(".", "/")}.${name}`;
+function knob(family: string, scope: string, name: NeighbourKnob): string {
+  return `net.${family}.neigh.${scope.replaceAll(".", "/")}.${name}`;
 }
 
-const allParms: (ns: NetworkNamespace) => AllParms = perNamespace((ns) => new AllParms(ns));
+const allParms: (ns: NetworkNamespace) => AllParms = perNamespace((ns) => new AllParms(ns, "ipv4"));
+const allParms6: (ns: NetworkNamespace) => AllParms = perNamespace(
+  (ns) => new AllParms(ns, "ipv6"),
+);
 
 export function neighbourParms(dev: NetDevice): NeighbourParms {
   return allParms(dev.ns).of(dev);
 }
 
+/** Of neighbour discovery. */
+export function neighbourParms6(dev: NetDevice): NeighbourParms {
+  return allParms6(dev.ns).of(dev);
+}
+
 export function forgetNeighbourParms(dev: NetDevice, ns: NetworkNamespace): void {
   allParms(ns).forget(dev);
+  allParms6(ns).forget(dev);
 }

@@ -5,40 +5,42 @@ import { type NetworkNamespace, perNamespace } from "../core/namespace.js";
 import type { SkBuff } from "../core/skbuff.js";
 import { later, seconds } from "../sim/time.js";
 import { ETH_P_IP } from "../wire/ethernet.js";
-import { formatIpv4, formatMac, IPV4_ANY, type Ipv4, type Mac } from "../wire/ip.js";
+import { formatIp, formatMac, type IpAddress, type Ipv4, type Ipv6, type Mac } from "../wire/ip.js";
 import { Neighbour, type NeighbourOps } from "./neighbour-entry.js";
 
 /** More entries than this, permanent ones aside, are not made. Differs: the kernel counts over all namespaces. */
 const GC_THRESH3 = 1_024;
 
-/** What the table asks ARP. */
-export interface ArpOps extends NeighbourOps {
+/** What the table asks ARP or neighbour discovery. */
+export interface NeighbourTableOps<A extends IpAddress = Ipv4> extends NeighbourOps<A> {
   /** The MAC that an address has without asking: of a group, a broadcast, any on lo; undefined when it must be asked for. */
-  fixedMac(dev: NetDevice, address: Ipv4): Mac | undefined;
+  fixedMac(dev: NetDevice, address: A): Mac | undefined;
+  /** The address an entry is kept under. */
+  keyOf(dev: NetDevice, address: A): A;
 }
 
 /** The neighbours of one namespace. Mirrors struct neigh_table. */
-export class NeighbourTable {
+export class NeighbourTable<A extends IpAddress = Ipv4> {
   /** Set by ARP when the namespace is made. */
-  ops: ArpOps | undefined;
-  readonly #entries = new Map<NetDevice, Map<Ipv4, Neighbour>>();
-  readonly #proxies = new Map<NetDevice, Set<Ipv4>>();
+  ops: NeighbourTableOps<A> | undefined;
+  readonly #entries = new Map<NetDevice, Map<A, Neighbour<A>>>();
+  readonly #proxies = new Map<NetDevice, Set<A>>();
   /** Entries that count against the limit. */
   #size = 0;
 
-  lookup(dev: NetDevice, address: Ipv4): Neighbour | undefined {
-    return this.#entries.get(dev)?.get(keyOf(dev, address));
+  lookup(dev: NetDevice, address: A): Neighbour<A> | undefined {
+    return this.#entries.get(dev)?.get(this.#keyOf(dev, address));
   }
 
   /** The entry, made when there is none; undefined when the table is full. Mirrors net/core/neighbour.c:__neigh_create(). */
-  obtain(dev: NetDevice, address: Ipv4): Neighbour | undefined {
+  obtain(dev: NetDevice, address: A): Neighbour<A> | undefined {
     const known = this.lookup(dev, address);
     if (known !== undefined) return known;
-    if (this.ops === undefined) throw new Error("ARP is not set up in this namespace");
+    if (this.ops === undefined) throw new Error("neighbours are not set up in this namespace");
     if (this.#size >= GC_THRESH3) this.#collect();
     if (this.#size >= GC_THRESH3) return undefined;
-    const key = keyOf(dev, address);
-    const neighbour = new Neighbour(dev, key, this.ops);
+    const key = this.#keyOf(dev, address);
+    const neighbour = new Neighbour<A>(dev, key, this.ops);
     const fixed = this.ops.fixedMac(dev, key);
     if (fixed !== undefined) neighbour.update(fixed, "NOARP", {});
     let ofDevice = this.#entries.get(dev);
@@ -48,7 +50,7 @@ export class NeighbourTable {
     return neighbour;
   }
 
-  remove(neighbour: Neighbour): void {
+  remove(neighbour: Neighbour<A>): void {
     neighbour.purge();
     if (this.#entries.get(neighbour.dev)?.delete(neighbour.address) === true) this.#size--;
   }
@@ -62,28 +64,32 @@ export class NeighbourTable {
   }
 
   /** All entries, device by device in order of their making. */
-  list(): readonly Neighbour[] {
+  list(): readonly Neighbour<A>[] {
     return [...this.#entries.values()].flatMap((ofDevice) => [...ofDevice.values()]);
   }
 
   /** `ip neigh add proxy`. */
-  addProxy(dev: NetDevice, address: Ipv4): void {
+  addProxy(dev: NetDevice, address: A): void {
     const known = this.#proxies.get(dev) ?? new Set();
     this.#proxies.set(dev, known.add(address));
   }
 
-  removeProxy(dev: NetDevice, address: Ipv4): boolean {
+  removeProxy(dev: NetDevice, address: A): boolean {
     return this.#proxies.get(dev)?.delete(address) === true;
   }
 
-  hasProxy(dev: NetDevice, address: Ipv4): boolean {
+  hasProxy(dev: NetDevice, address: A): boolean {
     return this.#proxies.get(dev)?.has(address) === true;
   }
 
-  listProxies(): readonly { readonly dev: NetDevice; readonly address: Ipv4 }[] {
+  listProxies(): readonly { readonly dev: NetDevice; readonly address: A }[] {
     return [...this.#proxies].flatMap(([dev, addresses]) =>
       [...addresses].map((address) => ({ dev, address })),
     );
+  }
+
+  #keyOf(dev: NetDevice, address: A): A {
+    return this.ops === undefined ? address : this.ops.keyOf(dev, address);
   }
 
   /** Mirrors net/core/neighbour.c:neigh_forced_gc(). */
@@ -97,13 +103,13 @@ export class NeighbourTable {
   }
 }
 
-/** One neighbour stands for all behind lo. Mirrors net/ipv4/arp.c:arp_constructor(). */
-function keyOf(dev: NetDevice, address: Ipv4): Ipv4 {
-  return dev.isLoopback ? IPV4_ANY : address;
-}
-
 export const neighbours: (ns: NetworkNamespace) => NeighbourTable = perNamespace(
   () => new NeighbourTable(),
+);
+
+/** Those that neighbour discovery knows. Mirrors nd_tbl. */
+export const neighbours6: (ns: NetworkNamespace) => NeighbourTable<Ipv6> = perNamespace(
+  () => new NeighbourTable<Ipv6>(),
 );
 
 /** Sends an IP packet to its next hop on `dev`. Mirrors net/ipv4/ip_output.c:ip_finish_output2(). */
@@ -114,11 +120,21 @@ export function neighOutput(skb: SkBuff, dev: NetDevice, nexthop: Ipv4): SendRes
     drop(skb, "NEIGH_CREATEFAIL", "ip_finish_output2");
     return "ENOBUFS";
   }
+  return sendToNeighbour(skb, neighbour, ETH_P_IP);
+}
+
+/** Sends a packet to a neighbour, now or when it has answered. */
+export function sendToNeighbour<A extends IpAddress>(
+  skb: SkBuff,
+  neighbour: Neighbour<A>,
+  etherType: number,
+): SendResult {
+  const { dev } = neighbour;
   let result: SendResult;
   neighbour.output(skb, (packet, mac) => {
     packet.frame = {
       ...packet.frame,
-      link: { source: dev.mac, destination: mac, etherType: ETH_P_IP },
+      link: { source: dev.mac, destination: mac, etherType },
     };
     result = devQueueXmit(packet, dev);
   });
@@ -131,8 +147,12 @@ export function confirmNeighbour(dev: NetDevice, address: Ipv4): void {
 }
 
 /** `10.0.0.2 dev e0 lladdr 02:00:00:00:00:02 REACHABLE`, as `ip neigh show` prints it, trailing blank included. */
-export function formatNeighbour(neighbour: Neighbour, showDevice = true): string {
+export function formatNeighbour<A extends IpAddress>(
+  neighbour: Neighbour<A>,
+  showDevice = true,
+): string {
   const { dev, address, mac, state } = neighbour;
   const lladdr = mac === undefined || !neighbour.isValid ? "" : `lladdr ${formatMac(mac)} `;
-  return `${formatIpv4(address)} ${showDevice ? `dev ${dev.name} ` : ""}${lladdr}${state} `;
+  const router = neighbour.isRouter ? "router " : "";
+  return `${formatIp(address)} ${showDevice ? `dev ${dev.name} ` : ""}${lladdr}${router}${state} `;
 }

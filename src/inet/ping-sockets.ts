@@ -13,3 +13,8 @@ export interface EchoListener {
 export const pingSockets: (ns: NetworkNamespace) => Map<number, EchoListener> = perNamespace(
   () => new Map<number, EchoListener>(),
 );
+
+/** The same for IPv6. */
+export const pingSockets6: (ns: NetworkNamespace) => Map<number, EchoListener> = perNamespace(
+  () => new Map<number, EchoListener>(),
+);

@@ -3,20 +3,18 @@ import type { Errno, SendResult } from "../core/errno.js";
 import type { NetworkNamespace } from "../core/namespace.js";
 import { newSkb } from "../core/simulation.js";
 import type { SkBuff } from "../core/skbuff.js";
-import { NO_BYTES } from "../wire/frame.js";
-import { ICMP_ECHO } from "../wire/icmp.js";
-import { IPV4_ANY, type Ipv4 } from "../wire/ip.js";
-import { IPPROTO_ICMP } from "../wire/ipv4.js";
+import { isIcmp, NO_BYTES } from "../wire/frame.js";
+import { ICMP_HLEN } from "../wire/icmp.js";
+import { type IpAddress, IPV4_ANY, isAnyAddress } from "../wire/ip.js";
+import { familyOf } from "./families.js";
 import { ipIds } from "./ip-id.js";
-import { ipDontFragment, ipLocalOut, ipPacket } from "./ip-local-out.js";
-import { type EchoListener, pingSockets } from "./ping-sockets.js";
+import type { EchoListener } from "./ping-sockets.js";
 import type { IcmpErrorNotice } from "./protocols.js";
 import { attachRoute } from "./route-entry.js";
-import { isRoute, routeOutput } from "./route-output.js";
+import { isRoute } from "./route-output.js";
 import { boundDeviceOf, type SocketOwner, socketInfo } from "./socket-owner.js";
 import { socketPorts } from "./socket-ports.js";
 import { formatEndpoints, traceSocket } from "./socket-trace.js";
-import { ipv4Sysctls } from "./sysctls.js";
 
 /** One echo request. */
 export interface EchoRequest {
@@ -30,7 +28,7 @@ export interface EchoRequest {
 
 /** An answer: who sent it, with which TTL it came. */
 export interface EchoReply {
-  readonly source: Ipv4;
+  readonly source: IpAddress;
   readonly sequence: number;
   readonly ttl: number;
   readonly data: Uint8Array;
@@ -46,10 +44,10 @@ export class PingSocket implements EchoListener {
   readonly owner: SocketOwner;
   ttl: number | undefined;
   tos = 0;
-  localAddress: Ipv4 = IPV4_ANY;
+  localAddress: IpAddress = IPV4_ANY;
   /** The echo id. */
   localPort = 0;
-  remoteAddress: Ipv4 = IPV4_ANY;
+  remoteAddress: IpAddress = IPV4_ANY;
   readonly remotePort = 0;
   onReply: ((reply: EchoReply) => void) | undefined;
   /** An ICMP error about one of the requests: what ping prints a line of its own for. */
@@ -61,63 +59,67 @@ export class PingSocket implements EchoListener {
   }
 
   /** Sends one request; the result is that of sendmsg(). */
-  send(destination: Ipv4, request: EchoRequest = {}): SendResult {
+  send(destination: IpAddress, request: EchoRequest = {}): SendResult {
     const { data = NO_BYTES, sequence = 1 } = request;
     if (data.length > MAX_ECHO) return this.#fail("EMSGSIZE");
     const { owner, tos, ns } = this;
-    const route = routeOutput(ns, {
+    const family = familyOf(destination);
+    const { echoProtocol: protocol } = family;
+    if (isAnyAddress(this.localAddress)) this.localAddress = family.any;
+    const route = family.route(ns, {
       destination,
       source: this.localAddress,
       mark: owner.mark ?? 0,
       oif: boundDeviceOf(ns, owner),
       tos,
       uid: owner.uid,
-      protocol: IPPROTO_ICMP,
+      protocol,
     });
     if (!isRoute(route)) return this.#fail(route.error);
     this.remoteAddress = destination;
     this.#register(request.id ?? 0);
-    const source = this.localAddress === IPV4_ANY ? (route.source ?? IPV4_ANY) : this.localAddress;
-    const fits = 28 + data.length <= route.mtu;
+    const source = isAnyAddress(this.localAddress)
+      ? (route.source ?? family.any)
+      : this.localAddress;
+    const fits = family.headerLength + ICMP_HLEN + data.length <= route.mtu;
     if (request.dontFragment === true && !fits) return this.#fail("EMSGSIZE");
     const fields = {
       source,
       destination,
-      protocol: IPPROTO_ICMP,
+      protocol,
       tos,
-      ttl: this.ttl ?? ipv4Sysctls(ns).get("net.ipv4.ip_default_ttl"),
-      id: request.dontFragment === true ? 0 : ipIds(ns).next(source, destination, IPPROTO_ICMP),
-      dontFragment: fits && ipDontFragment(ns, route),
-    };
+      ttl: this.ttl,
+      id: () => (request.dontFragment === true ? 0 : ipIds(ns).next(source, destination, protocol)),
+      dontFragment: fits ? "path" : "never",
+    } as const;
     const rest = ((this.localPort << 16) | (sequence & 0xffff)) >>> 0;
-    const skb = newSkb(
-      ns,
-      ipPacket(fields, { kind: "icmp", type: ICMP_ECHO, code: 0, rest }, data),
-      "ping",
-    );
+    const frame = family.packet(route, fields, family.echoRequest(rest), data, ns);
+    const skb = newSkb(ns, frame, "ping");
     skb.mark = owner.mark ?? 0;
     skb.ignoreDf = request.dontFragment !== true;
     skb.socket = socketInfo(formatEndpoints(this), owner);
     if (ns.sim.trace !== undefined) traceSocket(ns, this, "sent", `echo request, seq ${sequence}`);
     attachRoute(skb, route, "output");
-    const result = ipLocalOut(skb);
+    const result = family.localOut(skb);
     return result === undefined ? undefined : this.#fail(result);
   }
 
   close(): void {
-    if (pingSockets(this.ns).get(this.localPort) === this)
-      pingSockets(this.ns).delete(this.localPort);
+    const table = familyOf(this.remoteAddress).echoListeners(this.ns);
+    if (table.get(this.localPort) === this) table.delete(this.localPort);
     this.localPort = 0;
   }
 
   receive(skb: SkBuff): boolean {
     const { network, transport, payload } = skb.frame;
-    if (network?.kind !== "ipv4" || transport?.kind !== "icmp") return false;
+    if (network === undefined || network.kind === "arp") return false;
+    if (transport === undefined || !isIcmp(transport)) return false;
     deliver(skb, "socket icmp");
     const sequence = transport.rest & 0xffff;
     if (this.ns.sim.trace !== undefined)
       traceSocket(this.ns, this, "received", `echo reply, seq ${sequence}`);
-    this.onReply?.({ source: network.source, sequence, ttl: network.ttl, data: payload, skb });
+    const ttl = network.kind === "ipv4" ? network.ttl : network.hopLimit;
+    this.onReply?.({ source: network.source, sequence, ttl, data: payload, skb });
     return true;
   }
 
@@ -128,7 +130,7 @@ export class PingSocket implements EchoListener {
   }
 
   #register(id: number): void {
-    const table = pingSockets(this.ns);
+    const table = familyOf(this.remoteAddress).echoListeners(this.ns);
     if (this.localPort !== 0 && (id === 0 || id === this.localPort)) return;
     this.close();
     const chosen =

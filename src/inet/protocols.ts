@@ -14,9 +14,11 @@ export interface IcmpErrorNotice {
   /** What the code means to a socket, and whether it ends what the socket does. Mirrors icmp_err_convert[]. */
   readonly errno: Errno;
   readonly fatal: boolean;
+  /** A router could not pass a packet of its size on. */
+  readonly tooBig: boolean;
 }
 
-/** Who takes the packets of an IP protocol. Mirrors struct net_protocol. */
+/** Who takes the packets of an IP protocol. Mirrors struct net_protocol and struct inet6_protocol. */
 export interface IpProtocol {
   /** Ends the packet. */
   receive(skb: SkBuff): void;
@@ -26,5 +28,10 @@ export interface IpProtocol {
 
 /** The handlers of one namespace by IP protocol number. Mirrors inet_protos[]. */
 export const ipProtocols: (ns: NetworkNamespace) => Map<number, IpProtocol> = perNamespace(
+  () => new Map<number, IpProtocol>(),
+);
+
+/** The same for IPv6. Mirrors inet6_protos[]. */
+export const ip6Protocols: (ns: NetworkNamespace) => Map<number, IpProtocol> = perNamespace(
   () => new Map<number, IpProtocol>(),
 );

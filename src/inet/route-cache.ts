@@ -1,13 +1,13 @@
 import type { NetDevice } from "../core/device.js";
 import type { NetworkNamespace } from "../core/namespace.js";
-import type { Ipv4 } from "../wire/ip.js";
+import { foldAddress, type IpAddress } from "../wire/ip.js";
 import { routingGeneration } from "./generation.js";
 
 const SLOTS = 4096;
 
 interface Entry<T> {
-  readonly destination: Ipv4;
-  readonly source: Ipv4;
+  readonly destination: IpAddress;
+  readonly source: IpAddress;
   readonly dev: NetDevice | undefined;
   readonly tos: number;
   readonly mark: number;
@@ -25,8 +25,8 @@ export class RouteCache<T> {
   }
 
   get(
-    destination: Ipv4,
-    source: Ipv4,
+    destination: IpAddress,
+    source: IpAddress,
     dev: NetDevice | undefined,
     tos: number,
     mark: number,
@@ -43,8 +43,8 @@ export class RouteCache<T> {
   }
 
   set(
-    destination: Ipv4,
-    source: Ipv4,
+    destination: IpAddress,
+    source: IpAddress,
     dev: NetDevice | undefined,
     tos: number,
     mark: number,
@@ -63,6 +63,10 @@ export class RouteCache<T> {
   }
 }
 
-function slotOf(destination: Ipv4, source: Ipv4): number {
-  return (Math.imul(destination, 0x9e37_79b1) ^ Math.imul(source, 0x85eb_ca6b)) >>> 20;
+function slotOf(destination: IpAddress, source: IpAddress): number {
+  return (
+    (Math.imul(foldAddress(destination), 0x9e37_79b1) ^
+      Math.imul(foldAddress(source), 0x85eb_ca6b)) >>>
+    20
+  );
 }

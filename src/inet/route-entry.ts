@@ -5,7 +5,7 @@ import { type NetworkNamespace, perNamespace } from "../core/namespace.js";
 import type { Route, RouteType } from "../core/route.js";
 import type { SkBuff } from "../core/skbuff.js";
 import { told } from "../core/trace.js";
-import { type Ipv4, formatIpv4 } from "../wire/ip.js";
+import { formatIp, type IpAddress, type Ipv4 } from "../wire/ip.js";
 import { formatRoute } from "./fib-format.js";
 import type { FibRoute } from "./fib-types.js";
 import { routingGeneration } from "./generation.js";
@@ -27,63 +27,87 @@ export const routeActions: (ns: NetworkNamespace) => RouteActions = perNamespace
   () => new RouteActions(),
 );
 
-interface RouteFields {
+interface RouteFields<A extends IpAddress> {
   readonly ns: NetworkNamespace;
   readonly type: RouteType;
   readonly dev: NetDevice;
-  readonly gateway?: Ipv4 | undefined;
-  readonly source?: Ipv4 | undefined;
+  readonly gateway?: A | undefined;
+  readonly source?: A | undefined;
   readonly mtu?: number | undefined;
+  /** What a packet can be at most, whatever the device takes; IPv4's 65,535 unless given. */
+  readonly largest?: number | undefined;
   readonly mtuLocked?: boolean | undefined;
   readonly error?: Errno | undefined;
   readonly redirect?: boolean | undefined;
-  /** The FIB entry that decided, or words where none did. */
-  readonly decidedBy: FibRoute | string | undefined;
+  /** IPv6: the address is one that several hosts may have. */
+  readonly anycast?: boolean | undefined;
+  /** IPv6: the device that the address belongs to, or that the packet leaves by. Mirrors rt6i_idev. */
+  readonly owner?: NetDevice | undefined;
+  /** IPv6: how long the prefix of the deciding entry is. */
+  readonly prefixLength?: number | undefined;
+  /** IPv6: what the route says packets start with. */
+  readonly hopLimit?: number | undefined;
+  /** The FIB entry that decided (IPv6: how it is printed), or words where none did. */
+  readonly decidedBy: DecidedBy;
   readonly input: (skb: SkBuff) => void;
   readonly output: (skb: SkBuff) => SendResult;
 }
 
-/** A routing decision for IPv4. Mirrors struct rtable. */
-export class RouteEntry implements Route {
+type DecidedBy = FibRoute | (() => string) | string | undefined;
+
+/** A routing decision. Mirrors struct rtable and struct rt6_info. */
+export class RouteEntry<A extends IpAddress = Ipv4> implements Route {
   readonly type: RouteType;
   readonly dev: NetDevice;
-  readonly gateway: Ipv4 | undefined;
-  readonly source: Ipv4 | undefined;
+  readonly gateway: A | undefined;
+  readonly source: A | undefined;
   readonly mtu: number;
   /** The path's MTU is fixed by hand or too small to believe: DF is not set. */
   readonly mtuLocked: boolean;
   readonly error: Errno | undefined;
   readonly redirect: boolean;
+  readonly anycast: boolean;
+  readonly owner: NetDevice;
+  readonly prefixLength: number;
+  readonly hopLimit: number | undefined;
   readonly input: (skb: SkBuff) => void;
   readonly output: (skb: SkBuff) => SendResult;
-  readonly #ns: NetworkNamespace;
+  readonly #fields: RouteFields<A>;
   readonly #generation: number;
-  readonly #decidedBy: FibRoute | string | undefined;
 
-  constructor(fields: RouteFields) {
+  constructor(fields: RouteFields<A>) {
     this.type = fields.type;
     this.dev = fields.dev;
     this.gateway = fields.gateway;
     this.source = fields.source;
-    this.mtu = Math.min(fields.mtu ?? fields.dev.mtu, IP_MAX_MTU);
+    this.mtu = Math.min(fields.mtu ?? fields.dev.mtu, fields.largest ?? IP_MAX_MTU);
     this.mtuLocked = fields.mtuLocked ?? false;
     this.error = fields.error;
     this.redirect = fields.redirect ?? false;
+    this.anycast = fields.anycast ?? false;
+    this.owner = fields.owner ?? fields.dev;
+    this.prefixLength = fields.prefixLength ?? 0;
+    this.hopLimit = fields.hopLimit;
     this.input = fields.input;
     this.output = fields.output;
-    this.#ns = fields.ns;
+    this.#fields = fields;
     this.#generation = routingGeneration(fields.ns).current;
-    this.#decidedBy = fields.decidedBy;
   }
 
   get text(): string {
-    const by = this.#decidedBy;
+    const by = this.#fields.decidedBy;
+    if (typeof by === "function") return by();
     return typeof by === "object" ? formatRoute(by) : (by ?? "no route");
   }
 
   /** Whether nothing changed since the decision: a socket keeps its route as long. Mirrors ipv4_dst_check(). */
   get isValid(): boolean {
-    return routingGeneration(this.#ns).current === this.#generation;
+    return routingGeneration(this.#fields.ns).current === this.#generation;
+  }
+
+  /** The same decision for packets that carry another source. */
+  from(source: A): RouteEntry<A> {
+    return new RouteEntry<A>({ ...this.#fields, source });
   }
 }
 
@@ -100,7 +124,7 @@ export function attachRoute(skb: SkBuff, route: Route, direction: "input" | "out
       direction,
       result: error !== undefined || isErrorType(type) ? "error" : type,
       text: route.text,
-      via: typeof gateway === "number" ? formatIpv4(gateway) : undefined,
+      via: gateway === undefined ? undefined : formatIp(gateway),
       out: route.dev.name,
       error,
     }),

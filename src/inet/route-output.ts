@@ -6,6 +6,7 @@ import {
   IPV4_ANY,
   IPV4_BROADCAST,
   IPV4_LOOPBACK,
+  type IpAddress,
   type Ipv4,
   isIpv4Loopback,
   isIpv4Multicast,
@@ -82,7 +83,9 @@ export function routeConnect(ns: NetworkNamespace, flow: OutputFlow): RouteEntry
 
 const IPTOS_DSCP = 0xfc;
 
-export function isRoute(decision: RouteEntry | OutputRefusal): decision is RouteEntry {
+export function isRoute<A extends IpAddress>(
+  decision: RouteEntry<A> | OutputRefusal,
+): decision is RouteEntry<A> {
   return decision instanceof RouteEntry;
 }
 

@@ -1,10 +1,6 @@
 import type { NetDevice } from "../core/device.js";
-import type { Errno } from "../core/errno.js";
 import type { NetworkNamespace } from "../core/namespace.js";
 import type { SocketInfo } from "../core/skbuff.js";
-import { IPV4_ANY, type Ipv4 } from "../wire/ip.js";
-import { inetAddrType } from "./source-address.js";
-import { ipv4Sysctls } from "./sysctls.js";
 
 /** Who a socket belongs to and how it is bound. */
 export interface SocketOwner {
@@ -39,27 +35,4 @@ export const kernelSocket: SocketInfo = {
 /** The device a socket is bound to; undefined when it is not bound or the device is gone. */
 export function boundDeviceOf(ns: NetworkNamespace, owner: SocketOwner): NetDevice | undefined {
   return owner.boundDevice === undefined ? undefined : ns.devices.get(owner.boundDevice);
-}
-
-/** Why an address and port cannot be bound, apart from being in use. Mirrors net/ipv4/af_inet.c:__inet_bind(). */
-export function bindRefusal(
-  ns: NetworkNamespace,
-  address: Ipv4,
-  port: number,
-  owner: SocketOwner,
-): Errno | undefined {
-  const sysctls = ipv4Sysctls(ns);
-  if (
-    address !== IPV4_ANY &&
-    sysctls.get("net.ipv4.ip_nonlocal_bind") === 0 &&
-    inetAddrType(ns, address) === "UNICAST"
-  )
-    return "EADDRNOTAVAIL";
-  if (
-    port !== 0 &&
-    port < sysctls.get("net.ipv4.ip_unprivileged_port_start") &&
-    (owner.uid ?? 0) !== 0
-  )
-    return "EACCES";
-  return undefined;
 }

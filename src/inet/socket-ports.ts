@@ -1,6 +1,6 @@
 import { type Random, randomBetween, seededRandom } from "../base/random.js";
 import { type NetworkNamespace, perNamespace } from "../core/namespace.js";
-import type { Ipv4 } from "../wire/ip.js";
+import { foldAddress, type IpAddress } from "../wire/ip.js";
 import { ipv4Sysctls } from "./sysctls.js";
 
 const PERTURBATIONS = 256;
@@ -34,8 +34,8 @@ export class SocketPorts {
    * Mirrors net/ipv4/inet_hashtables.c:__inet_hash_connect().
    */
   connectPort(
-    source: Ipv4,
-    destination: Ipv4,
+    source: IpAddress,
+    destination: IpAddress,
     port: number,
     isFree: (port: number) => boolean,
   ): number | undefined {
@@ -43,7 +43,8 @@ export class SocketPorts {
     const size = (high - low + 1) & ~1;
     if (size === 0) return isFree(low) ? low : undefined;
     const hash =
-      (Math.imul(source ^ this.#key, 0x9e37_79b1) ^ Math.imul(destination + port, 0x85eb_ca6b)) >>>
+      (Math.imul(foldAddress(source) ^ this.#key, 0x9e37_79b1) ^
+        Math.imul(foldAddress(destination) + port, 0x85eb_ca6b)) >>>
       0;
     const index = hash % PERTURBATIONS;
     const start = ((hash + (this.#perturbations[index] ?? 0)) % size) & ~1;

@@ -1,14 +1,14 @@
 import type { Errno } from "../core/errno.js";
 import type { NetworkNamespace } from "../core/namespace.js";
 import type { SocketEvent } from "../core/trace.js";
-import { formatIpv4, type Ipv4 } from "../wire/ip.js";
+import { formatIp, type IpAddress } from "../wire/ip.js";
 
 /** The two ends of a socket. */
 export interface Endpoints {
   readonly protocol: "tcp" | "udp" | "icmp";
-  readonly localAddress: Ipv4;
+  readonly localAddress: IpAddress;
   readonly localPort: number;
-  readonly remoteAddress: Ipv4;
+  readonly remoteAddress: IpAddress;
   readonly remotePort: number;
 }
 
@@ -33,8 +33,12 @@ export function traceSocket(
 
 /** `tcp 10.244.1.5:40000 > 10.96.44.10:80`; without the part after `>` for one that is not connected. */
 export function formatEndpoints(ends: Endpoints): string {
-  const local = `${ends.protocol} ${formatIpv4(ends.localAddress)}:${ends.localPort}`;
-  return ends.remotePort === 0 && ends.remoteAddress === 0
-    ? local
-    : `${local} > ${formatIpv4(ends.remoteAddress)}:${ends.remotePort}`;
+  const local = `${ends.protocol} ${formatHost(ends.localAddress)}:${ends.localPort}`;
+  const connected = ends.remotePort !== 0 || BigInt(ends.remoteAddress) !== 0n;
+  return connected ? `${local} > ${formatHost(ends.remoteAddress)}:${ends.remotePort}` : local;
+}
+
+/** An IPv6 address stands in brackets before a port. */
+function formatHost(address: IpAddress): string {
+  return typeof address === "number" ? formatIp(address) : `[${formatIp(address)}]`;
 }

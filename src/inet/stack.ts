@@ -1,14 +1,24 @@
 import type { NetworkNamespace, PernetOperations } from "../core/namespace.js";
-import { ETH_P_IP } from "../wire/ethernet.js";
+import { ETH_P_IP, ETH_P_IPV6 } from "../wire/ethernet.js";
 import { IPPROTO_ICMP, IPPROTO_TCP, IPPROTO_UDP } from "../wire/ipv4.js";
+import { IPPROTO_ICMPV6 } from "../wire/ipv6.js";
 import { followDevice } from "./addresses.js";
 import { devConfs } from "./devconf.js";
 import { icmpErr, icmpRcv } from "./icmp-receive.js";
+import { followDevice6, followKnob6 } from "./ipv6/addrconf.js";
+import { route6Actions } from "./ipv6/actions.js";
+import { devConfs6 } from "./ipv6/devconf.js";
+import { ip6Forward, ip6PacketDiscard } from "./ipv6/forward.js";
+import { icmp6Err, icmp6Rcv } from "./ipv6/icmp-receive.js";
+import { ip6Input, ip6McInput, ip6Rcv } from "./ipv6/input.js";
+import { followDeviceNdisc, setUpNdisc } from "./ipv6/ndisc.js";
+import { ip6LocalOut, ip6Output } from "./ipv6/output.js";
+import { ipv6Sysctls } from "./ipv6/sysctls.js";
 import { ipError, ipForward } from "./ip-forward.js";
 import { ipIds } from "./ip-id.js";
 import { ipLocalDeliver, ipRcv } from "./ip-input.js";
 import { ipMulticastOutput, ipOutput } from "./ip-output.js";
-import { ipProtocols } from "./protocols.js";
+import { ip6Protocols, ipProtocols } from "./protocols.js";
 import { routeActions } from "./route-entry.js";
 import { socketPorts } from "./socket-ports.js";
 import { ipv4Sysctls } from "./sysctls.js";
@@ -35,10 +45,31 @@ export const inet: PernetOperations = {
     ipProtocols(ns).set(IPPROTO_TCP, tcpProtocol);
     ipProtocols(ns).set(IPPROTO_UDP, udpProtocol);
     ns.protocols.set(ETH_P_IP, ipRcv);
+    setUpIpv6(ns);
     ns.onDeviceNotice((notice, dev) => {
       if (notice === "register") devConfs(ns).of(dev);
       followDevice(notice, dev);
       if (notice === "unregister") devConfs(ns).forget(dev);
+      followDevice6(notice, dev);
+      followDeviceNdisc(notice, dev);
     });
   },
 };
+
+/** Mirrors net/ipv6/af_inet6.c:inet6_init(). */
+function setUpIpv6(ns: NetworkNamespace): void {
+  ipv6Sysctls(ns);
+  devConfs6(ns).onChange = followKnob6;
+  setUpNdisc(ns);
+  const actions = route6Actions(ns);
+  actions.localDeliver = ip6Input;
+  actions.multicastInput = ip6McInput;
+  actions.forward = ip6Forward;
+  actions.error = ip6PacketDiscard;
+  actions.output = ip6Output;
+  actions.localOut = ip6LocalOut;
+  ip6Protocols(ns).set(IPPROTO_ICMPV6, { receive: icmp6Rcv, error: icmp6Err });
+  ip6Protocols(ns).set(IPPROTO_TCP, tcpProtocol);
+  ip6Protocols(ns).set(IPPROTO_UDP, udpProtocol);
+  ns.protocols.set(ETH_P_IPV6, ip6Rcv);
+}

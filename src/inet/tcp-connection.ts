@@ -3,8 +3,9 @@ import type { NetworkNamespace } from "../core/namespace.js";
 import type { SkBuff, SocketInfo } from "../core/skbuff.js";
 import type { Timer } from "../sim/event-queue.js";
 import type { Micros } from "../sim/time.js";
-import { IPV4_ANY, type Ipv4 } from "../wire/ip.js";
-import type { RouteEntry } from "./route-entry.js";
+import { type IpAddress, IPV4_ANY } from "../wire/ip.js";
+import { familyOf } from "./families.js";
+import type { InetFamily, SocketRoute } from "./family.js";
 import type { SocketOwner } from "./socket-owner.js";
 
 /** By the names `ss` and the kernel use. */
@@ -101,9 +102,9 @@ export class TcpConnection {
   readonly ns: NetworkNamespace;
   readonly owner: SocketOwner;
   state: TcpState = "CLOSE";
-  localAddress: Ipv4 = IPV4_ANY;
+  localAddress: IpAddress = IPV4_ANY;
   localPort = 0;
-  remoteAddress: Ipv4 = IPV4_ANY;
+  remoteAddress: IpAddress = IPV4_ANY;
   remotePort = 0;
   ttl: number | undefined;
   tos = 0;
@@ -128,7 +129,7 @@ export class TcpConnection {
   unread = 0;
   /** The program let go of it. Mirrors SOCK_DEAD. */
   orphaned = false;
-  route: RouteEntry | undefined;
+  route: SocketRoute | undefined;
   ipId = 0;
   /** The peer answered: what is sent next tells the neighbour entry. Mirrors sk_dst_pending_confirm. */
   confirmPending = false;
@@ -145,11 +146,15 @@ export class TcpConnection {
     this.#operations = operations;
   }
 
-  get local(): { readonly address: Ipv4; readonly port: number } {
+  get family(): InetFamily {
+    return familyOf(this.remoteAddress);
+  }
+
+  get local(): { readonly address: IpAddress; readonly port: number } {
     return { address: this.localAddress, port: this.localPort };
   }
 
-  get remote(): { readonly address: Ipv4; readonly port: number } {
+  get remote(): { readonly address: IpAddress; readonly port: number } {
     return { address: this.remoteAddress, port: this.remotePort };
   }
 

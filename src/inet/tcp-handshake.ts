@@ -23,7 +23,9 @@ export function acceptSyn(listener: TcpListener, received: Received): void {
     resetSegment(skb);
     return drop(skb, "TCP_FLAGS", "tcp_v4_do_rcv");
   }
-  if ((flags & TCP_SYN) === 0 || (flags & TCP_FIN) !== 0 || network?.kind !== "ipv4")
+  if ((flags & TCP_SYN) === 0 || (flags & TCP_FIN) !== 0)
+    return drop(skb, "TCP_FLAGS", "tcp_v4_do_rcv");
+  if (network === undefined || network.kind === "arp")
     return drop(skb, "TCP_FLAGS", "tcp_v4_do_rcv");
   const owner =
     ipv4Sysctls(skb.ns).get("net.ipv4.tcp_fwmark_accept") === 0

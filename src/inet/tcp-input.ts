@@ -1,9 +1,7 @@
 import { drop, type DropReason } from "../core/drop.js";
 import type { SkBuff } from "../core/skbuff.js";
 import { later, milliseconds } from "../sim/time.js";
-import { ICMP_DEST_UNREACH, ICMP_FRAG_NEEDED } from "../wire/icmp.js";
 import { TCP_ACK, TCP_FIN, TCP_RST, TCP_SYN } from "../wire/tcp.js";
-import { learnPathMtu } from "./icmp-receive.js";
 import type { IcmpErrorNotice, IpProtocol } from "./protocols.js";
 import { ipv4Sysctls } from "./sysctls.js";
 import { acknowledge, processAck, resendSmaller } from "./tcp-ack.js";
@@ -18,16 +16,17 @@ import { advance, distance, isAfter, isBefore } from "./tcp-sequence.js";
 import { tcpTable } from "./tcp-table.js";
 import { enterFinWait2, enterTimeWait, fail, forget, watch } from "./tcp-timer.js";
 
-/** Mirrors net/ipv4/tcp_ipv4.c:tcp_protocol. */
+/** Both families' segments. Mirrors net/ipv4/tcp_ipv4.c:tcp_protocol and net/ipv6/tcp_ipv6.c:tcpv6_protocol. */
 export const tcpProtocol: IpProtocol = { receive: tcpRcv, error: tcpErr };
 
 /** Mirrors net/ipv4/tcp_ipv4.c:tcp_v4_rcv(). */
 function tcpRcv(skb: SkBuff): void {
   const { network, transport, payload } = skb.frame;
-  if (skb.packetType !== "HOST") return drop(skb, "NOT_SPECIFIED", "tcp_v4_rcv");
-  if (network?.kind !== "ipv4" || transport?.kind !== "tcp")
-    return drop(skb, "PKT_TOO_SMALL", "tcp_v4_rcv");
-  if (transport.checksumError !== undefined) return drop(skb, "TCP_CSUM", "tcp_v4_rcv");
+  const where = network?.kind === "ipv6" ? "tcp_v6_rcv" : "tcp_v4_rcv";
+  if (skb.packetType !== "HOST") return drop(skb, "NOT_SPECIFIED", where);
+  if (network === undefined || network.kind === "arp" || transport?.kind !== "tcp")
+    return drop(skb, "PKT_TOO_SMALL", where);
+  if (transport.checksumError !== undefined) return drop(skb, "TCP_CSUM", where);
   const table = tcpTable(skb.ns);
   const { destination, source } = network;
   const connection = table.connection(
@@ -52,7 +51,7 @@ function tcpRcv(skb: SkBuff): void {
   const listener = table.listener(destination, transport.destinationPort, skb.dev);
   if (listener !== undefined) return acceptSyn(listener, received);
   resetSegment(skb);
-  drop(skb, "NO_SOCKET", "tcp_v4_rcv");
+  drop(skb, "NO_SOCKET", where);
 }
 
 const NO_OPTIONS: TcpOptions = {};
@@ -219,7 +218,7 @@ function receiveInTimeWait(connection: TcpConnection, received: Received): void 
 /** An ICMP error about a segment of ours: it ends a handshake, and is only remembered later on. Mirrors tcp_v4_err(). */
 function tcpErr(notice: IcmpErrorNotice): void {
   const { network, transport } = notice.quoted;
-  if (network?.kind !== "ipv4" || transport?.kind !== "tcp") return;
+  if (network === undefined || network.kind === "arp" || transport?.kind !== "tcp") return;
   const connection = tcpTable(notice.skb.ns).connection(
     network.source,
     transport.sourcePort,
@@ -230,8 +229,8 @@ function tcpErr(notice: IcmpErrorNotice): void {
   const { out } = connection;
   if (isBefore(transport.sequence, out.una) || isAfter(transport.sequence, out.sent)) return;
   connection.current = notice.skb;
-  if (notice.type === ICMP_DEST_UNREACH && notice.code === ICMP_FRAG_NEEDED) {
-    learnPathMtu(notice);
+  if (notice.tooBig) {
+    connection.family.learnPathMtu(notice);
     routeOf(connection);
     if (connection.state !== "SYN_SENT" && connection.state !== "SYN_RECV")
       resendSmaller(connection);

@@ -4,10 +4,9 @@ import { ipIds } from "./ip-id.js";
 import { ipv4Sysctls } from "./sysctls.js";
 import type { TcpConnection } from "./tcp-connection.js";
 import type { TcpOptions } from "./tcp-options.js";
-import { routeOf, TIMESTAMP_LENGTH } from "./tcp-output.js";
+import { headersOf, routeOf, TIMESTAMP_LENGTH } from "./tcp-output.js";
 import { advance } from "./tcp-sequence.js";
 
-const HEADERS = 40;
 const DEFAULT_MSS = 536;
 /** Follows from tcp_rmem[2] = 32 MiB, the default of 6.18. */
 const WINDOW_SCALE = 10;
@@ -35,8 +34,8 @@ export function prepare(connection: TcpConnection): void {
 export function prepareRoute(connection: TcpConnection, segmentOptions: number): boolean {
   const route = routeOf(connection);
   if (!isRoute(route)) return false;
-  const least = ipv4Sysctls(connection.ns).get("net.ipv4.route.min_adv_mss");
-  connection.advertisedMss = Math.max(route.mtu - HEADERS, least);
+  const least = connection.family.leastMss(connection.ns);
+  connection.advertisedMss = Math.max(route.mtu - headersOf(connection), least);
   const mss = connection.advertisedMss - segmentOptions;
   connection.in.window = Math.floor(FIRST_WINDOW / mss) * mss;
   return true;
@@ -50,7 +49,8 @@ export function agree(connection: TcpConnection, options: TcpOptions): void {
   if (options.windowScale === undefined) received.windowScale = 0;
   else out.windowScale = received.windowScale === 0 ? 0 : options.windowScale;
   if (connection.timestamps) received.recentTimestamp = options.timestamp?.[0] ?? 0;
-  const mtu = connection.route?.mtu ?? DEFAULT_MSS + HEADERS;
-  const mss = Math.min(options.mss ?? DEFAULT_MSS, mtu - HEADERS);
+  const headers = headersOf(connection);
+  const mtu = connection.route?.mtu ?? DEFAULT_MSS + headers;
+  const mss = Math.min(options.mss ?? DEFAULT_MSS, mtu - headers);
   out.mss = Math.max(mss, 88) - (connection.timestamps ? TIMESTAMP_LENGTH : 0);
 }

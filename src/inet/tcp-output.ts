@@ -4,14 +4,12 @@ import { newSkb } from "../core/simulation.js";
 import type { SkBuff } from "../core/skbuff.js";
 import { NO_BYTES } from "../wire/frame.js";
 import { IPPROTO_TCP } from "../wire/ipv4.js";
-import { TCP_ACK, TCP_FIN, TCP_PSH, TCP_RST, TCP_SYN } from "../wire/tcp.js";
-import { ipDontFragment, ipLocalOut, ipPacket } from "./ip-local-out.js";
-import { confirmNeighbour } from "./neighbour.js";
-import { attachRoute, refuseRoute, type RouteEntry } from "./route-entry.js";
-import { isRoute, type OutputRefusal, routeOutput } from "./route-output.js";
+import { TCP_ACK, TCP_FIN, TCP_HLEN, TCP_PSH, TCP_RST, TCP_SYN } from "../wire/tcp.js";
+import type { SocketRoute } from "./family.js";
+import { attachRoute, refuseRoute } from "./route-entry.js";
+import { isRoute, type OutputRefusal } from "./route-output.js";
 import { boundDeviceOf, socketInfo } from "./socket-owner.js";
 import { formatEndpoints } from "./socket-trace.js";
-import { ipv4Sysctls } from "./sysctls.js";
 import type { TcpConnection } from "./tcp-connection.js";
 import { encodeTcpOptions, type TcpOptions } from "./tcp-options.js";
 import { advance, distance, isAfter, isBefore } from "./tcp-sequence.js";
@@ -163,10 +161,10 @@ export function transmit(connection: TcpConnection, segment: Segment, cause?: Sk
     destination: connection.remoteAddress,
     protocol: IPPROTO_TCP,
     tos: connection.tos,
-    ttl: connection.ttl ?? ipv4Sysctls(ns).get("net.ipv4.ip_default_ttl"),
-    id: synchronising && hasAck ? 0 : nextId(connection),
-    dontFragment: !isRoute(route) || ipDontFragment(ns, route),
-  };
+    ttl: connection.ttl,
+    id: () => (synchronising && hasAck ? 0 : nextId(connection)),
+    dontFragment: "path",
+  } as const;
   const header = {
     kind: "tcp",
     sourcePort: connection.localPort,
@@ -180,7 +178,13 @@ export function transmit(connection: TcpConnection, segment: Segment, cause?: Sk
   } as const;
   const skb = newSkb(
     ns,
-    ipPacket(fields, header, segment.data ?? NO_BYTES),
+    connection.family.packet(
+      isRoute(route) ? route : undefined,
+      fields,
+      header,
+      segment.data ?? NO_BYTES,
+      ns,
+    ),
     segment.by,
     cause ?? connection.current,
   );
@@ -197,7 +201,7 @@ export function transmit(connection: TcpConnection, segment: Segment, cause?: Sk
     return "EHOSTUNREACH";
   }
   attachRoute(skb, route, "output");
-  const result = ipLocalOut(skb);
+  const result = connection.family.localOut(skb);
   if (connection.confirmPending) confirmRoute(connection);
   return result;
 }
@@ -207,7 +211,7 @@ function confirmRoute(connection: TcpConnection): void {
   const { route, remoteAddress } = connection;
   connection.confirmPending = false;
   if (route !== undefined && !route.dev.isLoopback)
-    confirmNeighbour(route.dev, route.gateway ?? remoteAddress);
+    connection.family.confirm(route.dev, route.gateway ?? remoteAddress);
 }
 
 function nextId(connection: TcpConnection): number {
@@ -225,9 +229,9 @@ function ackSent(connection: TcpConnection): void {
 }
 
 /** The way to the peer from the connection's address; kept until something changes. */
-export function routeOf(connection: TcpConnection): RouteEntry | OutputRefusal {
+export function routeOf(connection: TcpConnection): SocketRoute | OutputRefusal {
   const { ns, owner, tos } = connection;
-  const route = routeOutput(ns, {
+  const route = connection.family.route(ns, {
     destination: connection.remoteAddress,
     source: connection.localAddress,
     mark: owner.mark ?? 0,
@@ -242,9 +246,14 @@ export function routeOf(connection: TcpConnection): RouteEntry | OutputRefusal {
   if (isRoute(route))
     connection.out.mss = Math.min(
       connection.out.mss,
-      route.mtu - 40 - (connection.timestamps ? TIMESTAMP_LENGTH : 0),
+      route.mtu - headersOf(connection) - (connection.timestamps ? TIMESTAMP_LENGTH : 0),
     );
   return route;
+}
+
+/** IP and TCP headers without options, in bytes. */
+export function headersOf(connection: TcpConnection): number {
+  return connection.family.headerLength + TCP_HLEN;
 }
 
 /** The room a timestamp takes in every segment. */

@@ -3,29 +3,32 @@ import type { SkBuff } from "../core/skbuff.js";
 import { NO_BYTES } from "../wire/frame.js";
 import { IPPROTO_TCP } from "../wire/ipv4.js";
 import { TCP_ACK, TCP_FIN, TCP_RST, TCP_SYN } from "../wire/tcp.js";
-import { ipLocalOut, ipPacket } from "./ip-local-out.js";
+import { familyOf } from "./families.js";
 import { attachRoute } from "./route-entry.js";
-import { isRoute, routeOutput } from "./route-output.js";
+import { isRoute } from "./route-output.js";
 import { kernelSocket } from "./socket-owner.js";
-import { ipv4Sysctls } from "./sysctls.js";
 import { advance } from "./tcp-sequence.js";
+
+const INET_ECN_MASK = 3;
 
 /** Answers a segment that nobody wants, unless it is a reset itself. Mirrors net/ipv4/tcp_ipv4.c:tcp_v4_send_reset(). */
 export function resetSegment(skb: SkBuff): void {
   const { network, transport, payload } = skb.frame;
   if (
-    network?.kind !== "ipv4" ||
+    network === undefined ||
+    network.kind === "arp" ||
     transport?.kind !== "tcp" ||
     (transport.flags & TCP_RST) !== 0 ||
     skb.route?.type !== "local"
   )
     return;
   const { ns } = skb;
-  const sysctls = ipv4Sysctls(ns);
-  const mark = sysctls.get("net.ipv4.fwmark_reflect") === 0 ? 0 : skb.mark;
-  const { source, destination, tos } = network;
+  const { source, destination } = network;
+  const family = familyOf(source);
+  const mark = family.reflectsMark(ns) ? skb.mark : 0;
+  const tos = network.kind === "ipv4" ? network.tos : network.trafficClass & ~INET_ECN_MASK;
   const ports = { sourcePort: transport.destinationPort, destinationPort: transport.sourcePort };
-  const route = routeOutput(ns, {
+  const route = family.route(ns, {
     destination: source,
     source: destination,
     mark,
@@ -44,10 +47,10 @@ export function resetSegment(skb: SkBuff): void {
     destination: source,
     protocol: IPPROTO_TCP,
     tos,
-    ttl: sysctls.get("net.ipv4.ip_default_ttl"),
-    id: 0,
-    dontFragment: true,
-  };
+    ttl: undefined,
+    id: () => 0,
+    dontFragment: "always",
+  } as const;
   const header = {
     kind: "tcp",
     ...ports,
@@ -58,9 +61,9 @@ export function resetSegment(skb: SkBuff): void {
     urgent: 0,
     options: NO_BYTES,
   } as const;
-  const reset = newSkb(ns, ipPacket(fields, header, NO_BYTES), "tcp reset", skb);
+  const reset = newSkb(ns, family.packet(route, fields, header, NO_BYTES, ns), "tcp reset", skb);
   reset.mark = mark;
   reset.socket = kernelSocket;
   attachRoute(reset, route, "output");
-  ipLocalOut(reset);
+  family.localOut(reset);
 }

@@ -1,10 +1,12 @@
 import type { Errno } from "../core/errno.js";
 import type { NetworkNamespace } from "../core/namespace.js";
 import type { SkBuff } from "../core/skbuff.js";
-import { IPV4_ANY, IPV4_LOOPBACK, type Ipv4 } from "../wire/ip.js";
+import { type IpAddress, isAnyAddress } from "../wire/ip.js";
 import { IPPROTO_TCP } from "../wire/ipv4.js";
-import { isRoute, routeConnect } from "./route-output.js";
-import { bindRefusal, boundDeviceOf, type SocketOwner } from "./socket-owner.js";
+import { familyOf } from "./families.js";
+import { isRoute } from "./route-output.js";
+import { bindRefusal } from "./bind-refusal.js";
+import { boundDeviceOf, type SocketOwner } from "./socket-owner.js";
 import { socketPorts } from "./socket-ports.js";
 import { traceSocket } from "./socket-trace.js";
 import { TcpConnection, type TcpOperations } from "./tcp-connection.js";
@@ -19,8 +21,8 @@ export { TcpConnection } from "./tcp-connection.js";
 /** A program that waits for connections. Each is accepted at once: the accept queue never fills. */
 export interface TcpListener {
   readonly ns: NetworkNamespace;
-  /** 0.0.0.0 for every address. */
-  readonly address: Ipv4;
+  /** 0.0.0.0 or :: for every address. */
+  readonly address: IpAddress;
   readonly port: number;
   readonly owner: SocketOwner;
   readonly onAccept: (connection: TcpConnection) => void;
@@ -29,7 +31,7 @@ export interface TcpListener {
 }
 
 export interface ListenOptions {
-  readonly address: Ipv4;
+  readonly address: IpAddress;
   readonly port: number;
   readonly owner?: SocketOwner | undefined;
 }
@@ -63,11 +65,11 @@ export function listenTcp(
 }
 
 export interface ConnectOptions {
-  readonly address: Ipv4;
+  readonly address: IpAddress;
   readonly port: number;
   /** A free one is chosen when it is left out or 0. */
   readonly sourcePort?: number | undefined;
-  readonly sourceAddress?: Ipv4 | undefined;
+  readonly sourceAddress?: IpAddress | undefined;
   readonly owner?: SocketOwner | undefined;
   readonly ttl?: number | undefined;
   readonly tos?: number | undefined;
@@ -78,11 +80,12 @@ export interface ConnectOptions {
  * `onError`, never before this returns. Mirrors net/ipv4/tcp_ipv4.c:tcp_v4_connect().
  */
 export function connectTcp(ns: NetworkNamespace, options: ConnectOptions): TcpConnection {
-  const { owner = {}, sourceAddress = IPV4_ANY, tos = 0 } = options;
+  const { owner = {}, tos = 0 } = options;
+  const family = familyOf(options.address);
   const connection = new TcpConnection(ns, owner, OPERATIONS);
-  connection.remoteAddress = options.address === IPV4_ANY ? IPV4_LOOPBACK : options.address;
+  connection.remoteAddress = isAnyAddress(options.address) ? family.loopback : options.address;
   connection.remotePort = options.port;
-  connection.localAddress = sourceAddress;
+  connection.localAddress = options.sourceAddress ?? family.any;
   connection.localPort = options.sourcePort ?? 0;
   connection.ttl = options.ttl;
   connection.tos = tos;
@@ -109,7 +112,7 @@ function chooseLocal(connection: TcpConnection): Errno | undefined {
   const { ns, owner, localAddress, remoteAddress, remotePort } = connection;
   const refused = bindRefusal(ns, localAddress, connection.localPort, owner);
   if (refused !== undefined) return refused;
-  const route = routeConnect(ns, {
+  const route = connection.family.connect(ns, {
     destination: remoteAddress,
     source: localAddress,
     mark: owner.mark ?? 0,
@@ -122,7 +125,7 @@ function chooseLocal(connection: TcpConnection): Errno | undefined {
   });
   if (!isRoute(route)) return route.error;
   if (route.type === "broadcast" || route.type === "multicast") return "ENETUNREACH";
-  if (localAddress === IPV4_ANY) connection.localAddress = route.source ?? IPV4_ANY;
+  if (isAnyAddress(localAddress)) connection.localAddress = route.source ?? connection.family.any;
   const table = tcpTable(ns);
   const source = connection.localAddress;
   const isFree = (port: number): boolean =>

@@ -1,8 +1,9 @@
 import type { NetDevice } from "../core/device.js";
 import { type NetworkNamespace, perNamespace } from "../core/namespace.js";
-import { IPV4_ANY, type Ipv4 } from "../wire/ip.js";
+import { type IpAddress, isAnyAddress } from "../wire/ip.js";
 import type { TcpConnection } from "./tcp-connection.js";
 import type { TcpListener } from "./tcp-socket.js";
+import { clashes } from "./udp-table.js";
 
 /** The TCP sockets of one namespace. Mirrors struct inet_hashinfo. */
 export class TcpTable {
@@ -26,9 +27,9 @@ export class TcpTable {
 
   /** Mirrors __inet_lookup_established(). */
   connection(
-    local: Ipv4,
+    local: IpAddress,
     localPort: number,
-    remote: Ipv4,
+    remote: IpAddress,
     remotePort: number,
   ): TcpConnection | undefined {
     const candidates = this.#connections.get(portsKey(localPort, remotePort));
@@ -59,14 +60,15 @@ export class TcpTable {
   }
 
   /** The listener that fits best: bound to the device, then to the address. Mirrors inet_lookup_listener(). */
-  listener(address: Ipv4, port: number, dev: NetDevice | undefined): TcpListener | undefined {
+  listener(address: IpAddress, port: number, dev: NetDevice | undefined): TcpListener | undefined {
     let best: TcpListener | undefined;
     let bestScore = -1;
     for (const listener of this.listenersAt(port)) {
       const { boundDevice } = listener.owner;
-      if (listener.address !== IPV4_ANY && listener.address !== address) continue;
+      const any = isAnyAddress(listener.address);
+      if (any ? typeof listener.address !== typeof address : listener.address !== address) continue;
       if (boundDevice !== undefined && boundDevice !== dev?.name) continue;
-      const score = (boundDevice === undefined ? 0 : 1) + (listener.address === IPV4_ANY ? 0 : 1);
+      const score = (boundDevice === undefined ? 0 : 1) + (any ? 0 : 1);
       if (score <= bestScore) continue;
       best = listener;
       bestScore = score;
@@ -75,10 +77,8 @@ export class TcpTable {
   }
 
   /** Whether a listener may be bound there. */
-  isFree(address: Ipv4, port: number): boolean {
-    return !this.listenersAt(port).some(
-      (other) => address === IPV4_ANY || other.address === IPV4_ANY || other.address === address,
-    );
+  isFree(address: IpAddress, port: number): boolean {
+    return !this.listenersAt(port).some((other) => clashes(address, other.address));
   }
 }
 

@@ -2,51 +2,48 @@ import type { Errno, SendResult } from "../core/errno.js";
 import type { NetworkNamespace } from "../core/namespace.js";
 import { newSkb } from "../core/simulation.js";
 import type { SkBuff, SocketInfo } from "../core/skbuff.js";
-import { IPV4_ANY, IPV4_LOOPBACK, type Ipv4 } from "../wire/ip.js";
-import { IPPROTO_UDP, IPV4_HLEN } from "../wire/ipv4.js";
+import { type IpAddress, isAnyAddress } from "../wire/ip.js";
+import { IPPROTO_UDP } from "../wire/ipv4.js";
 import { UDP_HLEN } from "../wire/udp.js";
+import type { InetFamily, SocketFlow, SocketRoute } from "./family.js";
+import { inet4 } from "./family4.js";
 import { ipIds } from "./ip-id.js";
-import { ipDontFragment, ipLocalOut, ipPacket } from "./ip-local-out.js";
-import { attachRoute, type RouteEntry } from "./route-entry.js";
-import {
-  type OutputFlow,
-  type OutputRefusal,
-  isRoute,
-  routeConnect,
-  routeOutput,
-} from "./route-output.js";
-import { bindRefusal, boundDeviceOf, type SocketOwner, socketInfo } from "./socket-owner.js";
+import { attachRoute } from "./route-entry.js";
+import { type OutputRefusal, isRoute } from "./route-output.js";
+import { bindRefusal } from "./bind-refusal.js";
+import { boundDeviceOf, type SocketOwner, socketInfo } from "./socket-owner.js";
 import { socketPorts } from "./socket-ports.js";
 import { formatEndpoints, traceSocket } from "./socket-trace.js";
-import { ipv4Sysctls } from "./sysctls.js";
 import { udpTable } from "./udp-table.js";
 
 /** A datagram that came in. `source` is who sent it, as this namespace saw it. */
 export interface Datagram {
   readonly data: Uint8Array;
-  readonly source: Ipv4;
+  readonly source: IpAddress;
   readonly sourcePort: number;
-  readonly destination: Ipv4;
+  readonly destination: IpAddress;
   readonly destinationPort: number;
   readonly skb: SkBuff;
 }
 
-const MAX_DATAGRAM = 65_507;
+/** What a datagram holds at most: the IPv6 length field does not count the header. */
+const MAX_DATAGRAM = { ipv4: 65_507, ipv6: 65_527 } as const;
 
-/** A UDP socket. Mirrors struct udp_sock and net/ipv4/udp.c. */
+/** A UDP socket of either family. Mirrors struct udp_sock, net/ipv4/udp.c and net/ipv6/udp.c. */
 export class UdpSocket {
   readonly protocol = "udp";
   readonly ns: NetworkNamespace;
   readonly owner: SocketOwner;
-  /** What was bound, 0.0.0.0 for any address. */
-  boundAddress: Ipv4 = IPV4_ANY;
+  readonly family: InetFamily;
+  /** What was bound, 0.0.0.0 or :: for any address. */
+  boundAddress: IpAddress;
   /** The address datagrams must come to; a connected socket has the one it sends from. */
-  localAddress: Ipv4 = IPV4_ANY;
+  localAddress: IpAddress;
   localPort = 0;
-  remoteAddress: Ipv4 = IPV4_ANY;
+  remoteAddress: IpAddress;
   /** 0 while not connected. */
   remotePort = 0;
-  /** IP_TTL; undefined for the namespace's default. */
+  /** IP_TTL or IPV6_UNICAST_HOPS; undefined for the namespace's default. */
   ttl: number | undefined;
   tos = 0;
   /** SO_BROADCAST. */
@@ -57,17 +54,21 @@ export class UdpSocket {
   encapsulation: ((skb: SkBuff) => void) | undefined;
   /** An error nobody was told yet: the next call returns it. Mirrors sk->sk_err. */
   #pending: Errno | undefined;
-  #route: RouteEntry | undefined;
+  #route: SocketRoute | undefined;
   #id: number | undefined;
   #info: SocketInfo | undefined;
 
-  constructor(ns: NetworkNamespace, owner: SocketOwner = {}) {
+  constructor(ns: NetworkNamespace, owner: SocketOwner = {}, family: InetFamily = inet4) {
     this.ns = ns;
     this.owner = owner;
+    this.family = family;
+    this.boundAddress = family.any;
+    this.localAddress = family.any;
+    this.remoteAddress = family.any;
   }
 
-  /** Binds to an address (0.0.0.0 for any) and a port (0 for a free one). */
-  bind(address: Ipv4, port: number): Errno | undefined {
+  /** Binds to an address (0.0.0.0 or :: for any) and a port (0 for a free one). */
+  bind(address: IpAddress, port: number): Errno | undefined {
     if (this.localPort !== 0) return "EINVAL";
     const refused = bindRefusal(this.ns, address, port, this.owner);
     if (refused !== undefined) return refused;
@@ -85,16 +86,16 @@ export class UdpSocket {
   }
 
   /** Fixes the peer, the route and the own address. Mirrors net/ipv4/datagram.c:__ip4_datagram_connect(). */
-  connect(address: Ipv4, port: number): Errno | undefined {
-    const to = address === IPV4_ANY ? IPV4_LOOPBACK : address;
-    const route = routeConnect(this.ns, this.#flow(to, port));
+  connect(address: IpAddress, port: number): Errno | undefined {
+    const to = isAnyAddress(address) ? this.family.loopback : address;
+    const route = this.family.connect(this.ns, this.#flow(to, port));
     if (!isRoute(route)) return this.#fail(route.error);
     if (route.type === "broadcast" && !this.broadcast) return this.#fail("EACCES");
     if (this.localPort === 0) {
-      const refused = this.bind(IPV4_ANY, 0);
+      const refused = this.bind(this.family.any, 0);
       if (refused !== undefined) return this.#fail(refused);
     }
-    if (this.localAddress === IPV4_ANY) this.localAddress = route.source ?? IPV4_ANY;
+    if (isAnyAddress(this.localAddress)) this.localAddress = route.source ?? this.family.any;
     this.remoteAddress = to;
     this.remotePort = port;
     this.#route = route;
@@ -116,13 +117,13 @@ export class UdpSocket {
   }
 
   /** Sends to anyone. */
-  sendTo(data: Uint8Array, address: Ipv4, port: number, cause?: SkBuff): SendResult {
+  sendTo(data: Uint8Array, address: IpAddress, port: number, cause?: SkBuff): SendResult {
     if (port === 0) return this.#fail("EINVAL");
     if (this.localPort === 0) {
-      const refused = this.bind(IPV4_ANY, 0);
+      const refused = this.bind(this.family.any, 0);
       if (refused !== undefined) return this.#fail(refused === "EADDRINUSE" ? "EAGAIN" : refused);
     }
-    const to = address === IPV4_ANY ? IPV4_LOOPBACK : address;
+    const to = isAnyAddress(address) ? this.family.loopback : address;
     const route = this.#lookup(to, port);
     return isRoute(route) ? this.#transmit(route, data, to, port, cause) : this.#fail(route.error);
   }
@@ -148,11 +149,11 @@ export class UdpSocket {
     return errno;
   }
 
-  #lookup(destination: Ipv4, port: number): RouteEntry | OutputRefusal {
-    return routeOutput(this.ns, this.#flow(destination, port));
+  #lookup(destination: IpAddress, port: number): SocketRoute | OutputRefusal {
+    return this.family.route(this.ns, this.#flow(destination, port));
   }
 
-  #flow(destination: Ipv4, port: number): OutputFlow {
+  #flow(destination: IpAddress, port: number): SocketFlow {
     const { owner, tos } = this;
     return {
       destination,
@@ -169,32 +170,37 @@ export class UdpSocket {
 
   /** Mirrors udp_sendmsg() and udp_send_skb(). */
   #transmit(
-    route: RouteEntry,
+    route: SocketRoute,
     data: Uint8Array,
-    destination: Ipv4,
+    destination: IpAddress,
     port: number,
     cause: SkBuff | undefined,
   ): SendResult {
     const pending = this.#pending;
     this.#pending = undefined;
     if (pending !== undefined) return this.#fail(pending);
-    if (data.length > MAX_DATAGRAM) return this.#fail("EMSGSIZE");
+    if (data.length > MAX_DATAGRAM[this.family.name]) return this.#fail("EMSGSIZE");
     if (route.type === "broadcast" && !this.broadcast) return this.#fail("EACCES");
-    const source = this.localAddress === IPV4_ANY ? (route.source ?? IPV4_ANY) : this.localAddress;
-    const fits = IPV4_HLEN + UDP_HLEN + data.length <= route.mtu;
+    const { family } = this;
+    const source = isAnyAddress(this.localAddress)
+      ? (route.source ?? family.any)
+      : this.localAddress;
+    const fits = family.headerLength + UDP_HLEN + data.length <= route.mtu;
     const fields = {
       source,
       destination,
       protocol: IPPROTO_UDP,
       tos: this.tos,
-      ttl: this.ttl ?? ipv4Sysctls(this.ns).get("net.ipv4.ip_default_ttl"),
-      id: this.#nextId(source, destination),
-      dontFragment: fits && ipDontFragment(this.ns, route),
-    };
-    const frame = ipPacket(
+      ttl: this.ttl,
+      id: () => this.#nextId(source, destination),
+      dontFragment: fits ? "path" : "never",
+    } as const;
+    const frame = family.packet(
+      route,
       fields,
       { kind: "udp", sourcePort: this.localPort, destinationPort: port },
       data,
+      this.ns,
     );
     const skb = newSkb(this.ns, frame, "udp send", cause);
     skb.mark = this.owner.mark ?? 0;
@@ -203,11 +209,11 @@ export class UdpSocket {
     if (this.ns.sim.trace !== undefined)
       traceSocket(this.ns, this, "sent", `sent ${data.length} bytes`);
     attachRoute(skb, route, "output");
-    const result = ipLocalOut(skb);
+    const result = family.localOut(skb);
     return result === undefined || result === "ENOBUFS" ? undefined : this.#fail(result);
   }
 
-  #nextId(source: Ipv4, destination: Ipv4): number {
+  #nextId(source: IpAddress, destination: IpAddress): number {
     if (this.#id === undefined) return ipIds(this.ns).next(source, destination, IPPROTO_UDP);
     this.#id = (this.#id + 1) & 0xffff;
     return this.#id;

@@ -1,6 +1,6 @@
 import type { NetDevice } from "../core/device.js";
 import { type NetworkNamespace, perNamespace } from "../core/namespace.js";
-import { IPV4_ANY, type Ipv4 } from "../wire/ip.js";
+import { type IpAddress, isAnyAddress } from "../wire/ip.js";
 import type { UdpSocket } from "./udp-socket.js";
 
 /** The bound UDP sockets of one namespace by port. Mirrors struct udp_table. */
@@ -23,18 +23,15 @@ export class UdpTable {
   }
 
   /** Whether a socket may be bound there. Mirrors inet_rcv_saddr_equal() without SO_REUSEADDR. */
-  isFree(address: Ipv4, port: number): boolean {
-    return !this.at(port).some(
-      (other) =>
-        address === IPV4_ANY || other.boundAddress === IPV4_ANY || other.boundAddress === address,
-    );
+  isFree(address: IpAddress, port: number): boolean {
+    return !this.at(port).some(({ boundAddress: other }) => clashes(address, other));
   }
 
   /** The socket that fits a datagram best. Mirrors net/ipv4/udp.c:__udp4_lib_lookup(). */
   lookup(
-    to: Ipv4,
+    to: IpAddress,
     toPort: number,
-    from: Ipv4,
+    from: IpAddress,
     fromPort: number,
     dev: NetDevice | undefined,
   ): UdpSocket | undefined {
@@ -54,19 +51,24 @@ const NONE: readonly UdpSocket[] = [];
 
 export const udpTable: (ns: NetworkNamespace) => UdpTable = perNamespace(() => new UdpTable());
 
+/** Whether two sockets cannot have one port. Differs: those of IPv6 are IPV6_V6ONLY, so the families do not meet. */
+export function clashes(a: IpAddress, b: IpAddress): boolean {
+  return typeof a === typeof b && (isAnyAddress(a) || isAnyAddress(b) || a === b);
+}
+
 /** How well a socket fits a datagram; -1 when it does not. Mirrors compute_score(). */
 export function scoreOf(
   socket: UdpSocket,
-  to: Ipv4,
-  from: Ipv4,
+  to: IpAddress,
+  from: IpAddress,
   fromPort: number,
   dev: NetDevice | undefined,
 ): number {
   let score = 1;
-  if (socket.localAddress !== IPV4_ANY) {
+  if (!isAnyAddress(socket.localAddress)) {
     if (socket.localAddress !== to) return -1;
     score += 4;
-  }
+  } else if (typeof socket.localAddress !== typeof to) return -1;
   if (socket.remotePort !== 0) {
     if (socket.remoteAddress !== from || socket.remotePort !== fromPort) return -1;
     score += 8;

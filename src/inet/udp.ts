@@ -2,26 +2,25 @@ import { deliver, drop } from "../core/drop.js";
 import type { Errno } from "../core/errno.js";
 import { cloneSkb } from "../core/simulation.js";
 import type { SkBuff } from "../core/skbuff.js";
-import { ICMP_DEST_UNREACH, ICMP_FRAG_NEEDED, ICMP_PORT_UNREACH } from "../wire/icmp.js";
-import type { Ipv4Header } from "../wire/ipv4.js";
+import { isIpv6Multicast } from "../wire/ip.js";
+import type { IpHeader } from "../wire/frame.js";
 import type { UdpHeader } from "../wire/udp.js";
-import { icmpSend } from "./icmp.js";
-import { learnPathMtu } from "./icmp-receive.js";
+import { familyOf } from "./families.js";
 import type { IcmpErrorNotice, IpProtocol } from "./protocols.js";
 import { traceSocket } from "./socket-trace.js";
 import type { UdpSocket } from "./udp-socket.js";
 import { scoreOf, udpTable } from "./udp-table.js";
 
-/** Mirrors net/ipv4/udp.c:udp_protocol. */
+/** Both families' datagrams. Mirrors net/ipv4/udp.c:udp_protocol and net/ipv6/udp.c:udpv6_protocol. */
 export const udpProtocol: IpProtocol = { receive: udpRcv, error: udpErr };
 
 /** Mirrors __udp4_lib_rcv(). */
 function udpRcv(skb: SkBuff): void {
   const { network, transport } = skb.frame;
-  if (network?.kind !== "ipv4" || transport?.kind !== "udp")
+  if (network === undefined || network.kind === "arp" || transport?.kind !== "udp")
     return drop(skb, "PKT_TOO_SMALL", "__udp4_lib_rcv");
-  if (skb.route?.type === "broadcast" || skb.route?.type === "multicast")
-    return deliverToAll(skb, network, transport);
+  const where = WHERE[network.kind];
+  if (isForAll(skb, network)) return deliverToAll(skb, network, transport);
   const socket = udpTable(skb.ns).lookup(
     network.destination,
     transport.destinationPort,
@@ -29,22 +28,33 @@ function udpRcv(skb: SkBuff): void {
     transport.sourcePort,
     skb.dev,
   );
+  // Over IPv6 a datagram has a checksum. RFC 8200 §8.1.
+  if (network.kind === "ipv6" && transport.noChecksum === true)
+    return drop(skb, socket === undefined ? "NO_SOCKET" : "UDP_CSUM", where);
   if (transport.checksumError !== undefined)
-    return drop(skb, "UDP_CSUM", socket === undefined ? "__udp4_lib_rcv" : "udp_queue_rcv_one_skb");
+    return drop(skb, "UDP_CSUM", socket === undefined ? where : "udp_queue_rcv_one_skb");
   if (socket !== undefined) return hand(skb, socket, network, transport);
   // Mirrors net/ipv4/udp.c:__udp4_lib_rcv(): the error finds its connection by what it quotes, in the zone of its own.
   skb.ct = undefined;
-  icmpSend(skb, ICMP_DEST_UNREACH, ICMP_PORT_UNREACH);
-  drop(skb, "NO_SOCKET", "__udp4_lib_rcv");
+  familyOf(network.source).portUnreachable(skb);
+  drop(skb, "NO_SOCKET", where);
+}
+
+const WHERE = { ipv4: "__udp4_lib_rcv", ipv6: "__udp6_lib_rcv" } as const;
+
+function isForAll(skb: SkBuff, network: IpHeader): boolean {
+  return network.kind === "ipv6"
+    ? isIpv6Multicast(network.destination)
+    : skb.route?.type === "broadcast" || skb.route?.type === "multicast";
 }
 
 /** Every socket that fits gets one. Mirrors __udp4_lib_mcast_deliver(). */
-function deliverToAll(skb: SkBuff, network: Ipv4Header, transport: UdpHeader): void {
+function deliverToAll(skb: SkBuff, network: IpHeader, transport: UdpHeader): void {
   const { source, destination } = network;
   const fitting = udpTable(skb.ns)
     .at(transport.destinationPort)
     .filter((socket) => scoreOf(socket, destination, source, transport.sourcePort, skb.dev) >= 0);
-  if (fitting.length === 0) return drop(skb, "NOT_SPECIFIED", "__udp4_lib_rcv");
+  if (fitting.length === 0) return drop(skb, "NOT_SPECIFIED", WHERE[network.kind]);
   if (transport.checksumError !== undefined) return drop(skb, "UDP_CSUM", "udp_queue_rcv_one_skb");
   const last = fitting.length - 1;
   for (const [index, socket] of fitting.entries()) {
@@ -52,7 +62,7 @@ function deliverToAll(skb: SkBuff, network: Ipv4Header, transport: UdpHeader): v
   }
 }
 
-function hand(skb: SkBuff, socket: UdpSocket, network: Ipv4Header, transport: UdpHeader): void {
+function hand(skb: SkBuff, socket: UdpSocket, network: IpHeader, transport: UdpHeader): void {
   if (socket.encapsulation !== undefined) return socket.encapsulation(skb);
   const { payload } = skb.frame;
   deliver(skb, skb.ns.sim.trace === undefined ? "socket udp" : `socket udp/${socket.localPort}`);
@@ -71,7 +81,7 @@ function hand(skb: SkBuff, socket: UdpSocket, network: Ipv4Header, transport: Ud
 /** Only a connected socket hears of it, and only of what is fatal. Mirrors __udp4_lib_err(). */
 function udpErr(notice: IcmpErrorNotice): void {
   const { network, transport } = notice.quoted;
-  if (network?.kind !== "ipv4" || transport?.kind !== "udp") return;
+  if (network === undefined || network.kind === "arp" || transport?.kind !== "udp") return;
   const { ns, dev } = notice.skb;
   const socket = udpTable(ns).lookup(
     network.source,
@@ -81,8 +91,8 @@ function udpErr(notice: IcmpErrorNotice): void {
     dev,
   );
   if (socket === undefined) return;
-  const tooBig = notice.type === ICMP_DEST_UNREACH && notice.code === ICMP_FRAG_NEEDED;
-  if (tooBig) learnPathMtu(notice);
+  const { tooBig } = notice;
+  if (tooBig) familyOf(network.source).learnPathMtu(notice);
   const errno: Errno = notice.errno;
   if ((notice.fatal || tooBig) && socket.remotePort !== 0) socket.raise(errno);
 }

@@ -160,6 +160,41 @@ export const DROP_REASON_TEXTS: Readonly<Record<DropReason, DropReasonText>> = {
       "No default route; a route whose device is down; a rule that sent it into an empty table.",
     look: "`ip route get DESTINATION` and `ip rule` where the packet was born.",
   },
+  IPV6DISABLED: {
+    condition: "IPv6 is switched off on the device the packet came by or would leave by.",
+    cause: "net.ipv6.conf.DEV.disable_ipv6 is 1: by hand, by a container runtime, or by the lab.",
+    look: "`sysctl net.ipv6.conf.DEV.disable_ipv6` in that namespace.",
+  },
+  IPV6_NDISC_FRAG: {
+    condition:
+      "A neighbour discovery message came with a fragment header (suppress_frag_ndisc is 1).",
+    cause: "A hand-made packet; RFC 6980 forbids it.",
+    look: "The packet's bytes in the step.",
+  },
+  IPV6_NDISC_HOP_LIMIT: {
+    condition:
+      "A neighbour discovery message has a hop limit other than 255, so it may have crossed a router.",
+    cause: "A hand-made packet, or a rule that changes the hop limit of ICMPv6 (HL target).",
+    look: "ip6tables -t mangle; the packet's ipv6.hlim in the step.",
+  },
+  IPV6_NDISC_BAD_CODE: {
+    condition: "A neighbour discovery message has a code other than 0.",
+    cause: "A hand-made packet.",
+    look: "The packet's icmpv6.code in the step.",
+  },
+  IPV6_NDISC_BAD_OPTIONS: {
+    condition:
+      "An option of a neighbour discovery message has length 0 or reaches past its end, or may not be there.",
+    cause: "A damaged or hand-made packet.",
+    look: "The packet's bytes in the step.",
+  },
+  IPV6_NDISC_NS_OTHERHOST: {
+    condition:
+      "A neighbour solicitation asks for an address that the receiving device does not have and does not stand in for.",
+    cause:
+      "Normal on a shared link; NDP, unlike ARP, answers only for addresses of the device itself.",
+    look: "`ip -6 addr show dev DEV`; `ip -6 neigh show proxy` with net.ipv6.conf.DEV.proxy_ndp.",
+  },
   NEIGH_CREATEFAIL: {
     condition: "No neighbour entry could be made: the table is full, or the device takes none.",
     cause: "More neighbours than `net.ipv4.neigh.default.gc_thresh3`.",

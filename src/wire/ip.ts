@@ -202,11 +202,13 @@ export const IPV6_ALL_ROUTERS: Ipv6 = ((0xff02n << 112n) | 2n) as Ipv6;
 /** ff02::16: where MLDv2 reports go. */
 export const IPV6_ALL_MLD2_ROUTERS: Ipv6 = ((0xff02n << 112n) | 0x16n) as Ipv6;
 
-/** A block of IPv6 addresses. `address` keeps the host bits it was given. */
-export interface Ipv6Prefix {
-  readonly address: Ipv6;
+/** A block of addresses of either family. `address` keeps the host bits it was given. */
+export interface IpPrefix<A extends IpAddress = IpAddress> {
+  readonly address: A;
   readonly length: number;
 }
+
+export type Ipv6Prefix = IpPrefix<Ipv6>;
 
 /** The 16 bytes at `at` as an address. */
 export function getIpv6(bytes: Uint8Array, at: number): Ipv6 {
@@ -256,6 +258,13 @@ export function ipv6PrefixContains(prefix: Ipv6Prefix, address: Ipv6): boolean {
   return (prefix.address ^ address) >> BigInt(128 - prefix.length) === 0n;
 }
 
+/** Whether an address is in a block of its own family. */
+export function ipPrefixContains({ address, length }: IpPrefix, candidate: IpAddress): boolean {
+  if (typeof address === "number")
+    return typeof candidate === "number" && ((address ^ candidate) & ipv4Mask(length)) === 0;
+  return typeof candidate === "bigint" && ipv6PrefixContains({ address, length }, candidate);
+}
+
 /** ff00::/8. */
 export function isIpv6Multicast(address: Ipv6): boolean {
   return address >> 120n === 0xffn;
@@ -294,6 +303,11 @@ export function interfaceIdOf(mac: Mac): bigint {
 
 export function formatIpv6Prefix(prefix: Ipv6Prefix): string {
   return `${formatIpv6(prefix.address)}/${prefix.length}`;
+}
+
+/** 0.0.0.0 or ::. */
+export function isAnyAddress(address: IpAddress): boolean {
+  return address === 0 || address === 0n;
 }
 
 /** An address of either family as text. */

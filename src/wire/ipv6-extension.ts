@@ -123,6 +123,19 @@ export function encodeExtensions(
   }
 }
 
+/**
+ * The headers that every piece of a packet repeats, and those that are cut with its payload: hop-by-hop options, and what
+ * stands before a routing header. Mirrors net/ipv6/output_core.c:ip6_find_1stfragopt().
+ */
+export function unfragmentable(
+  extensions: readonly Ipv6Extension[],
+): readonly [readonly Ipv6Extension[], readonly Ipv6Extension[]] {
+  const routing = extensions.findLastIndex(({ type }) => type === IPPROTO_ROUTING);
+  const hops = extensions.findLastIndex(({ type }) => type === IPPROTO_HOPOPTS);
+  const at = Math.max(routing, hops) + 1;
+  return [extensions.slice(0, at), extensions.slice(at)];
+}
+
 /** In bytes. */
 export function extensionLength(extension: Ipv6Extension): number {
   return extension.kind === "fragment" ? FRAGMENT_HLEN : 2 + extension.body.length;

@@ -2,7 +2,7 @@ import { UdpSocket } from "../../inet/udp-socket.js";
 import { microseconds, type Micros, seconds } from "../../sim/time.js";
 import { decodeDns, encodeDns } from "../../wire/dns.js";
 import type { DnsMessage } from "../../wire/dns-message.js";
-import { IPV4_ANY, formatIpv4, parseIpv4 } from "../../wire/ip.js";
+import { IPV4_ANY, formatIp, parseIpv4 } from "../../wire/ip.js";
 import { newQuery } from "./messages.js";
 import { fqdn, isDomainName, isFqdn, labelsOf } from "./names.js";
 import { formatResolvConf, type ResolvConf, usableNameservers } from "./resolv-conf.js";
@@ -184,7 +184,7 @@ class MuslExchange {
     const { queue } = this.#request.ns.sim;
     this.#socket.bind(IPV4_ANY, 0);
     this.#socket.onDatagram = ({ data, source, sourcePort }) => {
-      const server = formatIpv4(source);
+      const server = formatIp(source);
       if (sourcePort === 53 && this.#servers.includes(server)) this.#receive(data, server);
     };
     queue.after(this.#settings.timeout, `musl gives up ${this.#name}`, () => this.#finish());

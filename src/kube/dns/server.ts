@@ -6,7 +6,7 @@ import { listenTcp, type TcpConnection } from "../../inet/tcp-socket.js";
 import { UdpSocket } from "../../inet/udp-socket.js";
 import type { Timer } from "../../sim/event-queue.js";
 import { seconds } from "../../sim/time.js";
-import { formatIpv4, IPV4_ANY, type Ipv4 } from "../../wire/ip.js";
+import { formatIp, IPV4_ANY, type Ipv4 } from "../../wire/ip.js";
 import type { Client } from "./plugin.js";
 import { frameMessage, MessageReader } from "./tcp-framing.js";
 
@@ -57,7 +57,7 @@ export function serveDns(
   };
   socket.onDatagram = (datagram) => {
     const { source, sourcePort, skb } = datagram;
-    const client: Client = { address: formatIpv4(source), port: sourcePort, proto: "udp" };
+    const client: Client = { address: formatIp(source), port: sourcePort, proto: "udp" };
     responder.receive(
       datagram.data,
       client,
@@ -91,7 +91,7 @@ function accept(
 ): void {
   const { queue } = connection.ns.sim;
   const client: Client = {
-    address: formatIpv4(connection.remote.address),
+    address: formatIp(connection.remote.address),
     port: connection.remote.port,
     proto: "tcp",
   };

@@ -5,7 +5,7 @@ import { conntrack } from "../../../src/netfilter/conntrack/table.js";
 import { seconds } from "../../../src/sim/time.js";
 import { runTool } from "../../../src/tools/index.js";
 import { createLinux } from "../../../src/tools/stack.js";
-import { formatIpv4 } from "../../../src/wire/ip.js";
+import { formatIp } from "../../../src/wire/ip.js";
 import { ip } from "../rig.js";
 
 /** client 10.1.0.2 --- 10.1.0.1 [router] 10.2.0.1 --- 10.2.0.2 server */
@@ -58,7 +58,7 @@ function echo(sim: Simulation, ns: string, address: string, port: number): strin
   const socket = new UdpSocket(namespace(sim, ns));
   expect(socket.bind(ip(address), port)).toBeUndefined();
   socket.onDatagram = (datagram) => {
-    seen.push(`${formatIpv4(datagram.source)}:${datagram.sourcePort}`);
+    seen.push(`${formatIp(datagram.source)}:${datagram.sourcePort}`);
     socket.sendTo(datagram.data, datagram.source, datagram.sourcePort, datagram.skb);
   };
   return seen;
@@ -69,7 +69,7 @@ function ask(sim: Simulation, ns: string, to: string, port: number, sourcePort =
   const socket = new UdpSocket(namespace(sim, ns));
   expect(socket.bind(ip("0.0.0.0"), sourcePort)).toBeUndefined();
   let got = "nothing";
-  socket.onDatagram = (datagram) => (got = `${formatIpv4(datagram.source)}:${datagram.sourcePort}`);
+  socket.onDatagram = (datagram) => (got = `${formatIp(datagram.source)}:${datagram.sourcePort}`);
   socket.onError = (errno) => (got = errno);
   expect(socket.connect(ip(to), port)).toBeUndefined();
   const result = socket.send(new Uint8Array(4));
