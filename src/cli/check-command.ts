@@ -1,9 +1,11 @@
 import { buildLiveCluster } from "../lab/live-cluster.js";
+import { parseDialect } from "../kube/policy/dialect.js";
 import { checkWorld, type CheckReport } from "../lab/check.js";
 import { loadWorld } from "../lab/world.js";
 import { buildLab } from "../lab/build.js";
 import { safeText } from "../base/safe-text.js";
 import { placeText } from "../view/text.js";
+import type { CheckCommandOptions } from "./commands/check.js";
 import { readWorlds } from "./files.js";
 import { worldPaths } from "./options.js";
 import type { Streams } from "./streams.js";
@@ -11,14 +13,17 @@ import type { Streams } from "./streams.js";
 /** `hopwise check WORLD`: reads and builds everything, and lists what was found, assumed, unused and not modelled. */
 export function checkCommand(
   named: readonly string[] | undefined,
-  json: boolean,
+  { json = false, verbose, dialect }: CheckCommandOptions,
   streams: Streams,
 ): number {
   const paths = worldPaths(named);
   const world = loadWorld(readWorlds(paths), paths.join(" "));
   if (world.kind === "cluster") buildLiveCluster(world, 1);
   else buildLab(world.lab, 1);
-  const report = checkWorld(world);
+  const report = checkWorld(world, {
+    verbose,
+    dialect: dialect === undefined ? undefined : parseDialect(dialect),
+  });
   streams.out(
     json
       ? `${JSON.stringify({ v: 1, kind: "Check", ...report }, undefined, 2)}\n`

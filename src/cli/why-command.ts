@@ -1,7 +1,5 @@
-import { UserError } from "../base/errors.js";
-import { nearest } from "../base/nearest.js";
 import type { Cluster } from "../kube/cluster.js";
-import { type Dialect, dialectNamed, dialects } from "../kube/policy/dialect.js";
+import { parseDialect } from "../kube/policy/dialect.js";
 import { type Targets, targetsOf } from "../kube/policy/targets.js";
 import { whyJson } from "../kube/policy/why-json.js";
 import { assumptionText, whyTexts } from "../kube/policy/why-text.js";
@@ -23,7 +21,7 @@ export function whyCommand(
     source,
     destination,
     protocol: options.proto.toUpperCase(),
-    dialect: dialectCalled(options.dialect),
+    dialect: parseDialect(options.dialect),
   });
   sayWhatIf(options, streams);
   if (answers.length === 0) {
@@ -60,20 +58,10 @@ export function policyTargets(
   dialect: string,
   patches: readonly string[] = [],
 ): Targets {
-  return targetsOf(clusterOf(world, patches), dialectCalled(dialect));
+  return targetsOf(clusterOf(world, patches), parseDialect(dialect));
 }
 
 function clusterOf(world: readonly string[] | undefined, patches: readonly string[] = []): Cluster {
   const paths = [...worldPaths(world), ...patches];
   return clusterWithPolicies(loadWorld(readWorlds(paths), paths.join(" ")));
-}
-
-function dialectCalled(name: string): Dialect {
-  const found = dialectNamed(name);
-  if (found !== undefined) return found;
-  const names = dialects.map((dialect) => dialect.name);
-  const near = nearest(name, names);
-  throw new UserError("USAGE", `there is no dialect "${name}"`, {
-    help: near === undefined ? `there are ${names.join(", ")}` : `did you mean ${near}?`,
-  });
 }

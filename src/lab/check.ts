@@ -1,6 +1,6 @@
 import type { Place } from "../base/errors.js";
 import { checkClusterRecords, checkRecorded } from "./recorded/check-recorded.js";
-import { checkPolicies } from "./check-policies.js";
+import { type CheckPolicyOptions, checkPolicies } from "./check-policies.js";
 import { policiesNotRendered } from "./policies.js";
 import { unusedFiles, type World } from "./world.js";
 
@@ -35,7 +35,7 @@ export interface CheckNote {
 }
 
 /** Lists what was read, assumed, unused and not modelled. */
-export function checkWorld(world: World): CheckReport {
+export function checkWorld(world: World, options: CheckPolicyOptions = {}): CheckReport {
   const unused = new Set(unusedFiles(world));
   const files = world.files.map((file) => ({
     file: file.file,
@@ -67,7 +67,7 @@ export function checkWorld(world: World): CheckReport {
         text,
         place: undefined,
       })),
-      ...checkPolicies(world.cluster),
+      ...checkPolicies(world.cluster, options),
     ],
   };
 }

@@ -25,7 +25,7 @@ export function registerMatrix(program: Command, streams: Streams): void {
     .option("--diff <world>", "only pairs that change from the first world to this one")
     .option(
       "--dialect <name>",
-      "what the API leaves open: default, kube-router, calico, …",
+      "what the API leaves open: a name, and switches: kube-router,refusal=drop",
       "default",
     )
     .addOption(

@@ -21,7 +21,10 @@ export function registerTest(program: Command, streams: Streams): void {
     )
     .option("--junit <file>", "write JUnit XML to a file as well")
     .option("--allow-unknown", "count tests without a certain answer as no failure")
-    .option("--dialect <name>", "what the API leaves open: default, kube-router, calico, …")
+    .option(
+      "--dialect <name>",
+      "what the API leaves open: a name, and switches: kube-router,refusal=drop",
+    )
     .action(async (files: readonly string[], options: TestCommandOptions) => {
       const { testCommand } = await import("../test-command.js");
       streams.exitCode = testCommand(files, options, streams);

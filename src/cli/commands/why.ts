@@ -24,7 +24,7 @@ export function registerWhy(program: Command, streams: Streams): void {
     )
     .option(
       "--dialect <name>",
-      "what the API leaves open: default, kube-router, calico, …",
+      "what the API leaves open: a name, and switches: kube-router,refusal=drop",
       "default",
     )
     .option("--fix <n>", "which fix is shown in full", wholeNumber(1, 1_000))

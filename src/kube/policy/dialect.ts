@@ -1,3 +1,7 @@
+import { UserError } from "../../base/errors.js";
+import { nearest } from "../../base/nearest.js";
+import { safeText } from "../../base/safe-text.js";
+
 /*
  * What the API leaves to the plugin, as switches. spec/network-policy.md section 1.15. A verdict that hangs on one of
  * them is only as good as the dialect, so every output names the dialect it was made under.
@@ -25,6 +29,8 @@ export interface Dialect {
   readonly openConnections: "keep" | "re-evaluate";
   /** Without it only `port` of a range is allowed. */
   readonly endPort: boolean;
+  /** Without it SCTP is one of the other protocols, and rules that name it match nothing. */
+  readonly sctp: boolean;
 }
 
 /** The API's words, and where they say nothing what most plugins do. */
@@ -41,6 +47,7 @@ export const defaultDialect: Dialect = {
   refusal: "drop",
   openConnections: "keep",
   endPort: true,
+  sctp: true,
 };
 
 /** The plugins whose switches are known; `default` first. */
@@ -58,11 +65,6 @@ export const dialects: readonly Dialect[] = [
     hostNetworkPods: "pod",
   },
 ];
-
-/** The dialect of a name, as `--dialect` takes it. */
-export function dialectNamed(name: string): Dialect | undefined {
-  return dialects.find((dialect) => dialect.name === name);
-}
 
 /** What a dialect decides, one after the other. */
 export type Switch = Exclude<keyof Dialect, "name">;
@@ -116,6 +118,10 @@ const switchWords: {
     { value: true, text: "endPort is supported" },
     { value: false, text: "endPort is not supported" },
   ],
+  sctp: [
+    { value: true, text: "SCTP is supported" },
+    { value: false, text: "SCTP is not supported" },
+  ],
 };
 
 export const switches: readonly Switch[] = Object.keys(switchWords) as Switch[];
@@ -140,4 +146,52 @@ export function describeDialect(dialect: Dialect): readonly string[] {
   return switches
     .filter((name) => dialect[name] !== defaultDialect[name])
     .map((name) => switchText(dialect, name));
+}
+
+/** The dialect of a name alone. */
+export function dialectNamed(name: string): Dialect | undefined {
+  return dialects.find((dialect) => dialect.name === name);
+}
+
+/**
+ * A dialect as `--dialect` takes it: a name, and switches set otherwise after commas: `kube-router,refusal=drop`, or the
+ * switches alone. Throws a UserError with the nearest word.
+ */
+export function parseDialect(text: string): Dialect {
+  const [first = "", ...rest] = text.split(",");
+  const named = first.includes("=") ? undefined : first;
+  const settings = named === undefined ? [first, ...rest] : rest;
+  const base = named === undefined ? defaultDialect : dialectNamed(named);
+  if (base === undefined)
+    throw unknownWord(
+      "dialect",
+      named ?? "",
+      dialects.map(({ name }) => name),
+    );
+  const set = settings.map(parseSetting);
+  return set.length === 0
+    ? base
+    : { ...base, ...Object.fromEntries(set), name: [base.name, ...settings].join(",") };
+}
+
+function parseSetting(text: string): readonly [Switch, string | boolean] {
+  const [given = "", value = ""] = text.split("=");
+  const name = switches.find((each) => each === given);
+  if (name === undefined) throw unknownWord("switch of a dialect", given, switches);
+  const words: readonly { readonly value: Dialect[Switch] }[] = switchWords[name];
+  const found = words.find((each) => String(each.value) === value);
+  if (found === undefined)
+    throw unknownWord(
+      `value of ${name}`,
+      value,
+      words.map((each) => String(each.value)),
+    );
+  return [name, found.value];
+}
+
+function unknownWord(what: string, given: string, known: readonly string[]): UserError {
+  const near = nearest(given, known);
+  return new UserError("USAGE", `there is no ${what} "${safeText(given)}"`, {
+    help: near === undefined ? `there are ${known.join(", ")}` : `did you mean ${near}?`,
+  });
 }

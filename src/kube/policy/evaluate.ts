@@ -21,7 +21,7 @@ import {
   type PortProbe,
   portSet,
 } from "./compile.js";
-import { isOnNode } from "./oracle.js";
+import { isNamed, isOnNode } from "./oracle.js";
 import type { Direction, Tier } from "./verdict.js";
 import { covers, vocabularyOf } from "./vocabulary.js";
 import type { Endpoint, PolicyWorld } from "./world.js";
@@ -256,14 +256,17 @@ function networkSet(
   policies: readonly CompiledPolicy[],
 ): Bitset {
   const { universe } = compiled.members;
-  const { otherProtocols } = compiled.world.dialect;
-  if (!["TCP", "UDP", "SCTP"].includes(probe.protocol) && otherProtocols !== "rule-without-ports")
+  const { world } = compiled;
+  const { otherProtocols } = world.dialect;
+  const named = isNamed(world, probe.protocol);
+  if (!named && otherProtocols !== "rule-without-ports")
     return otherProtocols === "allow" ? universe.all : universe.none;
   const set = universe.none.slice();
   const families = universe.classes[subject]?.families ?? 0;
   for (const policy of policies) {
     for (const { peers, ports } of policy[direction] ?? []) {
-      const fitting = portSet(universe, ports, probe);
+      const fitting =
+        named || ports === undefined ? portSet(universe, ports, probe) : universe.none;
       if (direction === "ingress") {
         if (has(fitting, subject)) uniteInto(set, peerSet(universe, peers, families));
       } else if (fitting === universe.all) uniteInto(set, peerSet(universe, peers, families));

@@ -1,7 +1,8 @@
+import type { Ingress } from "kubernetes-types/networking/v1.js";
 import type { Place, UserErrorDetails } from "../../base/errors.js";
 import type { Ipv4Prefix } from "../../wire/ip.js";
 import type { FieldPath } from "../load/source-text.js";
-import type { Origin } from "../objects.js";
+import type { Loaded, Origin } from "../objects.js";
 import type { Targets } from "./targets.js";
 
 /** Almost certainly wrong, suspicious, worth knowing. */
@@ -22,6 +23,7 @@ export interface Finding {
 
 /** What lint knows besides the objects. */
 export interface LintContext extends Targets {
+  readonly ingresses?: readonly Loaded<Ingress>[] | undefined;
   readonly podCidr?: Ipv4Prefix | undefined;
   readonly serviceCidr?: Ipv4Prefix | undefined;
   /** Findings that only say what is so, one for each pod or policy. */

@@ -139,7 +139,7 @@ function judgeIsolated(
   isolating: readonly Loaded<NetworkPolicy>[],
 ): SideVerdict {
   const policies = isolating.map(networkPolicyRef);
-  if (!isNamed(flow.protocol) && world.dialect.otherProtocols !== "rule-without-ports") {
+  if (!isNamed(world, flow.protocol) && world.dialect.otherProtocols !== "rule-without-ports") {
     return { outcome: world.dialect.otherProtocols, reason: { kind: "other-protocol", policies } };
   }
   for (const policy of isolating) {
@@ -162,8 +162,9 @@ function judgeIsolated(
   return { outcome: "deny", reason: { kind: "denied-no-rule", policies } };
 }
 
-function isNamed(protocol: string): boolean {
-  return protocol === "TCP" || protocol === "UDP" || protocol === "SCTP";
+/** Whether rules can name a protocol, as far as the dialect goes. */
+export function isNamed({ dialect }: PolicyWorld, protocol: string): boolean {
+  return protocol === "TCP" || protocol === "UDP" || (protocol === "SCTP" && dialect.sctp);
 }
 
 /** A rule of either direction in one shape. */
@@ -227,6 +228,7 @@ function inCidr(flow: Flow, endpoint: Endpoint, text: string): boolean {
 export function portMatches(world: PolicyWorld, flow: Flow, port: NetworkPolicyPort): boolean {
   const protocol = port.protocol ?? "TCP";
   if (protocol !== flow.protocol || flow.port === undefined) return false;
+  if (!isNamed(world, protocol)) return false;
   if (port.port === undefined) return true;
   if (typeof port.port === "string") return declares(world, flow, port.port, protocol);
   const last = world.dialect.endPort ? (port.endPort ?? port.port) : port.port;

@@ -280,5 +280,6 @@ export const randomDialect: fc.Arbitrary<Dialect> = fc
       "deny" as const,
     ),
     endPort: fc.boolean(),
+    sctp: fc.boolean(),
   })
   .map((switches) => ({ ...defaultDialect, ...switches, name: "random" }));
