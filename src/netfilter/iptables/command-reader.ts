@@ -64,7 +64,8 @@ class CommandReader {
   readonly #context: CommandContext;
   readonly #loader: ExtensionLoader;
   readonly #rule: RuleReader;
-  readonly #options = new Set<string>();
+  /** The letters of the other options that were given. */
+  #options = "";
   #next = 0;
   #command: string | undefined;
   #chain: string | undefined;
@@ -182,8 +183,7 @@ class CommandReader {
       if (!this.#hasArgument()) throw refuse(spec.second);
       second = this.#take(name);
     }
-    owner.give(spec, {
-      text,
+    owner.give(spec, text, {
       typed,
       second,
       invert: this.#invert,
@@ -247,7 +247,7 @@ class CommandReader {
         throw refuse(`option "-${letter}" prints help and cannot stand in rules`);
     }
     if (this.#invert) throw refuse(`cannot have ! before -${letter}`);
-    this.#options.add(letter);
+    this.#options += letter;
     return undefined;
   }
 
@@ -338,7 +338,7 @@ class CommandReader {
 
   #checkOptions(letter: string): void {
     for (const illegal of ILLEGAL_OPTIONS[letter] ?? "") {
-      if (this.#options.has(illegal) || this.#rule.has(illegal))
+      if (this.#options.includes(illegal) || this.#rule.has(illegal))
         throw refuse(`Illegal option \`-${illegal}' with this command`);
     }
   }
@@ -358,7 +358,7 @@ class CommandReader {
   #make(letter: string): Command {
     const { file, line, sourceLine } = this.#context;
     const place = { file, line: line ?? 1, column: this.#words[0]?.column ?? 1 };
-    const base = { place, line, sourceLine, verbose: this.#options.has("v") };
+    const base = { place, line, sourceLine, verbose: this.#options.includes("v") };
     const chain = this.#chain ?? "";
     const number = this.#number;
     switch (letter) {
@@ -383,9 +383,9 @@ class CommandReader {
       case "L":
       case "S": {
         const shown = {
-          numeric: this.#options.has("n"),
-          lineNumbers: this.#options.has("0"),
-          exact: this.#options.has("x"),
+          numeric: this.#options.includes("n"),
+          lineNumbers: this.#options.includes("0"),
+          exact: this.#options.includes("x"),
         };
         return {
           ...base,

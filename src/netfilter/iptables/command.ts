@@ -1,5 +1,6 @@
 import type { Place } from "../../base/errors.js";
 import type { ParseContext } from "./extension.js";
+import type { KnownMatches } from "./known-matches.js";
 import type { RuleSpec } from "./rule.js";
 
 /** Where a command stands and how it was typed. */
@@ -59,6 +60,8 @@ export interface CommandContext extends Omit<ParseContext, "protocol"> {
   readonly keepUnknown: boolean;
   /** Whether the table has this user chain now. */
   readonly isUserChain: (name: string) => boolean;
+  /** Matches of earlier lines, to share. */
+  readonly known?: KnownMatches;
   readonly file: string;
   readonly line: number | undefined;
   readonly sourceLine: string;

@@ -1,7 +1,7 @@
 import { nearest } from "../../base/nearest.js";
 import type { Command } from "./command.js";
 import type { RuleEnvironment } from "./extension.js";
-import { checkTable } from "./kernel-check.js";
+import { type Added, checkTable } from "./kernel-check.js";
 import { listRules, listTable } from "./list.js";
 import { Refusal, refuse } from "./refusal.js";
 import { formatRule, type Rule, type RuleSpec } from "./rule.js";
@@ -23,6 +23,7 @@ interface Late {
   readonly because: string | undefined;
 }
 
+const NO_COUNTERS = [0, 0] as const;
 const NO_CHAIN = "No chain/target/match by that name.";
 
 /**
@@ -33,8 +34,7 @@ export class TableEditor {
   readonly ruleset: Ruleset;
   readonly #name: TableName;
   readonly #options: EditorOptions;
-  readonly #added = new Map<Rule, string>();
-  readonly #lines = new Map<Rule, number | undefined>();
+  readonly #added = new Map<Rule, Added>();
   readonly #late: Late[] = [];
   readonly #newNames = new Set<string>();
   readonly #renamedTo = new Set<string>();
@@ -158,7 +158,8 @@ export class TableEditor {
     if (command.kind === "replace" && at >= chain.rules.length) {
       throw refuse(this.#isNft ? NO_CHAIN : "Index of replacement too big.", { shape: "line" });
     }
-    const [packets, bytes] = command.counters ?? [0, 0];
+    const [packets, bytes] = command.counters ?? NO_COUNTERS;
+    const added: Added = { chain: chain.name, line: command.line };
     for (const spec of command.specs) {
       this.#checkText(spec);
       this.#checkJump(spec);
@@ -166,8 +167,7 @@ export class TableEditor {
       if (command.kind === "append") chain.rules.push(rule);
       else if (command.kind === "insert") chain.rules.splice(at, 0, rule);
       else chain.rules[at] = rule;
-      this.#added.set(rule, chain.name);
-      this.#lines.set(rule, command.line);
+      this.#added.set(rule, added);
       if (command.verbose) this.#options.print(listRules(this.ruleset, this.#name, { rule }));
     }
   }
@@ -396,16 +396,16 @@ export class TableEditor {
       lenient,
     });
     const late = failures.map(({ rule, chain, reason, because }) => ({
-      line: this.#lines.get(rule),
+      line: this.#added.get(rule)?.line,
       text: this.#isNft ? `RULE_APPEND failed (${reason}): rule in chain ${chain}` : reason,
       because,
     }));
     if (!this.#baseJump) return late;
-    for (const [rule, chain] of this.#added) {
+    for (const [rule, { chain, line }] of this.#added) {
       const { action } = rule.spec;
       if (!("chain" in action) || baseHook(this.#name, action.chain) === undefined) continue;
       late.push({
-        line: this.#lines.get(rule),
+        line,
         text: `RULE_APPEND failed (Operation not supported): rule in chain ${chain}`,
         because: "a base chain cannot be jumped to",
       });

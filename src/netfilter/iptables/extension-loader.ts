@@ -9,6 +9,7 @@ import type {
   Target,
   TargetExtension,
 } from "./extension.js";
+import { matchKey } from "./known-matches.js";
 import { parseNumber } from "./numbers.js";
 import { OptionArgs, type OptionSpec, readOption } from "./options.js";
 import { formatProtocol } from "./protocols.js";
@@ -18,7 +19,6 @@ import type { Word } from "./words.js";
 
 /** How an option stands on the line. */
 export interface GivenOption {
-  readonly text: string | undefined;
   /** The name it was called by. */
   readonly typed: string;
   readonly second: string;
@@ -27,17 +27,23 @@ export interface GivenOption {
 }
 
 /** One `-m` or `-j` of a line and the options it has been given so far. */
-export class LoadedExtension {
-  readonly extension: ExtensionInfo;
+export class LoadedExtension<E extends ExtensionInfo = ExtensionInfo> {
+  readonly extension: E;
   readonly args: OptionArgs = new OptionArgs();
+  /** The options as they were typed. */
+  words = "";
 
-  constructor(extension: ExtensionInfo) {
+  constructor(extension: E) {
     this.extension = extension;
   }
 
-  give(spec: OptionSpec<unknown>, given: GivenOption): void {
-    const { text, typed, second, invert, context } = given;
+  give(
+    spec: OptionSpec<unknown>,
+    text: string | undefined,
+    { typed, second, invert, context }: GivenOption,
+  ): void {
     const option = spec.names[0] ?? "";
+    this.words = [this.words, invert ? "!" : "", typed, text, second].join("\0");
     readOption(spec, text, {
       context,
       owner: this.extension.name,
@@ -50,9 +56,7 @@ export class LoadedExtension {
   }
 }
 
-type Slot =
-  | { readonly loaded: LoadedExtension; readonly build: (context: ParseContext) => Match }
-  | { readonly opaque: Match };
+type Slot = LoadedExtension<MatchExtension> | { readonly opaque: Match };
 
 /** The extensions that one line has named, in order. */
 export class ExtensionLoader {
@@ -86,7 +90,7 @@ export class ExtensionLoader {
     this.#warnMissing(extension);
     const loaded = new LoadedExtension(extension);
     this.#loaded.push(loaded);
-    this.#slots.push({ loaded, build: (context) => extension.build(loaded.args, context) });
+    this.#slots.push(loaded);
   }
 
   addOpaqueMatch(name: string, words: readonly Word[]): void {
@@ -138,10 +142,27 @@ export class ExtensionLoader {
   build(protocol: ProtocolTest | undefined): void {
     const context = this.parseContext(protocol);
     const matches = this.#slots.map((slot) =>
-      "opaque" in slot ? slot.opaque : slot.build(context),
+      "opaque" in slot ? slot.opaque : this.#match(slot, context),
     );
     this.#target = this.#buildTarget?.(context);
     this.#matches = this.#context.variant === "nft" ? asNftKeeps(matches) : matches;
+  }
+
+  /** The match, or the same one of an earlier line. */
+  #match(
+    { extension, args, words }: LoadedExtension<MatchExtension>,
+    context: ParseContext,
+  ): Match {
+    const { known, table } = this.#context;
+    const { name } = extension;
+    // Comments are as good as never the same.
+    if (known === undefined || name === "comment") return extension.build(args, context);
+    const key = matchKey(`${table} ${name}`, words, context.protocol);
+    const found = known.get(key);
+    if (found !== undefined) return found;
+    const made = extension.build(args, context);
+    known.add(key, made);
+    return made;
   }
 
   matches(): readonly Match[] {

@@ -14,6 +14,12 @@ export interface KernelFailure {
   readonly because: string;
 }
 
+/** Where a rule was added: the chain, and the line that says so. */
+export interface Added {
+  readonly chain: string;
+  readonly line: number | undefined;
+}
+
 /** nf_tables' NFT_JUMP_STACK_SIZE: base chains and 15 more. */
 const NFT_MAX_DEPTH = 15;
 
@@ -28,7 +34,7 @@ export interface CheckContext {
 
 /** All that the kernel would refuse of the rules `added` to a table, in that order. */
 export function checkTable(
-  added: ReadonlyMap<Rule, string>,
+  added: ReadonlyMap<Rule, Added>,
   context: CheckContext,
 ): readonly KernelFailure[] {
   const checker = new TableChecker(added, context);
@@ -40,20 +46,21 @@ export function checkTable(
  * checked for each hook from which its chain becomes reachable; each pair of chain and hook is looked at once.
  */
 class TableChecker {
-  readonly #added: ReadonlyMap<Rule, string>;
+  readonly #added: ReadonlyMap<Rule, Added>;
   readonly #context: CheckContext;
   readonly #reached = new Map<string, Set<Hook>>();
   readonly #present = new Map<string, Rule[]>();
   readonly #failures: KernelFailure[] = [];
 
-  constructor(added: ReadonlyMap<Rule, string>, context: CheckContext) {
+  constructor(added: ReadonlyMap<Rule, Added>, context: CheckContext) {
     this.#added = added;
     this.#context = context;
   }
 
   run(): readonly KernelFailure[] {
     const { table } = this.#context;
-    const inTable = new Set<Rule>();
+    // Rules that were added and taken out again, or renamed since, are not checked.
+    let left = 0;
     for (const chain of table.chains.values()) {
       const hook = baseHook(table.name, chain.name);
       this.#reached.set(chain.name, new Set(hook === undefined ? [] : [hook]));
@@ -61,14 +68,16 @@ class TableChecker {
         chain.name,
         chain.rules.filter((rule) => !this.#added.has(rule)),
       );
-      for (const rule of chain.rules) inTable.add(rule);
+      left += chain.rules.length - (this.#present.get(chain.name)?.length ?? 0);
     }
     for (const chain of table.chains.values()) {
       for (const rule of this.#present.get(chain.name) ?? [])
         this.#follow(chain.name, rule, undefined);
     }
     const knotted = isKnotted(this.#context);
-    for (const [rule, chain] of this.#added) if (inTable.has(rule)) this.#add(rule, chain, knotted);
+    const inTable = left === this.#added.size ? undefined : rulesOf(table);
+    for (const [rule, { chain }] of this.#added)
+      if (inTable === undefined || inTable.has(rule)) this.#add(rule, chain, knotted);
     return this.#failures;
   }
 
@@ -87,7 +96,7 @@ class TableChecker {
       });
       return;
     }
-    this.#follow(chain, rule, { rule, chain });
+    if ("chain" in rule.spec.action) this.#follow(chain, rule, { rule, chain });
   }
 
   /** Carries the hooks of `chain` along a jump and checks what they newly reach. */
@@ -126,6 +135,10 @@ class TableChecker {
     if (reaches(to, from, edges)) return true;
     return longest(this.#context.table, edges) > NFT_MAX_DEPTH;
   }
+}
+
+function rulesOf(table: Table): ReadonlySet<Rule> {
+  return new Set([...table.chains.values()].flatMap(({ rules }) => rules));
 }
 
 /** Why the kernel would refuse one rule in a chain that is reached from `hooks`. */

@@ -1,12 +1,22 @@
 /** Reads a whole number as C's strtoul with base 0 does (`0x` hex, `0` octal), within bounds; undefined when it is not one. */
 export function parseNumber(text: string, low: number, high: number): number | undefined {
-  if (/^[1-9]\d{0,8}$/.test(text)) {
-    const small = Number(text);
-    return small < low || small > high ? undefined : small;
-  }
+  const small = smallDecimal(text);
+  if (small !== undefined) return small < low || small > high ? undefined : small;
   const value = parseBig(text);
   if (value === undefined || value < BigInt(low) || value > BigInt(high)) return undefined;
   return Number(value);
+}
+
+/** Up to nine decimal digits without a leading zero, which nearly all numbers of rules are. */
+function smallDecimal(text: string): number | undefined {
+  if (text.length === 0 || text.length > 9 || text.charCodeAt(0) === 0x30) return undefined;
+  let value = 0;
+  for (let at = 0; at < text.length; at++) {
+    const digit = text.charCodeAt(at) - 0x30;
+    if (digit < 0 || digit > 9) return undefined;
+    value = value * 10 + digit;
+  }
+  return value;
 }
 
 /** As `parseNumber`, for 64-bit values. */

@@ -103,10 +103,12 @@ export interface Given<T> {
   readonly invert: boolean;
 }
 
+const NOTHING_GIVEN: readonly Given<unknown>[] = [];
+
 /** The options given to one match or target, in the order of the line. */
 export class OptionArgs {
-  readonly #given: Given<unknown>[] = [];
-  readonly #byName = new Map<string, Given<unknown>>();
+  // A list that is replaced: hardly any match has more than three, and most of a long text's have one.
+  #given: readonly Given<unknown>[] = NOTHING_GIVEN;
 
   get all(): readonly Given<unknown>[] {
     return this.#given;
@@ -114,7 +116,7 @@ export class OptionArgs {
 
   /** What an option was given; the last time when it was given more than once. */
   get<T>(spec: OptionSpec<T>): Given<T> | undefined {
-    const given = this.#byName.get(spec.names[0] ?? "");
+    const given = this.#find(spec.names[0] ?? "");
     // Only `add` writes here, with the value that this spec's own `read` gave.
     return given as Given<T> | undefined;
   }
@@ -132,16 +134,23 @@ export class OptionArgs {
   }
 
   has(spec: OptionSpec<unknown>): boolean {
-    return this.#byName.has(spec.names[0] ?? "");
+    return this.#find(spec.names[0] ?? "") !== undefined;
   }
 
   hasName(name: string): boolean {
-    return this.#byName.has(name);
+    return this.#find(name) !== undefined;
+  }
+
+  #find(name: string): Given<unknown> | undefined {
+    for (let at = this.#given.length - 1; at >= 0; at--) {
+      const given = this.#given[at];
+      if (given?.spec.names[0] === name) return given;
+    }
+    return undefined;
   }
 
   add(given: Given<unknown>): void {
-    this.#given.push(given);
-    this.#byName.set(given.spec.names[0] ?? "", given);
+    this.#given = [...this.#given, given];
   }
 }
 
@@ -176,6 +185,7 @@ export function checkOptions(
       if (spec.mandatory) throw refuse(`${owner}: option "--${name}" must be specified\n`);
       continue;
     }
+    if (spec.needs.length === 0 && spec.excludes.length === 0) continue;
     for (const other of specs) {
       const otherName = other.names[0] ?? "";
       if (other === spec) continue;

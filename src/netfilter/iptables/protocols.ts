@@ -74,7 +74,7 @@ const names = new Map<number, string>(
 
 /** A protocol by name (any case) or number 0..255, in the tool's words when it is neither. */
 export function parseProtocol(text: string): number {
-  const number = parseNumber(text, 0, 255) ?? numbers.get(text.toLowerCase());
+  const number = numbers.get(text) ?? parseNumber(text, 0, 255) ?? numbers.get(text.toLowerCase());
   if (number === undefined)
     throw refuse(`unknown protocol "${text}" specified`, { code: "RULE_UNKNOWN_PROTOCOL" });
   return number;

@@ -3,6 +3,7 @@ import type { CommandContext } from "./command.js";
 import { checkNewChain, parseCommand, placed } from "./command-reader.js";
 import { TableEditor } from "./editor.js";
 import type { RuleEnvironment } from "./extension.js";
+import { KnownMatches } from "./known-matches.js";
 import { IptablesError, Refusal, refuse } from "./refusal.js";
 import { cloneRuleset, emptyRuleset, type Ruleset } from "./ruleset.js";
 import { BASE_CHAINS, isTableName, type TableName, type Variant } from "./tables.js";
@@ -76,6 +77,9 @@ class Restorer {
   #inTable = false;
   #stdout = "";
   readonly #warnings: string[] = [];
+  readonly #warn = (warning: string): void => void this.#warnings.push(warning);
+  readonly #isUserChain = (name: string): boolean => this.#editor?.isUserChain(name) ?? false;
+  readonly #known = new KnownMatches();
 
   constructor(options: RestoreOptions, onCommit: ((ruleset: Ruleset) => void) | undefined) {
     this.#options = options;
@@ -228,11 +232,12 @@ class Restorer {
       variant: this.#variant,
       table: this.#table,
       environment: this.#options.environment ?? {},
-      warn: (warning) => this.#warnings.push(warning),
+      warn: this.#warn,
       mode: "restore",
       program: this.#program,
       keepUnknown: this.#options.strict !== true,
-      isUserChain: (name) => editor.isUserChain(name),
+      isUserChain: this.#isUserChain,
+      known: this.#known,
       file: this.#options.file,
       line: number,
       sourceLine: line,
@@ -302,11 +307,15 @@ function checkLegacyPolicy(name: string, policy: string, isBase: boolean, number
     });
 }
 
+function isTableOption({ text, quoted }: Word): boolean {
+  if (quoted || !text.startsWith("-")) return false;
+  return (
+    text.startsWith("-t") ||
+    (text.startsWith("--t") && "--table".startsWith(text.split("=")[0] ?? ""))
+  );
+}
+
 /** The table of a restore line is fixed. Mirrors iptables/xshared.c:is_table_param(). */
 function checkTableOption(words: readonly Word[], program: string): void {
-  const isTable = ({ text, quoted }: Word): boolean =>
-    !quoted &&
-    (text.startsWith("-t") ||
-      (text.startsWith("--t") && "--table".startsWith(text.split("=")[0] ?? "")));
-  if (words.some(isTable)) throw refuse(`The -t option cannot be used in ${program}.\n`);
+  if (words.some(isTableOption)) throw refuse(`The -t option cannot be used in ${program}.\n`);
 }

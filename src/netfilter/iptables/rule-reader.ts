@@ -1,5 +1,5 @@
 import type { Place } from "../../base/errors.js";
-import { type MaskedAddress, parseHostMask } from "./addresses.js";
+import { type MaskedAddress, parseHostMask, type RuleFamily } from "./addresses.js";
 import type { CommandContext } from "./command.js";
 import type { ProtocolTest } from "./extension.js";
 import type { ExtensionLoader } from "./extension-loader.js";
@@ -8,6 +8,19 @@ import { refuse } from "./refusal.js";
 import type { Action, AddressTest, InterfaceTest, RuleSpec } from "./rule.js";
 
 const VERDICTS = ["ACCEPT", "DROP", "RETURN", "QUEUE"] as const;
+
+/** Rules share what they all do alike. */
+const NO_ACTION: Action = { kind: "none" };
+const VERDICT_ACTIONS: Readonly<Record<(typeof VERDICTS)[number], Action>> = {
+  ACCEPT: { kind: "verdict", verdict: "ACCEPT" },
+  DROP: { kind: "verdict", verdict: "DROP" },
+  RETURN: { kind: "verdict", verdict: "RETURN" },
+  QUEUE: { kind: "verdict", verdict: "QUEUE" },
+};
+const PROTOCOL_TESTS: readonly ProtocolTest[] = Array.from({ length: 256 }, (_, number) => ({
+  number,
+  invert: false,
+}));
 
 interface Addresses {
   readonly text: string;
@@ -21,7 +34,8 @@ export class RuleReader {
   protocol: ProtocolTest | undefined;
   readonly #context: CommandContext;
   readonly #loader: ExtensionLoader;
-  readonly #seen = new Set<string>();
+  /** The letters of the options that were given. */
+  #seen = "";
   #source: Addresses | undefined;
   #destination: Addresses | undefined;
   #in: InterfaceTest | undefined;
@@ -35,7 +49,7 @@ export class RuleReader {
   }
 
   has(letter: string): boolean {
-    return this.#seen.has(letter);
+    return this.#seen.includes(letter);
   }
 
   jumpsTo(name: string): boolean {
@@ -47,8 +61,8 @@ export class RuleReader {
     const key = letter === "g" ? "j" : letter;
     if (letter === "f" && this.#context.family === "ipv6")
       throw refuse("`-f' is not supported in IPv6, use -m frag instead");
-    if (this.#seen.has(key)) throw refuse(`multiple -${key} flags not allowed`);
-    this.#seen.add(key);
+    if (this.#seen.includes(key)) throw refuse(`multiple -${key} flags not allowed`);
+    this.#seen += key;
     if (key === "j" && invert) throw refuse("cannot have ! before -j");
     switch (letter) {
       case "s":
@@ -86,7 +100,8 @@ export class RuleReader {
       this.#context.warn(`Warning: never matched protocol: ${value}. use extension match instead.`);
     }
     this.protocolWord = value.toLowerCase();
-    this.protocol = number === 0 ? undefined : { number, invert };
+    if (number === 0) this.protocol = undefined;
+    else this.protocol = invert ? { number, invert } : PROTOCOL_TESTS[number];
   }
 
   #readInterface(name: string, invert: boolean): InterfaceTest | undefined {
@@ -138,27 +153,30 @@ export class RuleReader {
   #addresses(given: Addresses | undefined): readonly (AddressTest | undefined)[] {
     if (given === undefined) return [undefined];
     const { family } = this.#context;
+    if (!given.text.includes(",")) return [addressTest(given.text, given.invert, family)];
     const list = given.text.split(",");
     if (list.length > 1 && given.invert)
       throw refuse("! not allowed with multiple source or destination IP addresses");
     if (list.length > 255)
       throw refuse("too many addresses in one rule", { code: "LIMIT_ADDRESSES" });
-    return list.map((text) => {
-      const parsed: MaskedAddress = parseHostMask(text.trim(), family);
-      return { address: parsed.address, mask: parsed.mask, invert: given.invert };
-    });
+    return list.map((text) => addressTest(text, given.invert, family));
   }
 
   #action(): Action {
     const jump = this.#jump;
-    if (jump === undefined) return { kind: "none" };
+    if (jump === undefined) return NO_ACTION;
     const target = this.#loader.target();
     if (target !== undefined) return { kind: "target", target };
     const verdict =
       jump.kind === "jump" ? VERDICTS.find((known) => known === jump.name) : undefined;
-    if (verdict !== undefined) return { kind: "verdict", verdict };
+    if (verdict !== undefined) return VERDICT_ACTIONS[verdict];
     return { kind: jump.kind, chain: jump.name };
   }
+}
+
+function addressTest(text: string, invert: boolean, family: RuleFamily): AddressTest {
+  const { address, mask }: MaskedAddress = parseHostMask(text.trim(), family);
+  return { address, mask, invert };
 }
 
 /** Mirrors iptables/xshared.c:xt_parse_target(). */

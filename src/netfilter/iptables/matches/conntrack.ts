@@ -180,7 +180,10 @@ function statesOf({ ct }: SkBuff): readonly State[] {
   return states;
 }
 
+const NO_TESTS: readonly EntryTest[] = [];
+
 function testsOf(args: OptionArgs): readonly EntryTest[] {
+  if (args.all.every(({ spec }) => spec === STATE)) return NO_TESTS;
   const tests: EntryTest[] = [];
   const add = <T>(
     spec: OptionSpec<T>,
