@@ -1,15 +1,14 @@
-import { execFile, execFileSync } from "node:child_process";
+import { execFileSync } from "node:child_process";
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { promisify } from "node:util";
 import type { Lab } from "../../src/lab/lab.js";
 import { labScript, netnsName } from "../../src/lab/shell.js";
 import { formatIpv4 } from "../../src/wire/ip.js";
+import { run } from "./process.js";
 import { profile, realOnly } from "./profile.js";
 import type { Observation, ProbeSpec } from "./observation.js";
 
-const execute = promisify(execFile);
 /** Labs judged in this process, for names of their own. */
 let labs = 0;
 
@@ -95,13 +94,6 @@ export async function judge(
     await run("sh", [script, "down"]);
     rmSync(folder, { recursive: true, force: true });
   }
-}
-
-/** Runs a program to its end and gives what it printed; `input` is what it reads. Throws when it fails. */
-async function run(program: string, argv: readonly string[], input?: string): Promise<string> {
-  const running = execute(program, argv, { encoding: "utf8", maxBuffer: 1 << 28 });
-  if (input !== undefined) running.child.stdin?.end(input);
-  return (await running).stdout;
 }
 
 /** The profile goes in right after the namespaces are made, before the lab's own commands. */
