@@ -5,10 +5,19 @@ export interface Place {
   readonly column: number;
 }
 
+/** Where something stands in a file that is no text. */
+export interface BytePlace {
+  readonly file: string;
+  /** Counts from 0. */
+  readonly offset: number;
+}
+
 /** What a `UserError` may say besides its message. */
 export interface UserErrorDetails {
   /** Where the mistake stands; absent for mistakes on the command line. */
   readonly place?: Place | undefined;
+  /** The same in a file of bytes, such as a capture. */
+  readonly byte?: BytePlace | undefined;
   /** The line of source text at `place`, as the user wrote it. */
   readonly sourceLine?: string | undefined;
   /** How many columns the caret underlines; at least 1. */

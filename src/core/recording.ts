@@ -102,6 +102,8 @@ export interface Recording {
   readonly unknown: readonly string[];
   /** The run was cut short: by --one-way, or by the end of the world that was given. */
   readonly oneWay: boolean;
+  /** The packet that this is about, where the first one of the sender is not meant. */
+  readonly followed?: number | undefined;
   /** Where a route comes from that nobody recorded, by `NODE NETWORK dev DEVICE`: `assumed from --addr`. */
   readonly assumedRoutes?: ReadonlyMap<string, string> | undefined;
   /** What is not modelled in the world's rules and no packet came to. */

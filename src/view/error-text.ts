@@ -23,6 +23,9 @@ export function errorsJson(error: UserError | UserErrors): object {
       file: details.place?.file ?? null,
       line: details.place?.line ?? null,
       column: details.place?.column ?? null,
+      ...(details.byte === undefined
+        ? {}
+        : { file: details.byte.file, byte: details.byte.offset }),
       message,
       help: details.help ?? null,
     })),
@@ -30,8 +33,13 @@ export function errorsJson(error: UserError | UserErrors): object {
 }
 
 function formatError({ message, details }: UserError): string {
-  const { place, sourceLine, help } = details;
-  const where = place === undefined ? "" : `${place.file}:${place.line}:${place.column}: `;
+  const { place, byte, sourceLine, help } = details;
+  const where =
+    place !== undefined
+      ? `${place.file}:${place.line}:${place.column}: `
+      : byte === undefined
+        ? ""
+        : `${byte.file}: byte ${byte.offset}: `;
   const lines = [safeText(`${where}error: ${message}`)];
   if (place !== undefined && sourceLine !== undefined)
     lines.push(...caretLines(place, sourceLine, details.length ?? 1));

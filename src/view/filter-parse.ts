@@ -1,6 +1,9 @@
 import { UserError } from "../base/errors.js";
+import { parseIpv4Prefix, parseIpv6Prefix } from "../wire/ip.js";
+import { compileRegexp } from "../base/go-regexp.js";
 import { nearest } from "../base/nearest.js";
-import { type FilterField, FILTER_FIELDS } from "./filter-fields.js";
+import { parseBpf } from "./filter-bpf.js";
+import { EFFECTS, type FilterField, FILTER_FIELDS } from "./filter-fields.js";
 
 export const OPERATORS = ["==", "!=", ">=", "<=", ">", "<", "contains", "matches", "in"] as const;
 export type Operator = (typeof OPERATORS)[number];
@@ -21,6 +24,7 @@ export type FilterExpression =
     }
   | { readonly kind: "present"; readonly field: FilterField }
   | { readonly kind: "text"; readonly text: string }
+  | { readonly kind: "bpf"; readonly test: (bytes: Uint8Array) => boolean }
   | { readonly kind: "word"; readonly word: string };
 
 /** `80`, or `10..20` where `to` is the upper end. */
@@ -28,18 +32,31 @@ export interface FilterValue {
   readonly text: string;
   readonly to: string | undefined;
   readonly column: number;
+  readonly length: number;
 }
 
 /** Tests that have a name of their own. */
 export const PRESETS = ["decide", "changed", "dropped", "reply", "nat"] as const;
 /** Protocols that may stand alone. */
-export const PROTOCOLS = ["eth", "arp", "ip", "icmp", "tcp", "udp", "dns"] as const;
+export const PROTOCOLS = [
+  "eth",
+  "arp",
+  "ip",
+  "ipv6",
+  "icmp",
+  "icmpv6",
+  "tcp",
+  "udp",
+  "dns",
+] as const;
 
 interface Token {
   readonly kind: "word" | "string" | "mark" | "end";
   readonly text: string;
   /** Counts from 1. */
   readonly column: number;
+  /** How many columns it takes, quotes and all. */
+  readonly length: number;
 }
 
 /** Longest filter that is read, and how deep its parentheses go. */
@@ -101,6 +118,7 @@ class Parser {
       if (!this.#accept(")")) throw this.#wrong(this.#peek(), `")" is missing`);
       return inner;
     }
+    if (token.kind === "word" && token.text === "bpf:") return this.#bpf();
     if (token.kind !== "word")
       throw this.#wrong(
         token,
@@ -116,6 +134,24 @@ class Parser {
     const values = operator === "in" ? this.#list() : [this.#value(operator)];
     checkValues(this.#text, field, operator, values);
     return { kind: "compare", field, operator, values };
+  }
+
+  /** `bpf:"tcp port 80"`: mistakes inside the quotes are placed in the whole filter. */
+  #bpf(): FilterExpression {
+    const token = this.#next();
+    if (token.kind !== "string")
+      throw this.#wrong(
+        token,
+        "a packet filter in quotes is missing after bpf:",
+        'as in bpf:"tcp port 80"',
+      );
+    try {
+      return { kind: "bpf", test: parseBpf(token.text) };
+    } catch (error) {
+      if (!(error instanceof UserError)) throw error;
+      const { place, length, help } = error.details;
+      throw mistake(this.#text, token.column + (place?.column ?? 1), error.message, help, length);
+    }
   }
 
   #bareWord(token: Token): FilterExpression {
@@ -143,7 +179,12 @@ class Parser {
     if (token.kind !== "word" && token.kind !== "string")
       throw this.#wrong(token, `a value is missing after ${after}`);
     const range = token.kind === "word" ? /^(.+?)\.\.(.+)$/.exec(token.text) : null;
-    return { text: range?.[1] ?? token.text, to: range?.[2], column: token.column };
+    return {
+      text: range?.[1] ?? token.text,
+      to: range?.[2],
+      column: token.column,
+      length: token.length,
+    };
   }
 
   #accept(...texts: readonly string[]): boolean {
@@ -154,7 +195,9 @@ class Parser {
   }
 
   #peek(): Token {
-    return this.#tokens[this.#at] ?? { kind: "end", text: "", column: this.#text.length + 1 };
+    return (
+      this.#tokens[this.#at] ?? { kind: "end", text: "", column: this.#text.length + 1, length: 1 }
+    );
   }
 
   #next(): Token {
@@ -164,7 +207,7 @@ class Parser {
   }
 
   #wrong(token: Token, message: string, help?: string): UserError {
-    return mistake(this.#text, token.column, message, help);
+    return mistake(this.#text, token.column, message, help, token.length);
   }
 }
 
@@ -176,26 +219,37 @@ function checkValues(
   values: readonly FilterValue[],
 ): void {
   if (operator === "contains") return;
-  for (const { text: value, to, column } of values) {
+  for (const { text: value, to, column, length } of values) {
+    const wrong = (message: string, help?: string): UserError =>
+      mistake(text, column, message, help, length);
     if (operator === "matches") {
-      checkPattern(text, value, column);
+      const compiled = compileRegexp(value);
+      if (typeof compiled === "string")
+        throw wrong(
+          `"${value}" is not a pattern: ${compiled.replace(/^error parsing regexp: /, "")}`,
+        );
       continue;
     }
     for (const part of to === undefined ? [value] : [value, to]) {
       if (field.type === "number" && numberOf(part) === undefined)
-        throw mistake(text, column, `${field.name} is a number, "${part}" is not`);
-      if (field.type === "address" && !/^[0-9.]+(\/\d+)?$/.test(part))
-        throw mistake(text, column, `${field.name} is an address, "${part}" is not`);
+        throw wrong(`${field.name} is a number, "${part}" is not`);
+      if (field.type === "address" && !isAddress(part))
+        throw wrong(`${field.name} is an address, "${part}" is not`);
+    }
+    const known =
+      field.name === "effect" && operator !== ">" && operator !== "<" ? EFFECTS : undefined;
+    if (known !== undefined && !known.some((one) => one === value.toLowerCase())) {
+      const near = nearest(value.toLowerCase(), known);
+      throw wrong(
+        `effect is never "${value}"`,
+        near === undefined ? `it is one of ${known.join(", ")}` : `did you mean ${near}?`,
+      );
     }
   }
 }
 
-function checkPattern(text: string, pattern: string, column: number): void {
-  try {
-    new RegExp(pattern, "i");
-  } catch {
-    throw mistake(text, column, `"${pattern}" is not a pattern`);
-  }
+function isAddress(text: string): boolean {
+  return parseIpv4Prefix(text) !== undefined || parseIpv6Prefix(text) !== undefined;
 }
 
 /** `80`, `0x50`, `true`; undefined for what is no number. */
@@ -211,10 +265,11 @@ function tokensOf(text: string): readonly Token[] {
   for (const match of text.matchAll(pattern)) {
     const [whole, quoted, mark, word, other] = match;
     const column = match.index + 1;
+    const { length } = whole;
     if (quoted !== undefined)
-      tokens.push({ kind: "string", text: quoted.replace(/\\(.)/g, "$1"), column });
-    else if (mark !== undefined) tokens.push({ kind: "mark", text: mark, column });
-    else if (word !== undefined) tokens.push({ kind: "word", text: word, column });
+      tokens.push({ kind: "string", text: quoted.replace(/\\(.)/g, "$1"), column, length });
+    else if (mark !== undefined) tokens.push({ kind: "mark", text: mark, column, length });
+    else if (word !== undefined) tokens.push({ kind: "word", text: word, column, length });
     else if (other === '"') throw mistake(text, column, "the closing quote is missing");
     else if (other !== undefined)
       throw mistake(
@@ -227,10 +282,17 @@ function tokensOf(text: string): readonly Token[] {
   return tokens;
 }
 
-function mistake(text: string, column: number, message: string, help?: string): UserError {
+function mistake(
+  text: string,
+  column: number,
+  message: string,
+  help?: string,
+  length?: number,
+): UserError {
   return new UserError("FILTER", message, {
     place: { file: "filter", line: 1, column },
     sourceLine: text,
+    length,
     help,
   });
 }

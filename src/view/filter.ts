@@ -1,11 +1,21 @@
 import { UserError, unreachable } from "../base/errors.js";
-import { parseIpv4, parseIpv4Prefix, prefixContains } from "../wire/ip.js";
+import { compileRegexp } from "../base/go-regexp.js";
+import { encodeFrame } from "../wire/frame.js";
+import {
+  ipv6PrefixContains,
+  parseIpv4,
+  parseIpv4Prefix,
+  parseIpv6,
+  parseIpv6Prefix,
+  prefixContains,
+} from "../wire/ip.js";
 import {
   effectOf,
   EFFECTS,
   FILTER_FIELDS,
   type FilterField,
   type FilterRow,
+  packetOf,
   rowText,
 } from "./filter-fields.js";
 import {
@@ -27,8 +37,7 @@ export interface Filter {
 
 /** Reads a filter. Throws a UserError with the column. */
 export function parseFilter(text: string): Filter {
-  const expression = parseExpression(text);
-  return { text, matches: (row) => holds(expression, row) };
+  return { text, matches: testOf(parseExpression(text)) };
 }
 
 /** What is wrong with a filter, in one line: `a value is missing after == at column 10`. */
@@ -58,7 +67,7 @@ export function filterCompletions(
   const afterField = FILTER_FIELDS.has(before.split(/[\s()!]+/).at(-1) ?? "");
   const all: readonly string[] = afterField
     ? [...OPERATORS, "and", "or"]
-    : [...FILTER_FIELDS.keys(), ...PRESETS, ...PROTOCOLS, "not"].filter(
+    : [...FILTER_FIELDS.keys(), ...PRESETS, ...PROTOCOLS, "not", 'bpf:"'].filter(
         (name) => word !== "" || !/^(before|after)\./.test(name),
       );
   return { start, words: all.filter((name) => name.startsWith(word)) };
@@ -72,29 +81,42 @@ function valuesOf(field: FilterField, rows: readonly FilterRow[]): readonly stri
     .map((value) => (/^[^\s"!=<>&|(){},]+$/.test(value) ? value : `"${value}"`));
 }
 
-function holds(expression: FilterExpression, row: FilterRow): boolean {
+type Test = (row: FilterRow) => boolean;
+
+function testOf(expression: FilterExpression): Test {
   switch (expression.kind) {
-    case "or":
-      return holds(expression.left, row) || holds(expression.right, row);
-    case "and":
-      return holds(expression.left, row) && holds(expression.right, row);
-    case "not":
-      return !holds(expression.inner, row);
+    case "or": {
+      const [left, right] = [testOf(expression.left), testOf(expression.right)];
+      return (row) => left(row) || right(row);
+    }
+    case "and": {
+      const [left, right] = [testOf(expression.left), testOf(expression.right)];
+      return (row) => left(row) && right(row);
+    }
+    case "not": {
+      const inner = testOf(expression.inner);
+      return (row) => !inner(row);
+    }
     case "present":
-      return expression.field.values(row).length > 0;
-    case "text":
-      return rowText(row.step).toLowerCase().includes(expression.text.toLowerCase());
+      return (row) => expression.field.values(row).length > 0;
+    case "text": {
+      const wanted = expression.text.toLowerCase();
+      return ({ step }) => rowText(step).toLowerCase().includes(wanted);
+    }
+    case "bpf":
+      return (row) => expression.test(row.bytes ?? encodeFrame(packetOf(row)));
     case "word":
-      return wordHolds(expression.word, row);
+      return (row) => wordHolds(expression.word, row);
     case "compare":
-      return compare(expression.field, expression.operator, expression.values, row);
+      return comparison(expression.field, expression.operator, expression.values);
     default:
       return unreachable(expression);
   }
 }
 
-function wordHolds(word: string, { step }: FilterRow): boolean {
-  const { network, transport } = step.frame;
+function wordHolds(word: string, row: FilterRow): boolean {
+  const { step } = row;
+  const { network, transport } = packetOf(row);
   switch (word) {
     case "decide":
       return step.decisive;
@@ -115,7 +137,8 @@ function wordHolds(word: string, { step }: FilterRow): boolean {
     case "ip":
       return network?.kind === "ipv4";
     case "arp":
-      return network?.kind === "arp";
+    case "ipv6":
+      return network?.kind === word;
     case "dns":
       return (
         transport?.kind === "udp" &&
@@ -132,35 +155,35 @@ function isNat(kind: string, effect: string | undefined, changed: readonly strin
 }
 
 /** `!=` is true when no value equals, all others when any does. */
-function compare(
-  field: FilterField,
-  operator: Operator,
-  wanted: readonly FilterValue[],
-  row: FilterRow,
-): boolean {
-  const values = field.values(row);
-  if (operator === "!=")
-    return !values.some((value) => wanted.some((want) => equals(field, value, want)));
-  return values.some((value) => wanted.some((want) => compareOne(field, operator, value, want)));
+function comparison(field: FilterField, operator: Operator, wanted: readonly FilterValue[]): Test {
+  const tests = wanted.map((want) => valueTest(field, operator, want));
+  const some: Test = (row) => field.values(row).some((value) => tests.some((test) => test(value)));
+  return operator === "!=" ? (row) => !some(row) : some;
 }
 
-function compareOne(
+function valueTest(
   field: FilterField,
   operator: Operator,
-  value: string,
   want: FilterValue,
-): boolean {
+): (value: string) => boolean {
   switch (operator) {
     case "==":
     case "!=":
     case "in":
-      return equals(field, value, want);
-    case "contains":
-      return value.toLowerCase().includes(want.text.toLowerCase());
-    case "matches":
-      return new RegExp(want.text, "i").test(value);
-    default:
-      return ordered(operator, rank(field, value), rank(field, want.text));
+      return (value) => equals(field, value, want);
+    case "contains": {
+      const text = want.text.toLowerCase();
+      return (value) => value.toLowerCase().includes(text);
+    }
+    case "matches": {
+      const pattern = compileRegexp(`(?i)${want.text}`);
+      // The parser has compiled it once already.
+      return (value) => typeof pattern !== "string" && pattern.test(value);
+    }
+    default: {
+      const limit = rank(field, want.text);
+      return (value) => ordered(operator, rank(field, value), limit);
+    }
   }
 }
 
@@ -169,23 +192,24 @@ function equals(field: FilterField, value: string, { text, to }: FilterValue): b
     return rank(field, value) >= rank(field, text) && rank(field, value) <= rank(field, to);
   if (field.type === "number") return rank(field, value) === rank(field, text);
   if (field.type === "address") {
-    const prefix = parseIpv4Prefix(text);
-    const address = parseIpv4(value);
-    return prefix !== undefined && address !== undefined && prefixContains(prefix, address);
+    const [prefix, address] = [parseIpv4Prefix(text), parseIpv4(value)];
+    if (prefix !== undefined && address !== undefined) return prefixContains(prefix, address);
+    const [prefix6, address6] = [parseIpv6Prefix(text), parseIpv6(value)];
+    return prefix6 !== undefined && address6 !== undefined && ipv6PrefixContains(prefix6, address6);
   }
   return value.toLowerCase() === text.toLowerCase();
 }
 
 /** A value as something with an order; text by its letters. */
-function rank(field: FilterField, text: string): number | string {
+function rank(field: FilterField, text: string): number | bigint | string {
   if (field.type === "number") return numberOf(text) ?? Number.NaN;
-  return field.type === "address" ? (parseIpv4(text) ?? Number.NaN) : text;
+  return field.type === "address" ? (parseIpv4(text) ?? parseIpv6(text) ?? Number.NaN) : text;
 }
 
 function ordered(
   operator: ">" | "<" | ">=" | "<=",
-  a: number | string,
-  b: number | string,
+  a: number | bigint | string,
+  b: number | bigint | string,
 ): boolean {
   switch (operator) {
     case ">":

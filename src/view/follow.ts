@@ -20,9 +20,13 @@ export interface Conversation {
 export function followRequest(recording: Recording): Conversation {
   const births = new Map<number, BornEvent>();
   for (const event of recording.events) if (event.kind === "born") births.set(event.packet, event);
-  const first = [...births.values()].find(
-    (birth) => birth.ns === recording.request.sourceNs && birth.cause === undefined && isIp(birth),
-  );
+  const first =
+    recording.followed !== undefined
+      ? births.get(recording.followed)
+      : [...births.values()].find(
+          (birth) =>
+            birth.ns === recording.request.sourceNs && birth.cause === undefined && isIp(birth),
+        );
   if (first === undefined) return { out: undefined, back: undefined };
   const out = legOf(first.packet, recording.events, births);
   if (recording.oneWay) return { out, back: undefined };
