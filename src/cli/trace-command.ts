@@ -3,13 +3,15 @@ import { UserError } from "../base/errors.js";
 import { safeText } from "../base/safe-text.js";
 import type { Recording } from "../core/recording.js";
 import { nearest } from "../base/nearest.js";
-import { traceRequest } from "../lab/trace.js";
+import { type TraceRequest, traceRequest } from "../lab/trace.js";
 import { type Branches, traceBranches } from "../lab/what-if/branches.js";
-import { loadWhatIf, type WhatIf, whatIfTitle } from "../lab/what-if/what-if.js";
+import { loadWhatIf, type WhatIf, whatIfTitle, withCommands } from "../lab/what-if/what-if.js";
+import type { World } from "../lab/world.js";
 import { branchesExit, branchesJson, formatBranches } from "../view/branches.js";
 import { stepJson, traceJson } from "../view/json.js";
 import { type Verdict, verdictName } from "../view/outcome.js";
 import { OUTCOMES } from "../view/outcomes.js";
+import { isHairpin } from "../view/steps.js";
 import { tracePcapng } from "../view/pcapng.js";
 import { formatMinimal, formatStep, formatTrace, formatVerdict, placeText } from "../view/text.js";
 import { type TraceView, viewOf } from "../view/trace-view.js";
@@ -31,7 +33,7 @@ export function traceCommand(
   const world = loadWhatIf(readWorlds(paths), paths.join(" "), changes, {
     addresses: options.addr ?? [],
   });
-  const request = {
+  const request: TraceRequest = {
     source,
     destination,
     protocol: options.proto,
@@ -47,7 +49,25 @@ export function traceCommand(
   const view = viewOf(recording);
   for (const line of noteLines(recording)) streams.err(`${safeText(line)}\n`);
   print(view, options, streams);
+  if (isPlainText(options)) streams.out(hairpinNote(world, request, view));
   return exitCode(view.verdict, options.expect);
+}
+
+function isPlainText({ json, output, step, quiet, out }: TraceOptions): boolean {
+  return (
+    json !== true && output === "text" && step === undefined && quiet !== true && out === undefined
+  );
+}
+
+/** A request that a bridge sent back by the port it came in by: what would have become of it without that switch. */
+function hairpinNote(world: World, request: TraceRequest, { verdict, steps }: TraceView): string {
+  const turned = steps.find(({ leg, event }) => leg === "out" && isHairpin(event));
+  if (turned?.dev === undefined || verdict.exit !== 0) return "";
+  const setting = `${turned.ns}.${turned.dev}.hairpin_mode=off`;
+  const other = viewOf(traceRequest(withCommands(world, [setting]), request));
+  const end = other.steps.find(({ mark, decisive }) => decisive && mark === "!");
+  const at = end === undefined ? "" : ` at step ${end.n}`;
+  return `what if: --set ${safeText(setting)} gives ${verdictName(other.verdict)}${at}\n`;
 }
 
 function whatIfOf(options: TraceOptions): WhatIf {

@@ -254,7 +254,8 @@ function prefixOf(text: string): {
   readonly prefix: "pod" | "svc" | "node" | "ip" | undefined;
   readonly rest: string;
 } {
-  const match = /^(pod|svc|node|ip):(.+)$/.exec(text);
+  const slashed = /^(pod|svc)\/([^/]+\/[^/]+)$/.exec(text);
+  const match = slashed ?? /^(pod|svc|node|ip):(.+)$/.exec(text);
   const word = match?.[1];
   return word === "pod" || word === "svc" || word === "node" || word === "ip"
     ? { prefix: word, rest: match?.[2] ?? "" }

@@ -57,7 +57,7 @@ export function holds(part: ClusterPart, cluster: Cluster, address: Ipv4, port: 
 }
 
 /** The destination's own address, and those of every endpoint that a Service may send its packets to. */
-function addressesBehind(cluster: Cluster, destination: Destination): ReadonlySet<Ipv4> {
+export function addressesBehind(cluster: Cluster, destination: Destination): ReadonlySet<Ipv4> {
   const services = new Set(
     cluster.services
       .filter(({ object }) => answers(cluster, object, destination))

@@ -8,7 +8,7 @@ import type { Cluster } from "../kube/cluster.js";
 import { resolve } from "../kube/dns/resolver.js";
 import { newQuery } from "../kube/dns/messages.js";
 import { externalAddresses } from "../kube/external-routes.js";
-import { outsideCommands } from "../kube/nodes.js";
+import { outsideCommands, UNDERLAY } from "../kube/nodes.js";
 import { keyOf } from "../kube/objects.js";
 import { encodeDns } from "../wire/dns.js";
 import { formatIpv4, type Ipv4, parseIpv4, prefixContains } from "../wire/ip.js";
@@ -17,11 +17,12 @@ import { chainRules } from "./chain-rules.js";
 import { type ClusterPart, wholeCluster } from "./cluster-lab.js";
 import { type Destination, parseDestination, parseSource, type Source } from "./endpoints.js";
 import { buildLiveCluster, type LiveCluster, resolvConfOf } from "./live-cluster.js";
-import { holds, partFor } from "./part.js";
+import { addressesBehind, holds, partFor } from "./part.js";
 import { policiesNotRendered } from "./policies.js";
 import { traceRecorded } from "./recorded/recorded-trace.js";
 import { nodeResolvConf } from "./resolvers.js";
 import { sendRequest } from "./send.js";
+import { endpointNotes } from "./service-notes.js";
 import { traceInLab } from "./trace-lab.js";
 import type { Decider } from "./what-if/decisions.js";
 import { traceTowards } from "./what-if/endpoint.js";
@@ -84,7 +85,7 @@ function record(
   if (address !== undefined) {
     if (!holds(part, cluster, address, destination.port))
       return record(world, request, source, destination, wholeCluster(cluster));
-    if (isOutside(address, cluster)) openOutside(live, cluster, address);
+    openOutsides(live, cluster, [address, ...addressesBehind(cluster, destination)]);
     sim.trace = (event) => events.push(event);
     request.decider?.begin(sim);
     // The same seed draws the same endpoint, whatever was built or asked before.
@@ -123,7 +124,10 @@ function record(
     names: namesOf(cluster),
     makers: live.makers,
     chain: (name, table, chain) => chainRules(sim, name, table, chain),
-    notes: cluster.notes.map(({ text }) => text),
+    notes: [
+      ...cluster.notes.map(({ text }) => text),
+      ...endpointNotes(cluster, serviceMeant(destination, lookup), destination.port),
+    ],
     unknown: policiesNotRendered(cluster),
     oneWay: request.oneWay,
   };
@@ -170,6 +174,27 @@ function sharesSegment(address: Ipv4, cluster: Cluster): boolean {
   return cluster.nodes.some((node) =>
     prefixContains({ address: node.address, length: 24 }, address),
   );
+}
+
+/** The Service that is asked for, by its own name or by one that DNS knows. */
+function serviceMeant(
+  destination: Destination,
+  lookup: NameLookup | undefined,
+): string | undefined {
+  if (destination.kind === "address") return destination.service;
+  return /^Service (.+)$/.exec(lookup?.means ?? "")?.[1];
+}
+
+/** Opens the way to every address outside that the request may be sent to: its own, and those of endpoints. */
+function openOutsides(live: LiveCluster, cluster: Cluster, addresses: Iterable<Ipv4>): void {
+  const beyond = [...new Set(addresses)].filter((address) => isOutside(address, cluster));
+  const [first, ...others] = beyond;
+  if (first === undefined || live.sim.namespaces.has("outside")) return;
+  openOutside(live, cluster, first);
+  for (const address of others) {
+    const argv = ["ip", "route", "add", formatIpv4(address), "via", formatIpv4(first)];
+    runLabCommand(live.sim, { ns: UNDERLAY, argv });
+  }
 }
 
 /** The world ends at a host outside: what gets there has left the cluster, and nobody knows what it answers. */

@@ -127,6 +127,9 @@ function judgeDrop(fate: DroppedEvent, leg: Leg, recording: Recording): Judgemen
       const routed = leg.events.findLast((event) => event.kind === "route");
       if (routed?.kind === "route" && routed.result === "error")
         return ["NO-ROUTE", routed.text, routed];
+      const refused = leg.events.findLast((event) => event.kind === "bridge");
+      if (refused?.kind === "bridge" && refused.action === "refuse" && refused.ns === fate.ns)
+        return ["DROPPED", `bridge ${refused.bridge} of ${refused.ns}: ${refused.why}`, refused];
       return ["DROPPED", `${fate.reason} in ${fate.where}`, fate];
     }
   }

@@ -1,7 +1,7 @@
 import type { Place } from "../base/errors.js";
 import { unreachable } from "../base/errors.js";
 import type { Recording } from "../core/recording.js";
-import type { ConntrackEvent, RouteEvent, RuleEvent } from "../core/trace.js";
+import type { BridgeEvent, ConntrackEvent, RouteEvent, RuleEvent } from "../core/trace.js";
 import { formatIpv4 } from "../wire/ip.js";
 import type { Frame } from "../wire/frame.js";
 import { type Change, changesBetween, destinationOf, sourceOf } from "./fields.js";
@@ -191,10 +191,11 @@ function draftOf(context: Context): Draft | undefined {
     case "bridge":
       return {
         ...common(event),
-        step: "bridge",
+        step: isHairpin(event) ? "bridge forward" : "bridge",
         effect: bridgeText(event),
         mark: event.action === "learn" ? "~" : event.action === "refuse" ? "!" : "",
         changes,
+        decisive: isHairpin(event) || event.action === "refuse",
       };
     case "rule":
       return ruleDraft(context);
@@ -374,10 +375,12 @@ function ruleEffect(
   caller: string | undefined,
 ): string {
   if (!event.matched) return `no match: ${event.failed ?? "its conditions"}`;
-  if (markText !== undefined)
-    return caller === undefined || !event.chain.includes("MARK")
-      ? markText
+  if (markText !== undefined) {
+    if (caller === undefined || !event.chain.includes("MARK")) return markText;
+    return caller.startsWith("KUBE-SEP-")
+      ? `${markText} (source is the endpoint itself)`
       : `${markText}, asked for by ${caller}`;
+  }
   switch (event.effect) {
     case "jump":
     case "goto":
@@ -420,7 +423,18 @@ function deviceDraft({ event, rest }: Context): Draft | undefined {
   return { ...common(event), step: "tx", effect: `=> ${arrival.ns} ${arrival.dev ?? ""}`.trim() };
 }
 
-function bridgeText(event: Extract<PacketEvent, { kind: "bridge" }>): string {
+/** A frame that a bridge sends out of the port it came in by: ports do so only when they are told to. */
+export function isHairpin(event: PacketEvent): boolean {
+  return (
+    event.kind === "bridge" &&
+    event.action === "forward" &&
+    event.port !== undefined &&
+    event.to.includes(event.port)
+  );
+}
+
+function bridgeText(event: BridgeEvent): string {
+  if (isHairpin(event)) return `out ${event.port ?? ""} = in ${event.port ?? ""}: hairpin_mode on`;
   const from = event.port === undefined ? "" : `in ${event.port}`;
   const to = event.to.length === 0 ? "" : `out ${event.to.join(" ")}`;
   return [from, to, event.why].filter((part) => part !== "").join("; ");

@@ -5,7 +5,7 @@ import type { PolicyEvent, RuleEvent } from "../core/trace.js";
 import { ICMP_ECHOREPLY } from "../wire/icmp.js";
 import { TCP_RST, TCP_SYN } from "../wire/tcp.js";
 import { sourceOf } from "./fields.js";
-import { isPacketEvent } from "./follow.js";
+import { isPacketEvent, type PacketEvent } from "./follow.js";
 import { madeText } from "./made.js";
 import { nearestRule } from "./nearest-rule.js";
 import { type LookupQuery, queriesOf } from "./lookup.js";
@@ -179,6 +179,7 @@ function verdictLines(view: TraceView, hidden: number): readonly string[] {
   return [
     `${name}  ${deciderText(verdict, recording)}`.trimEnd(),
     ...chainLines(verdict, recording),
+    ...madeLines(verdict, recording),
     ...nearestLines(view),
     ...sees(verdict),
   ];
@@ -206,7 +207,21 @@ function replyNotes({ conversation, recording }: TraceView): readonly string[] {
   if (first === undefined || last === undefined) return [];
   const seen = sourceOf(last.frame).replace(/:\d+$/, "");
   const sent = sourceOf(first).replace(/:\d+$/, "");
-  return seen === sent ? [] : [`${last.ns} sees ${seen}, not ${recording.names.get(sent) ?? sent}`];
+  if (seen === sent) return [];
+  const asked = whoMasquerades(conversation.out?.events ?? [], recording);
+  const why = asked === undefined ? "" : ` (${asked})`;
+  return [
+    `${last.ns} sees ${seen}, not ${recording.names.get(sent) ?? `the client ${sent}`}${why}`,
+  ];
+}
+
+/** Why the source was replaced: what the rule that asked for it is there for. */
+function whoMasquerades(events: readonly PacketEvent[], { makers }: Recording): string | undefined {
+  const asking = events.findLast(
+    (event) => event.kind === "rule" && event.matched && event.outcome === "KUBE-MARK-MASQ",
+  );
+  if (asking?.kind !== "rule" || asking.place === undefined) return undefined;
+  return makers.get(asking.place.file)?.line?.(asking.place.line)?.why;
 }
 
 /** What decided, in the words of the verdict line: the rule with its place, a policy, or the reason. */
@@ -240,6 +255,13 @@ function chainLines(verdict: Verdict, recording: Recording): readonly string[] {
     const mark = number === event.number ? ">" : " ";
     return `  ${mark} ${number} ${text.padEnd(width)}   ${ruleStatus(number, event, recording)}`;
   });
+}
+
+/** Why a generated rule that decided is there at all. */
+function madeLines({ deciding, outcome }: Verdict, { makers }: Recording): readonly string[] {
+  if (deciding?.kind !== "rule" || deciding.place === undefined || outcome === "DENIED") return [];
+  const made = makers.get(deciding.place.file)?.line?.(deciding.place.line);
+  return made === undefined ? [] : [`WHY  ${made.why}`];
 }
 
 /** The command that explains a denial and finds the smallest fix. */

@@ -75,8 +75,12 @@ function replaces(patch: InputText, text: InputText): boolean {
   return one.node === other.node && one.host === other.host;
 }
 
-/** The world with commands that run when it is built. */
-function withCommands(world: World, set: readonly string[], without: readonly string[]): World {
+/** The world with settings of its nodes and without some of its rules. Throws UserError for what is not there. */
+export function withCommands(
+  world: World,
+  set: readonly string[],
+  without: readonly string[] = [],
+): World {
   if (set.length === 0 && without.length === 0) return world;
   const namespaces = namespacesOf(world);
   const built = new Map<string, Simulation>();
