@@ -1,4 +1,5 @@
 import { filterCompletions, filterMistake, parseFilter } from "../view/filter.js";
+import { openBar } from "./bar.js";
 import { graphemesOf } from "./cells.js";
 import { parseCommand } from "./command-line.js";
 import { run } from "./commands.js";
@@ -9,6 +10,8 @@ import { applyFilter, askLocate, findAgain, goToStep } from "./trace-actions.js"
 import {
   type Bar,
   currentTrace,
+  currentWorld,
+  type Effect,
   topScreen,
   type UiState,
   type Update,
@@ -47,6 +50,8 @@ export function editBar(state: UiState, bar: Bar, event: InputEvent): Update {
           bar.kind === "filter" ? { ...state, bar: { ...bar, markOnly: !bar.markOnly } } : state,
         effects: [],
       };
+    case "C-y":
+      return { state, effects: copied(state, bar) };
     case "C-z":
       return { state, effects: [{ kind: "suspend" }] };
     case "C-l":
@@ -54,6 +59,22 @@ export function editBar(state: UiState, bar: Bar, event: InputEvent): Update {
     default:
       return { state: typed(state, editKey(bar, name)), effects: [] };
   }
+}
+
+/** The command line of hopwise that does the same as what is typed. */
+export function equalCommand(state: UiState, text: string): string | undefined {
+  const [word = ""] = text.trim().split(/\s+/);
+  const world = currentWorld(state)?.name;
+  return CLI_WORDS.includes(word) && world !== undefined
+    ? `hopwise ${text.trim()} -w ${world}`
+    : undefined;
+}
+
+const CLI_WORDS: readonly string[] = ["trace", "why", "matrix"];
+
+function copied(state: UiState, bar: Bar): readonly Effect[] {
+  const line = bar.kind === "command" ? equalCommand(state, bar.text) : undefined;
+  return line === undefined ? [] : [{ kind: "copy", text: line, what: "the command" }];
 }
 
 /** What can be completed at the end of a bar's text. */
@@ -151,7 +172,7 @@ function complete(state: UiState, bar: Bar): Bar {
 function upOrDown(state: UiState, bar: Bar, direction: 1 | -1): UiState {
   const screen = topScreen(state);
   if (bar.kind === "palette" && screen.kind === "palette") {
-    const count = matchesPalette(bar.text).length;
+    const count = matchesPalette(state).length;
     return withScreen(state, {
       ...screen,
       selected: Math.min(Math.max(screen.selected + direction, 0), Math.max(0, count - 1)),
@@ -189,7 +210,7 @@ function enter(state: UiState, bar: Bar): Update {
     case "find":
       return done(
         findAgain(
-          withTrace(closed, (trace) => ({ ...trace, find: bar.text })),
+          withTrace(closed, (trace) => ({ ...trace, find: bar.text, found: undefined })),
           1,
         ),
       );
@@ -197,9 +218,14 @@ function enter(state: UiState, bar: Bar): Update {
       return done(closed);
     case "palette": {
       const screen = topScreen(state);
-      const chosen = matchesPalette(bar.text)[screen.kind === "palette" ? screen.selected : 0];
+      const chosen = matchesPalette(state)[screen.kind === "palette" ? screen.selected : 0];
       const below: UiState = { ...closed, screens: state.screens.slice(0, -1) };
-      return chosen === undefined ? done(below) : run(below, chosen.command);
+      if (chosen === undefined) return done(below);
+      const { act } = chosen;
+      if (act.kind === "command") return run(below, act.command);
+      return act.complete
+        ? runCommand(below, { ...bar, kind: "command", text: act.text })
+        : done(openBar(below, "command", act.text));
     }
     case "command":
       return runCommand(closed, bar);

@@ -66,19 +66,11 @@ function topEdge(title: string, info: string, width: number, h: string, focused:
   ];
 }
 
-/** Two texts in one pane, the first one larger when there is not room for both. `focus` is the line of the first to keep in view. */
-export function stacked(
-  first: readonly Line[],
-  second: readonly Line[] | undefined,
-  rows: number,
-  focus: number,
-): readonly Line[] {
-  if (second === undefined || rows < 6) return first;
-  if (first.length + 1 + second.length <= rows) return [...first, "", ...second];
-  const below = Math.min(second.length, Math.max(Math.floor(rows * 0.4), rows - 1 - first.length));
-  const above = rows - 1 - below;
-  const start = Math.max(0, Math.min(focus - Math.floor(above / 2), first.length - above));
-  return [...first.slice(start, start + above), "", ...second.slice(0, below)];
+/** How many rows of a pane a second text gets, below a first one that is larger where there is not room for both. */
+export function secondRows(first: number, second: number | undefined, rows: number): number {
+  if (second === undefined || second === 0 || rows < 6) return 0;
+  if (first + 1 + second <= rows) return rows - 1 - first;
+  return Math.min(second, Math.max(Math.floor(rows * 0.4), rows - 1 - first));
 }
 
 /** Text for a row of the screen: never wider than it. */

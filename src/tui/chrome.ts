@@ -45,34 +45,46 @@ export function titleLine(state: UiState): readonly [Line, Line] {
 /** What stands after the program's name, the longest form first. */
 function leftTexts(state: UiState, wide: boolean): readonly string[] {
   const world = currentWorld(state)?.name ?? "";
-  const trail = (traceName: (index: number, top: boolean) => string): string =>
-    trailNames(state, traceName).join(" > ");
-  const full = trail((index, top) => traceText(state, index, wide && top));
-  const medium = trail((index, top) => (top ? traceText(state, index, false) : `t${index + 1}`));
-  const short = trail((index) => `t${index + 1}`);
+  const trail = trailOf(state);
+  const top = trail.at(-1);
+  if (top === undefined) return [`  ${world}`];
+  const before = trail.slice(0, -1).map(({ short }) => `${short} > `);
+  const way = before.join("");
+  const shorter = before.length === 0 ? "" : ".. > ";
   return [
-    `  ${wide ? "world " : ""}${world}  ${full}`,
-    `  ${world}  ${full}`,
-    `  ${world}  ${medium}`,
-    `  ${medium}`,
-    `  ${short}`,
+    `  ${wide ? "world " : ""}${world}  ${way}${wide ? top.long : top.full}`,
+    `  ${world}  ${way}${top.full}`,
+    `  ${world}  ${shorter}${top.full}`,
+    `  ${shorter}${top.full}`,
+    `  ${top.full}`,
+    `  ${world}  ${top.short}`,
+    `  ${top.short}`,
   ];
 }
 
+interface ScreenName {
+  readonly short: string;
+  readonly full: string;
+  /** With what a wide screen has room for. */
+  readonly long: string;
+}
+
 /** The way to the shown screen: what each one on it is called. */
-function trailNames(
-  state: UiState,
-  traceName: (index: number, top: boolean) => string,
-): readonly string[] {
-  const names: string[] = [];
+function trailOf(state: UiState): readonly ScreenName[] {
+  const names: ScreenName[] = [];
   let shown = state.current;
   for (const screen of state.screens.toReversed()) {
-    const top = names.length === 0;
     if (screen.kind !== "trace") {
-      names.push("title" in screen ? screen.title.toLowerCase() : screen.kind);
+      const full = "title" in screen ? screen.title.toLowerCase() : screen.kind;
+      names.push({ short: screen.kind === "table" ? full : screen.kind, full, long: full });
       continue;
     }
-    if (state.traces.length > 0) names.push(traceName(shown, top));
+    if (state.traces.length > 0)
+      names.push({
+        short: `t${shown + 1}`,
+        full: traceText(state, shown, false),
+        long: traceText(state, shown, true),
+      });
     shown = screen.was ?? shown;
   }
   return names.toReversed();

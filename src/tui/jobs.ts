@@ -180,13 +180,19 @@ function* applyFix({ open, words, fix }: Extract<Job, { kind: "fix" }>): Work {
   if (world.kind !== "cluster") throw new UserError("FIX_LAB", `${open.name} has no policies`);
   yield `what if: ${fix.title}`;
   const texts = textsWithFix(world, fix);
-  const changed = loadWorld(texts, `${open.name}, what if: ${fix.title}`);
+  const changed = loadWorld(texts, `${open.name.replace(WHAT_IF, "")}${WHAT_IF}`);
   const fixed = openWorldOf(new Sources(changed));
   const question = questionOf(words);
   yield `asking the policies again: ${words}`;
   const answers = askWhy(clusterWithPolicies(changed), question);
-  return (state) => withWhy(state, fixed, question, answers);
+  return (state) => ({
+    ...withWhy(state, fixed, question, answers),
+    message: { kind: "note", text: `what if: ${fix.title}` },
+  });
 }
+
+/** What the name of a world ends in that is not quite the one that was given. */
+const WHAT_IF = " what-if";
 
 function questionOf(words: string): WhyQuestion {
   const parsed = parseTraceWords(words);

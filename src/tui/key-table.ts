@@ -16,6 +16,7 @@ export type Command =
   | "previous-change"
   | "next-node"
   | "previous-node"
+  | "deciding"
   | "reply"
   | "packets"
   | "play"
@@ -173,6 +174,13 @@ export const BINDINGS: readonly Binding[] = [
     hint: "trace",
   },
   {
+    command: "open",
+    keys: ["Enter"],
+    shown: "Enter",
+    label: "in the World pane: open, fold",
+    screens: trace,
+  },
+  {
     command: "changes",
     keys: ["d"],
     shown: "d",
@@ -306,14 +314,14 @@ export const BINDINGS: readonly Binding[] = [
     command: "left",
     keys: ["h", "Left"],
     shown: "h",
-    label: "left: scroll, previous column",
+    label: "left: scroll, fold, previous column",
     screens: moving,
   },
   {
     command: "right",
     keys: ["l", "Right"],
     shown: "l",
-    label: "right: scroll, next column",
+    label: "right: scroll, unfold, next column",
     screens: moving,
   },
   { command: "mark", keys: ["m"], shown: "m a", label: "set mark a (any letter)", screens: trace },
@@ -334,6 +342,14 @@ export const BINDINGS: readonly Binding[] = [
     screens: trace,
   },
   { command: "break", keys: ["B"], shown: "B", label: "set the break filter", screens: trace },
+  {
+    command: "deciding",
+    keys: ["!"],
+    shown: "!",
+    label: "the step that decides what becomes of the packet",
+    screens: trace,
+    hint: "decides",
+  },
   {
     command: "reply",
     keys: ["p"],
@@ -360,7 +376,7 @@ export const BINDINGS: readonly Binding[] = [
     command: "find",
     keys: ["f"],
     shown: "f",
-    label: "find text in the rows",
+    label: "find text in the focused pane",
     screens: trace,
     hint: "find",
   },

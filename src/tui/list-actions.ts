@@ -1,4 +1,3 @@
-import type { Place } from "../base/errors.js";
 import { openBar } from "./bar.js";
 import { helpLength } from "./help.js";
 import type { Command } from "./key-table.js";
@@ -9,15 +8,14 @@ import { placeOfRow, tableRows, traceNameOf } from "./tables.js";
 import { TraceModel } from "./trace-model.js";
 import {
   currentTrace,
-  currentWorld,
   type ItemsScreenState,
   openTrace,
   type ScreenState,
   topScreen,
   type UiState,
   type Update,
-  withPushed,
   withScreen,
+  withSource,
 } from "./ui-state.js";
 
 /** What a key does on a screen that is a list or a text. */
@@ -178,7 +176,7 @@ function open(state: UiState, screen: ScreenState): Update {
       const action = screen.items[screen.selected]?.action;
       if (action === undefined) return done(state);
       return action.kind === "source"
-        ? done(openSource(state, action.place))
+        ? done(withSource(state, action.place))
         : { state, effects: [action] };
     }
     case "table": {
@@ -186,19 +184,12 @@ function open(state: UiState, screen: ScreenState): Update {
       return done(
         place === undefined
           ? { ...state, message: { kind: "note", text: "this row comes from no file" } }
-          : openSource(state, place),
+          : withSource(state, place),
       );
     }
     default:
       return done(state);
   }
-}
-
-function openSource(state: UiState, place: Place): UiState {
-  const open = currentWorld(state);
-  return open === undefined
-    ? state
-    : withPushed(state, { kind: "source", open, place, scroll: place.line, column: 0 });
 }
 
 /** One packet of a run as a trace of its own. */

@@ -1,7 +1,9 @@
+import type { World } from "../lab/world.js";
 import { formatTable } from "../view/table.js";
 import { placeText } from "../view/text.js";
 import type { PaneContent } from "./boxes.js";
 import { widthOf } from "./cells.js";
+import { equalCommand } from "./bar-actions.js";
 import { completeCommand } from "./completion.js";
 import { helpLines } from "./help.js";
 import { itemLines } from "./items.js";
@@ -91,7 +93,7 @@ export function listContent(
       );
     }
     case "palette": {
-      const found = matchesPalette(state.bar?.text ?? "");
+      const found = matchesPalette(state);
       const lines = found.map(({ shown, label }, index): Line => [
         {
           text: `${index === screen.selected ? ">" : " "} ${shown.padEnd(10)} ${label}`,
@@ -107,6 +109,9 @@ export function listContent(
   }
 }
 
+/** Of longer tables only what is seen says how wide the columns are. */
+const MEASURED = 2000;
+
 /** The window of a table's rows around the selected one, its header always first. */
 function tableLines(
   header: readonly string[],
@@ -114,19 +119,18 @@ function tableLines(
   selected: number,
   height: number,
 ): readonly Line[] {
-  const text =
-    header.length === 0
-      ? rows.map((row) => row.join("  "))
-      : formatTable(header, rows).split("\n").slice(1, -1);
-  const head: readonly Line[] =
-    header.length === 0
-      ? []
-      : [[{ text: `  ${formatTable(header, rows).split("\n")[0] ?? ""}`, tone: "title" }]];
-  const room = height - head.length;
-  const from = Math.max(0, Math.min(selected - Math.floor(room / 2), text.length - room));
+  const bare = header.length === 0;
+  const room = height - (bare ? 0 : 1);
+  const from = Math.max(0, Math.min(selected - Math.floor(room / 2), rows.length - room));
+  const window = rows.slice(from, from + room);
+  const whole = !bare && rows.length <= MEASURED;
+  const [head = "", ...lines] = bare
+    ? ["", ...window.map((row) => row.join("  "))]
+    : formatTable(header, whole ? rows : window).split("\n");
+  const shown = whole ? lines.slice(from, from + room) : lines.slice(0, window.length);
   return [
-    ...head,
-    ...text.slice(from, from + room).map((line, index): Line => {
+    ...(bare ? [] : [[{ text: `  ${head}`, tone: "title" as const }]]),
+    ...shown.map((line, index): Line => {
       const here = from + index === selected;
       return [{ text: `${here ? ">" : " "} ${line}`, tone: here ? "selected" : undefined }];
     }),
@@ -155,18 +159,25 @@ function inColumns(
 
 function newTraceLines(state: UiState, width: number): readonly Line[] {
   const text = state.bar?.text ?? "";
-  const world = currentWorld(state)?.name ?? "";
   const { words } = completeCommand(text, state);
   const recent = state.typed.command
     .filter((line) => line.startsWith("trace "))
     .slice(-20)
     .toReversed();
+  const [source, destination] = FORMS[currentWorld(state)?.world.kind ?? "cluster"];
+  const command = equalCommand(state, text);
   return [
-    "SRC    shop/web-0, worker-1, shop/deployment/web, or an address outside",
-    "DST    shop/api:80, ADDRESS:PORT, NAME:PORT or http://NAME/",
-    "THEN   --proto tcp|udp|icmp  --seed N  --sport N  --ttl N  --endpoint POD  --one-way",
+    ...wrap(`SRC    ${source}`, width, "       "),
+    ...wrap(`DST    ${destination}`, width, "       "),
+    ...wrap(
+      "THEN   --proto tcp|udp|icmp  --seed N  --sport N  --ttl N  --endpoint POD  --in DEV  --one-way",
+      width,
+      "       ",
+    ),
     "",
-    ...wrap(`same as  hopwise ${text.trim()} -w ${world}`, width, "         "),
+    ...(command === undefined
+      ? []
+      : [...wrap(`same as  ${command}`, width, "         "), "Ctrl-y copies it"]),
     "",
     ...(words.length === 0
       ? []
@@ -183,6 +194,16 @@ function newTraceLines(state: UiState, width: number): readonly Line[] {
         ]),
   ];
 }
+
+/** What the ends of a trace are called in each kind of world. */
+const FORMS: Readonly<Record<World["kind"], readonly [source: string, destination: string]>> = {
+  cluster: [
+    "shop/web-0, worker-1, shop/deployment/web, or an address outside",
+    "shop/api:80, ADDRESS:PORT, NAME:PORT or http://NAME/",
+  ],
+  lab: ["a namespace", "ADDRESS:PORT or NAMESPACE:PORT"],
+  recorded: ["a node, or an address outside with --in DEV", "ADDRESS:PORT or NODE:PORT"],
+};
 
 /** Before there is a trace. */
 function emptyLines(state: UiState): readonly Line[] {

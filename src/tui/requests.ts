@@ -1,11 +1,19 @@
 import { UserError, UserErrors } from "../base/errors.js";
 import { showInLab, showTable, type ShowKind } from "../lab/show.js";
 import { traceRequest, type TraceRequest } from "../lab/trace.js";
+import { verdictName } from "../view/outcome.js";
 import { viewOf } from "../view/trace-view.js";
 import { isPerNode, parseTraceWords } from "./command-line.js";
 import { tableOfText } from "./tables.js";
 import { TraceModel } from "./trace-model.js";
-import { currentTrace, openTrace, type OpenWorld, type UiState, withPushed } from "./ui-state.js";
+import {
+  currentTrace,
+  type Message,
+  openTrace,
+  type OpenWorld,
+  type UiState,
+  withPushed,
+} from "./ui-state.js";
 
 /** Sends a packet as `hopwise trace` does. `words` are its command line. Throws UserError. */
 export function traceWords(open: OpenWorld, words: string): TraceModel {
@@ -52,9 +60,20 @@ function numberOption(
 export function withNewTrace(state: UiState, model: TraceModel): UiState {
   const pushed = withPushed(state, { kind: "trace", was: state.current });
   const below = pushed.screens.at(-2);
+  const { verdict } = model.view;
+  const decided = verdict.exit === 0 ? undefined : model.deciding;
+  const message: Message | undefined =
+    decided === undefined
+      ? undefined
+      : {
+          kind: "note",
+          text: `step ${model.steps[decided]?.n ?? 0} decides: ${verdictName(verdict)}; g goes to the first, ! comes back`,
+        };
+  const opened = openTrace(model);
   return {
     ...pushed,
-    traces: [...state.traces, openTrace(model)],
+    message,
+    traces: [...state.traces, { ...opened, at: decided ?? opened.at }],
     current: state.traces.length,
     screens: below?.kind === "trace" ? pushed.screens.slice(0, -1) : pushed.screens,
   };

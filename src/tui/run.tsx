@@ -137,5 +137,5 @@ function firstState(
   if (open === undefined) return withWorlds(state, worlds);
   if (trace === undefined) return withWorld(state, open, []);
   const traced = withNewTrace(state, traceWords(open, trace));
-  return { ...traced, message: { kind: "note", text: worldSummary(open) } };
+  return { ...traced, message: traced.message ?? { kind: "note", text: worldSummary(open) } };
 }

@@ -133,11 +133,23 @@ export function cutWords(text: string, width: number): string {
   return words.length > 1 ? `${words.join(" ")} ..` : `${text.slice(0, Math.max(0, width - 2))}..`;
 }
 
-/** Shortens the middle of chain names, `KUBE-SVC-RUKNB3TURLFC6SGL` to `KUBE-SVC-RUKNB3..`, when the text is too wide. */
+/** How many letters of a hash are kept, one after the other, until a text fits. */
+const KEPT_OF_HASHES = [6, 4, 2];
+
+/**
+ * Shortens the hashes of chain names, `KUBE-SVC-RUKNB3TURLFC6SGL` to `KUBE-SVC-RUKNB3..`, when the text is too wide: what
+ * stands behind the name stays.
+ */
 export function shortenChains(text: string, width: number): string {
-  return widthOf(text) <= width
-    ? text
-    : text.replace(/\b(KUBE-[A-Z]{2,3}-[A-Z0-9]{6})[A-Z0-9]{10}\b/g, "$1..");
+  let shorter = text;
+  for (const kept of KEPT_OF_HASHES) {
+    if (widthOf(shorter) <= width) return shorter;
+    shorter = text.replace(
+      /\b(KUBE(?:-[A-Z]{2,6}){1,2}-)([A-Z0-9]{16})\b/g,
+      (_, name, hash) => `${String(name)}${String(hash).slice(0, kept)}..`,
+    );
+  }
+  return shorter;
 }
 
 /** Breaks a text between words into lines of at most `width` columns; a word that is wider stands alone. */

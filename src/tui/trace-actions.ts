@@ -4,10 +4,19 @@ import { stepJson } from "../view/json.js";
 import { formatStep } from "../view/text.js";
 import { openBar } from "./bar.js";
 import type { Command } from "./key-table.js";
-import { layoutKind, layoutOf, type PaneName, paneOfTab, type Tab, tabsOf } from "./layout.js";
+import { layoutKind, layoutOf, type PaneName, paneOfTab, type Tab } from "./layout.js";
+import { findInPane, foldTree, scrollPane } from "./pane-scroll.js";
+import { worldTree } from "./panes/world.js";
 import { refreshed } from "./steps-shown.js";
 import { commandLineOf } from "./request-words.js";
-import { currentTrace, type OpenTrace, type UiState, type Update, withTrace } from "./ui-state.js";
+import {
+  currentTrace,
+  type OpenTrace,
+  type UiState,
+  type Update,
+  withSource,
+  withTrace,
+} from "./ui-state.js";
 
 const SPEEDS = [1, 2, 5, 10];
 
@@ -18,9 +27,9 @@ export function traceAction(state: UiState, command: Command): Update {
   const done = (next: UiState): Update => ({ state: next, effects: [] });
   switch (command) {
     case "next":
-      return done(trace.focus === "steps" ? moveBy(state, 1) : scrollBy(state, 1));
+      return done(trace.focus === "steps" ? moveBy(state, 1) : scrollPane(state, 1));
     case "previous":
-      return done(trace.focus === "steps" ? moveBy(state, -1) : scrollBy(state, -1));
+      return done(trace.focus === "steps" ? moveBy(state, -1) : scrollPane(state, -1));
     case "half-down":
     case "page-down":
     case "half-up":
@@ -30,14 +39,19 @@ export function traceAction(state: UiState, command: Command): Update {
       return done(
         trace.focus === "steps"
           ? moveBy(state, Number.NEGATIVE_INFINITY)
-          : scrollBy(state, Number.NEGATIVE_INFINITY),
+          : scrollPane(state, Number.NEGATIVE_INFINITY),
       );
     case "last":
       return done(
-        trace.focus === "steps" ? moveBy(state, Number.POSITIVE_INFINITY) : scrollBy(state, 10_000),
+        trace.focus === "steps"
+          ? moveBy(state, Number.POSITIVE_INFINITY)
+          : scrollPane(state, Number.POSITIVE_INFINITY),
       );
+    case "open":
+      return openInTree(state, trace);
     case "left":
     case "right":
+      if (trace.focus === "world") return done(foldTree(state, command === "left"));
       return done(sideways(state, trace.focus, command === "right" ? 8 : -8));
     case "next-change":
     case "previous-change":
@@ -64,6 +78,14 @@ export function traceAction(state: UiState, command: Command): Update {
     case "run-forward":
     case "run-backward":
       return done(runToBreak(state, trace, command === "run-forward" ? 1 : -1));
+    case "deciding": {
+      const n = trace.model.steps[trace.model.deciding ?? -1]?.n;
+      return done(
+        n === undefined
+          ? { ...state, message: { kind: "note", text: "no single step decides" } }
+          : goToStep(state, n),
+      );
+    }
     case "reply":
       return done(otherLeg(state, trace));
     case "rows":
@@ -136,6 +158,20 @@ export function traceAction(state: UiState, command: Command): Update {
   }
 }
 
+/** Enter in the tree of the world. */
+function openInTree(state: UiState, trace: OpenTrace): Update {
+  if (trace.focus !== "world") return { state, effects: [] };
+  const { section, action } = worldTree(state, trace, state.size.columns)[state.tree.row] ?? {};
+  if (section !== undefined)
+    return { state: foldTree(state, !state.tree.folded.has(section)), effects: [] };
+  if (action === undefined) return { state, effects: [] };
+  if (action.kind === "trace-number")
+    return { state: { ...state, current: action.index }, effects: [] };
+  return action.kind === "source"
+    ? { state: withSource(state, action.place), effects: [] }
+    : { state, effects: [action] };
+}
+
 /** Moves the time cursor by so many rows; infinity goes to the end. */
 export function moveBy(state: UiState, rows: number): UiState {
   return withTrace(state, (trace) => {
@@ -176,6 +212,7 @@ export function findAgain(state: UiState, direction: 1 | -1): UiState {
   const trace = currentTrace(state);
   if (trace?.find === undefined || trace.find === "")
     return { ...state, message: { kind: "note", text: "f finds a text first" } };
+  if (trace.focus !== "steps") return findInPane(state, trace, direction);
   const text = trace.find.toLowerCase();
   const { visible } = trace.shown;
   const from = visible.indexOf(trace.at);
@@ -239,35 +276,7 @@ function page(
   const rows = Math.max(2, (panes.find(({ pane }) => pane === trace.focus)?.height ?? 10) - 3);
   const amount =
     (command.startsWith("half") ? Math.ceil(rows / 2) : rows) * (command.endsWith("down") ? 1 : -1);
-  return trace.focus === "steps" ? moveBy(state, amount) : scrollBy(state, amount);
-}
-
-/** In a pane with a list of fields the field moves; elsewhere the text does. */
-function scrollBy(state: UiState, rows: number): UiState {
-  return withTrace(state, (trace) => {
-    const [tab] = tabsShown(state, trace, trace.focus);
-    if (tab === 2 || tab === 3) {
-      const count = trace.model.headers(trace.at).length;
-      return { ...trace, field: Math.max(0, Math.min(trace.field + rows, count - 1)) };
-    }
-    const scroll = trace.scroll[trace.focus] ?? { row: 0, column: 0 };
-    return {
-      ...trace,
-      scroll: {
-        ...trace.scroll,
-        [trace.focus]: { ...scroll, row: Math.max(0, scroll.row + rows) },
-      },
-    };
-  });
-}
-
-/** The tabs that a pane shows now. */
-export function tabsShown(state: UiState, trace: OpenTrace, pane: PaneName): readonly Tab[] {
-  return tabsOf(
-    layoutKind(state.size),
-    pane,
-    (group) => trace.tabs.find((tab) => group.includes(tab)) ?? group[0] ?? 1,
-  );
+  return trace.focus === "steps" ? moveBy(state, amount) : scrollPane(state, amount);
 }
 
 function sideways(state: UiState, pane: PaneName, columns: number): UiState {

@@ -72,6 +72,13 @@ export class TraceModel {
     return this.#rows;
   }
 
+  /** Which step decided what became of the packet. */
+  get deciding(): number | undefined {
+    const { deciding } = this.view.verdict;
+    const index = this.steps.findIndex(({ event }) => event === deciding);
+    return index < 0 ? undefined : index;
+  }
+
   /** The packet as a step found it. */
   before(index: number): Frame {
     const step = this.steps[index];

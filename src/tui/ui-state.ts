@@ -40,6 +40,8 @@ export interface UiState {
   /** A key that waits for a letter: `m`, `'`. */
   readonly pending: "mark" | "go" | undefined;
   readonly locate: Locate | undefined;
+  /** The tree of the world: its chosen row, and which parts are folded. */
+  readonly tree: { readonly row: number; readonly folded: ReadonlySet<string> };
   /** What was typed before, newest last; traces of earlier sessions among them. */
   readonly typed: Readonly<Record<BarKind, readonly string[]>>;
 }
@@ -74,6 +76,8 @@ export interface OpenTrace {
   readonly byteView: "hex" | "ascii" | "bits";
   readonly marks: ReadonlyMap<string, number>;
   readonly find: string | undefined;
+  /** The line of the focused pane in which it was found last. */
+  readonly found: number | undefined;
 }
 
 export interface Scroll {
@@ -221,6 +225,7 @@ export function openTrace(model: TraceModel): OpenTrace {
     byteView: "hex",
     marks: new Map(),
     find: undefined,
+    found: undefined,
   });
 }
 
@@ -245,6 +250,7 @@ export function initialState(
     speed: 2,
     pending: undefined,
     locate: undefined,
+    tree: { row: 0, folded: new Set() },
     typed: { filter: [], find: [], command: [], break: [], palette: [], help: [] },
   };
 }
@@ -257,12 +263,24 @@ export function topScreen(state: UiState): ScreenState {
   return state.screens.at(-1) ?? { kind: "trace" };
 }
 
-/** The same state with its current trace changed. */
+/** The same state with its current trace changed. At another step, panes begin where the step is. */
 export function withTrace(state: UiState, change: (trace: OpenTrace) => OpenTrace): UiState {
   return {
     ...state,
-    traces: state.traces.map((trace, index) => (index === state.current ? change(trace) : trace)),
+    traces: state.traces.map((trace, index) => {
+      if (index !== state.current) return trace;
+      const changed = change(trace);
+      return changed.at === trace.at ? changed : { ...changed, ...atTop(changed) };
+    }),
   };
+}
+
+function atTop({ scroll }: OpenTrace): Pick<OpenTrace, "scroll" | "found"> {
+  const rows = Object.entries(scroll).map(([pane, { row, column }]) => [
+    pane,
+    { row: pane === "world" ? row : 0, column },
+  ]);
+  return { scroll: Object.fromEntries(rows), found: undefined };
 }
 
 /** The world that the shown screen is about. */
@@ -289,6 +307,14 @@ export function withPushed(state: UiState, screen: ScreenState): UiState {
   const [first, ...rest] = below;
   const trail = first === undefined ? [] : [first, ...rest.slice(-TRAIL)];
   return { ...state, screens: [...trail, screen], locate: undefined, message: undefined };
+}
+
+/** The same state with a place in a file in front. */
+export function withSource(state: UiState, place: Place): UiState {
+  const open = currentWorld(state);
+  return open === undefined
+    ? state
+    : withPushed(state, { kind: "source", open, place, scroll: place.line, column: 0 });
 }
 
 const PASSING: readonly ScreenState["kind"][] = ["palette", "new-trace", "help"];

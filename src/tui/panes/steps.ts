@@ -80,7 +80,7 @@ function columnsFor(widths: Widths, width: number): Columns {
     const hook = Math.min(Math.max(5, widths.hook), 11);
     const rest = left - ns - dev - hook - 4;
     // Effects have addresses in them, which are not shortened; chain names are.
-    const step = Math.min(Math.max(20, widths.step), Math.max(24, rest - 44));
+    const step = Math.min(Math.max(20, widths.step), Math.max(27, rest - 44));
     return { number, ns, dev, hook, where: 0, step, effect: rest - step };
   }
   const where = Math.min(widths.where, width >= 90 ? 24 : width >= 70 ? 21 : 12);
@@ -113,7 +113,7 @@ function stepLine(
   const tone = toneOf(step.mark);
   const sign = marked ? "+" : (letter ?? " ");
   const head = `${here ? ">" : " "}${sign}`;
-  const middle = `${number}${mark} ${places(step, columns)}${shortenChains(step.step, columns.step).padEnd(columns.step).slice(0, columns.step)} `;
+  const middle = `${number}${mark} ${places(step, columns)}${fitStep(step.step, columns.step)} `;
   const spans: Span[] = [
     { text: `${head}${middle}`, tone: here ? "selected" : undefined },
     {
@@ -136,6 +136,16 @@ function places({ ns, dev, hook }: Step, columns: Columns): string {
   if (columns.ns === 0)
     return `${fitName(`${ns}${dev === undefined ? "" : ` ${dev}`}`, columns.where)} `;
   return `${fitName(ns, columns.ns)} ${fitName(dev ?? "", columns.dev)} ${fitName((hook ?? "").toLowerCase(), columns.hook)} `;
+}
+
+/** A chain's name may be cut; the number of the rule in it may not. */
+function fitStep(text: string, width: number): string {
+  const short = shortenChains(text, width);
+  if (short.length <= width) return short.padEnd(width);
+  const number = /\[\d+\]$/.exec(short)?.[0] ?? "";
+  return `${short.slice(0, Math.max(0, width - 2 - number.length)).replace(/\.+$/, "")}..${number}`.padEnd(
+    width,
+  );
 }
 
 function fitName(text: string, width: number): string {

@@ -32,13 +32,14 @@ function endLines(model: TraceModel, step: Step, width: number): readonly Line[]
   const lines: Line[] = [];
   const decides = verdict.deciding === step.event || step.event.kind === "dropped";
   if (decides && verdict.exit !== 0) {
-    const [first = "", ...rest] = wrap(
-      `${verdictName(verdict)}: ${OUTCOMES[verdict.outcome].means}`,
-      width,
-    );
+    const { means, next } = OUTCOMES[verdict.outcome];
+    const ruled = step.place === undefined ? means : `by the rule at ${placeText(step.place)}`;
+    const because = verdict.because === "" ? ruled : verdict.because;
+    const [first = "", ...rest] = wrap(`${verdictName(verdict)}: ${because}`, width);
     lines.push([{ text: first, tone: verdict.exit === 3 ? "unknown" : "bad" }], ...rest);
     lines.push(...wrap(`SENDER SEES  ${verdict.senderSees}`, width, "             "));
-    lines.push(...wrap(`NEXT  ${OUTCOMES[verdict.outcome].next}`, width, "      "));
+    const told = verdict.outcome === "DENIED" ? DENIED_NEXT : because === ruled ? RULE_NEXT : next;
+    lines.push(...wrap(`NEXT  ${told}`, width, "      "));
   }
   if (step.event.kind === "dropped" && step.event.reason !== "NETFILTER_DROP") {
     const { condition, cause, look } = DROP_REASON_TEXTS[step.event.reason];
@@ -50,6 +51,9 @@ function endLines(model: TraceModel, step: Step, width: number): readonly Line[]
   }
   return lines;
 }
+
+const RULE_NEXT = "press 4: the chain around it; 7: its file; w: what the policies say";
+const DENIED_NEXT = "press w: the policies, the clause that fails, and fixes that were tried out";
 
 function emptyTrace(model: TraceModel, width: number): readonly Line[] {
   const { verdict } = model.view;
