@@ -1,7 +1,15 @@
 import type { ConfigMap, Namespace, Node, Pod, Service } from "kubernetes-types/core/v1.js";
 import type { EndpointSlice } from "kubernetes-types/discovery/v1.js";
 import { throwCollected, UserError } from "../base/errors.js";
-import { formatIpv4Prefix, type Ipv4, type Ipv4Prefix, parseIpv4 } from "../wire/ip.js";
+import {
+  formatIpv4Prefix,
+  formatIpv6Prefix,
+  type Ipv4,
+  type Ipv4Prefix,
+  type Ipv6,
+  type Ipv6Prefix,
+  parseIpv4,
+} from "../wire/ip.js";
 import { type Conflist, withPodCidr, defaultConflist, flannelConflist } from "./cni/conflist.js";
 import { SUBNET_ENV } from "./cni/flannel.js";
 import {
@@ -17,6 +25,7 @@ import { type ClusterNetworks, findNetworks } from "./controllers/networks.js";
 import { assignPodCidrs } from "./controllers/node-ipam.js";
 import { assignPodAddresses } from "./controllers/pod-addresses.js";
 import { type RunningPods, withRunningPods } from "./controllers/running-pods.js";
+import { assignPodAddresses6, assignPodCidrs6, internalIp6 } from "./controllers/second-family.js";
 import { Scheduler } from "./controllers/scheduler.js";
 import { allocateServices } from "./controllers/service-ips.js";
 import { expandWorkloads, type WorkloadPod } from "./controllers/workloads.js";
@@ -30,8 +39,12 @@ export interface ClusterNode {
   readonly loaded: Loaded<Node>;
   /** The InternalIP. */
   readonly address: Ipv4;
+  /** The IPv6 InternalIP; undefined for none. */
+  readonly address6: Ipv6 | undefined;
   /** Where the node's pods get their addresses from; undefined where it has no pods of its own. */
   readonly podCidr: Ipv4Prefix | undefined;
+  /** The same of IPv6, in a dual-stack cluster. */
+  readonly podCidr6: Ipv6Prefix | undefined;
   readonly controlPlane: boolean;
   /** The CNI configuration of the node; undefined without a pod CIDR. */
   readonly conflist: Conflist | undefined;
@@ -53,6 +66,8 @@ export interface ClusterPod {
   /** Why no node takes it, in the scheduler's words. */
   readonly pending: string | undefined;
   readonly address: Ipv4 | undefined;
+  /** Of a dual-stack cluster; it is in objects and rules, and no interface has it yet. */
+  readonly address6: Ipv6 | undefined;
   /** It lives in the node's own namespace. */
   readonly hostNetwork: boolean;
   readonly ready: boolean;
@@ -102,15 +117,21 @@ export function buildCluster(load: LoadResult, options: ClusterOptions = {}): Cl
     ...assumeApiService(objects.Service, serviceCidr, notes),
     ...dns.services,
   ];
-  const services = allocateServices(asked, serviceCidr, errors);
+  const services = allocateServices(asked, serviceCidr, errors, networks.services6);
   const loadedNodes = assumeNodes(objects, notes);
   const podCidrs = assignPodCidrs(loadedNodes, networks.pods.prefix, serviceCidr, errors);
+  const podCidrs6 = assignPodCidrs6(loadedNodes, networks.pods6);
   const network: NetworkBetweenNodes = findFlannel(objects, errors) ?? { kind: "routes" };
   noteFlannel(network, networks, notes);
   if (options.conflist === undefined && network.kind === "routes")
     notes.push({ text: "CNI assumed: bridge cni0 with host-local and portmap on every node" });
   const nodes = loadedNodes.flatMap((loaded) =>
-    makeNode(loaded, podCidrs.get(nameOf(loaded.object)), { ...options, network }, errors),
+    makeNode(
+      loaded,
+      { v4: podCidrs.get(nameOf(loaded.object)), v6: podCidrs6.get(nameOf(loaded.object)) },
+      { ...options, network },
+      errors,
+    ),
   );
   reportSharedAddresses(nodes, errors);
   const withDns = { ...objects, Deployment: [...dns.deployments, ...objects.Deployment] };
@@ -118,7 +139,8 @@ export function buildCluster(load: LoadResult, options: ClusterOptions = {}): Cl
   const wanted = expandWorkloads(withDns, loadedNodes, errors, running?.names);
   const expanded = running === undefined ? wanted : withRunningPods(wanted, running);
   throwCollected(errors);
-  const pods = assignPodAddresses(schedule(expanded, loadedNodes, notes), nodes, notes, errors);
+  const placed = schedule(expanded, loadedNodes, notes);
+  const pods = assignPodAddresses6(assignPodAddresses(placed, nodes, notes, errors), nodes);
   throwCollected(errors);
   const slices = [...objects.EndpointSlice, ...assumeApiSlice(objects.EndpointSlice, loadedNodes)];
   const endpointSlices = makeEndpointSlices({
@@ -147,9 +169,14 @@ export function buildCluster(load: LoadResult, options: ClusterOptions = {}): Cl
   };
 }
 
+interface NodeCidrs {
+  readonly v4: Ipv4Prefix | undefined;
+  readonly v6: Ipv6Prefix | undefined;
+}
+
 function makeNode(
   loaded: Loaded<Node>,
-  podCidr: Ipv4Prefix | undefined,
+  { v4: podCidr, v6: podCidr6 }: NodeCidrs,
   { conflist: given, network }: ClusterOptions & { readonly network: NetworkBetweenNodes },
   errors: UserError[],
 ): readonly ClusterNode[] {
@@ -175,16 +202,19 @@ function makeNode(
       : conflist === undefined
         ? defaultConflist(cidr)
         : withPodCidr(conflist, cidr);
+  const second = podCidr6 === undefined ? [] : [formatIpv6Prefix(podCidr6)];
   const spec = {
     ...object.spec,
-    ...(cidr === undefined ? {} : { podCIDR: cidr, podCIDRs: [cidr] }),
+    ...(cidr === undefined ? {} : { podCIDR: cidr, podCIDRs: [cidr, ...second] }),
   };
   return [
     {
       name,
       loaded: { object: { ...object, spec }, origin },
       address,
+      address6: internalIp6(object),
       podCidr,
+      podCidr6,
       controlPlane: isControlPlane(object),
       conflist: list,
       files: new Map(
@@ -258,6 +288,7 @@ function schedule(
       node,
       pending,
       address: undefined,
+      address6: undefined,
       hostNetwork: spec.hostNetwork === true,
       ready: isReady(object),
       workload,

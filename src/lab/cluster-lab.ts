@@ -134,7 +134,7 @@ function withFlannelMaker(
 function ruleCommands(
   world: ClusterWorld,
   node: ClusterNode,
-  { services, config }: NodeRuleInputs,
+  { services, services6, config }: NodeRuleInputs,
   makers: Map<string, RuleMaker>,
 ): readonly LabCommand[] {
   const own = world.nodeRules.get(node.name);
@@ -152,11 +152,20 @@ function ruleCommands(
     stdin,
     stdinName,
   });
+  const rules6 = (services: ServiceObjects): readonly LabCommand[] => {
+    const state = serviceState(services, proxied, endpointGates(config));
+    const rendered6 = renderNodeIptables(state, proxied, config);
+    const stdinName = `${node.name}/kube-proxy.rules6`;
+    makers.set(stdinName, renderedMaker("kube-proxy", rendered6, world.cluster));
+    const argv = ["ip6tables-restore", "--noflush", "--counters"];
+    return [{ ns: node.name, argv, stdin: rendered6.text, stdinName }];
+  };
   const localhost = ["sysctl", "-w", "net.ipv4.conf.all.route_localnet=1"];
   return [
     ...(own === undefined ? [] : [restore(own.text, own.file)]),
     ...(localhostNodePorts(proxied, config) ? [{ ns: node.name, argv: localhost }] : []),
     restore(rendered.text, file),
+    ...(services6 === undefined ? [] : rules6(services6)),
     ...policyCommands(world.cluster, node, makers),
   ];
 }
@@ -202,12 +211,17 @@ export function renderNodePolicies(
 /** What every node's rules are made of. */
 export interface NodeRuleInputs {
   readonly services: ServiceObjects;
+  /** The same of IPv6, in a dual-stack cluster. */
+  readonly services6: ServiceObjects | undefined;
   readonly config: ProxyConfig;
 }
 
 export function nodeRuleInputs(cluster: Cluster): NodeRuleInputs {
+  const objects = proxyObjects(cluster.services, cluster.endpointSlices);
+  const dualStack = cluster.networks.services6 !== undefined;
   return {
-    services: serviceObjects(proxyObjects(cluster.services, cluster.endpointSlices), 4),
+    services: serviceObjects(objects, 4),
+    services6: dualStack ? serviceObjects(objects, 6) : undefined,
     config: clusterProxyConfig(cluster),
   };
 }
@@ -235,6 +249,10 @@ export function listenersOf(cluster: Cluster, pods: readonly ClusterPod[]): read
     for (const { containerPort, protocol } of declared(pod))
       add(podNamespace(pod), protocol, containerPort);
   }
+  // Where load balancers ask kube-proxy whether a node has endpoints.
+  for (const { object } of cluster.services)
+    for (const { name } of (object.spec?.healthCheckNodePort ?? 0) === 0 ? [] : cluster.nodes)
+      add(name, "TCP", object.spec?.healthCheckNodePort);
   const podAt = new Map(pods.map((pod) => [pod.address, pod]));
   const nodeAt = new Map(cluster.nodes.map((node) => [node.address, node.name]));
   for (const { object } of cluster.endpointSlices) {

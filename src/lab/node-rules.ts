@@ -15,8 +15,15 @@ export interface NodeRules {
   readonly origins: ReadonlyMap<number, string>;
 }
 
-/** Renders a node's rules from the world's objects alone. Throws UserError for a node that is not there. */
-export function renderNodeRules({ cluster, name }: ClusterWorld, nodeName: string): NodeRules {
+/**
+ * Renders a node's rules from the world's objects alone; those of family 6 are for `ip6tables-restore`, and empty in a
+ * cluster without IPv6. Throws UserError for a node that is not there.
+ */
+export function renderNodeRules(
+  { cluster, name }: ClusterWorld,
+  nodeName: string,
+  family: 4 | 6 = 4,
+): NodeRules {
   const node = cluster.nodes.find((one) => one.name === nodeName);
   if (node === undefined) {
     const near = nearest(
@@ -27,7 +34,10 @@ export function renderNodeRules({ cluster, name }: ClusterWorld, nodeName: strin
       help: near === undefined ? undefined : `did you mean ${near}?`,
     });
   }
-  const { services, config } = nodeRuleInputs(cluster);
+  const inputs = nodeRuleInputs(cluster);
+  const { config } = inputs;
+  const services = family === 4 ? inputs.services : inputs.services6;
+  if (services === undefined) return { text: "", origins: new Map() };
   const proxied = proxyNode(node.loaded.object);
   const { text, origins } = renderNodeIptables(
     serviceState(services, proxied, endpointGates(config)),

@@ -4,10 +4,13 @@ import {
   formatIpv4Prefix,
   type Ipv4,
   type Ipv4Prefix,
+  type Ipv6Prefix,
   maskIpv4,
+  maskIpv6,
   networkOf,
   parseIpv4,
   parseIpv4Prefix,
+  parseIpv6Prefix,
   prefixContains,
   prefixesOverlap,
 } from "../../wire/ip.js";
@@ -28,6 +31,9 @@ export interface KnownNetwork {
 export interface ClusterNetworks {
   readonly pods: KnownNetwork;
   readonly services: KnownNetwork;
+  /** The networks of IPv6; both undefined where the cluster has IPv4 alone. */
+  readonly pods6: Ipv6Prefix | undefined;
+  readonly services6: Ipv6Prefix | undefined;
   readonly dnsDomain: string;
 }
 
@@ -65,11 +71,28 @@ export function findNetworks(
     written(kubeadm, at, networking["serviceSubnet"]) ??
     fromFlag(objects, "kube-apiserver", "--service-cluster-ip-range", errors) ??
     guessServiceNetwork(objects, notes);
+  const pods6 =
+    ipv6In(networking["podSubnet"]) ??
+    ipv6In(flagOf(objects, "kube-controller-manager", "--cluster-cidr")?.value) ??
+    ipv6In(proxySettings["clusterCIDR"]) ??
+    around(
+      objects.Node.flatMap(({ object }) => object.spec?.podCIDRs ?? []),
+      56,
+    );
+  const services6 =
+    ipv6In(networking["serviceSubnet"]) ??
+    ipv6In(flagOf(objects, "kube-apiserver", "--service-cluster-ip-range")?.value) ??
+    around(
+      objects.Service.flatMap(({ object }) => object.spec?.clusterIPs ?? []),
+      112,
+    );
   const { dnsDomain } = networking;
   reportOverlap(pods, services, errors);
   return {
     pods,
     services,
+    pods6,
+    services6,
     dnsDomain: typeof dnsDomain === "string" && dnsDomain !== "" ? dnsDomain : "cluster.local",
   };
 }
@@ -122,6 +145,26 @@ function readNetwork(
   return { prefix: networkOf(prefix), from: { origin, path } };
 }
 
+/** The IPv6 network of `10.244.0.0/16,fd00:10:244::/56`. */
+function ipv6In(value: unknown): Ipv6Prefix | undefined {
+  if (typeof value !== "string") return undefined;
+  const text = value.split(",").find((part) => part.includes(":") && part.includes("/"));
+  const prefix = parseIpv6Prefix(text?.trim() ?? "");
+  return prefix && { address: maskIpv6(prefix.address, prefix.length), length: prefix.length };
+}
+
+/** The smallest network of at most `length` bits around the IPv6 addresses and blocks among `texts`. */
+function around(texts: readonly string[], length: number): Ipv6Prefix | undefined {
+  const found = texts.flatMap((text) =>
+    text.includes(":") ? (parseIpv6Prefix(text)?.address ?? []) : [],
+  );
+  const [first] = found;
+  if (first === undefined) return undefined;
+  let bits = length;
+  while (bits > 0 && found.some((one) => maskIpv6(one, bits) !== maskIpv6(first, bits))) bits--;
+  return { address: maskIpv6(first, bits), length: bits };
+}
+
 /** The Network of flannel's net-conf.json. What is wrong in it is told by who reads the rest. */
 function fromFlannel(objects: LoadResult["objects"]): KnownNetwork | undefined {
   const found = objects.ConfigMap.find(({ object }) => nameOf(object) === "kube-flannel-cfg");
@@ -131,13 +174,22 @@ function fromFlannel(objects: LoadResult["objects"]): KnownNetwork | undefined {
   return readNetwork(found.origin, ["data", "net-conf.json"], text, []);
 }
 
-/** A flag of a control plane's static pod. */
 function fromFlag(
   objects: LoadResult["objects"],
   program: string,
   flag: string,
   errors: UserError[],
 ): KnownNetwork | undefined {
+  const found = flagOf(objects, program, flag);
+  return found && readNetwork(found.origin, found.path, found.value, errors);
+}
+
+/** A flag of a control plane's static pod. */
+function flagOf(
+  objects: LoadResult["objects"],
+  program: string,
+  flag: string,
+): { readonly origin: Origin; readonly path: FieldPath; readonly value: string } | undefined {
   for (const { object, origin } of objects.Pod) {
     if (namespaceOf(object) !== "kube-system") continue;
     for (const [index, { name, command = [], args = [] }] of (
@@ -146,8 +198,7 @@ function fromFlag(
       if (name !== program) continue;
       const found = [...command, ...args].find((word) => word.startsWith(`${flag}=`));
       const path = ["spec", "containers", index];
-      if (found !== undefined)
-        return readNetwork(origin, path, found.slice(flag.length + 1), errors);
+      if (found !== undefined) return { origin, path, value: found.slice(flag.length + 1) };
     }
   }
   return undefined;

@@ -1,6 +1,6 @@
 import type { Container } from "kubernetes-types/core/v1.js";
 import { UserError } from "../../base/errors.js";
-import { formatIpv4Prefix } from "../../wire/ip.js";
+import { formatIpv4Prefix, formatIpv6Prefix } from "../../wire/ip.js";
 import type { Cluster } from "../cluster.js";
 import { parseDocuments } from "../load/documents.js";
 import { SourceText } from "../load/source-text.js";
@@ -34,7 +34,8 @@ export function clusterProxyConfig(cluster: Cluster): ProxyConfig {
 }
 
 function podNetworks({ networks }: Cluster): readonly string[] {
-  return [formatIpv4Prefix(networks.pods.prefix)];
+  const { pods, pods6 } = networks;
+  return [formatIpv4Prefix(pods.prefix), ...(pods6 === undefined ? [] : [formatIpv6Prefix(pods6)])];
 }
 
 /** The gates that change which endpoints are used. */
