@@ -25,6 +25,11 @@ const prints: Readonly<Record<string, readonly string[]>> = {
     "cache hit success item of 30 s, 20 s left",
   ],
   "policy.ts": ["deny no-policy denied-no-rule", "shop/web-0"],
+  "scenario.ts": [
+    "20 s request: TCP shop/api-0 -> shop/web:80 DELIVERED",
+    "50 s request: TCP shop/api-0 -> shop/web:80 NO-ROUTE",
+    "0 of 2 expectations failed",
+  ],
   "rules-and-dns.ts": ["KUBE-SVC-", "NOERROR", "kubernetes answered"],
 };
 

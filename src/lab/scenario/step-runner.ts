@@ -160,7 +160,8 @@ export class StepRunner {
           : `there are ${known.slice(0, 8).join(", ")}`
         : `did you mean ${near}?`;
     return new UserError("SCENARIO_OBJECT", `there is no ${kind} ${key} at this time`, {
-      ...step.detailsOf(),
+      // A path that leads nowhere stops at what is there: `delete` and `patch` may name the object in a field.
+      ...step.detailsOf("object"),
       help,
     });
   }
