@@ -1,9 +1,10 @@
+import { existsSync } from "node:fs";
 import { homedir } from "node:os";
 import { join } from "node:path";
 import { UserError } from "../base/errors.js";
 import { loadWorld, type World } from "../lab/world.js";
 import type { TuiCommandOptions } from "./commands/tui.js";
-import { demoNames, readWorlds } from "./files.js";
+import { demoNames, readOne, readWorlds } from "./files.js";
 import { worldIsNamed, worldPaths } from "./options.js";
 import type { Streams } from "./streams.js";
 
@@ -47,10 +48,11 @@ async function screen(
   const { env, stdin, stdout } = process;
   // React's development build keeps a record of every frame. It is read when React is loaded, which is now.
   env["NODE_ENV"] = "production";
-  const [{ runTui }, { BINDINGS }] = await Promise.all([
+  const [{ runTui }, { readKeymap }] = await Promise.all([
     import("../tui/run.js"),
-    import("../tui/key-table.js"),
+    import("../tui/keymap.js"),
   ]);
+  const keymap = join(env["XDG_CONFIG_HOME"] || join(homedir(), ".config"), "hopwise", "keys.yaml");
   return await runTui({
     stdin,
     stdout,
@@ -59,7 +61,7 @@ async function screen(
     trace: options.trace,
     outside: { openWorld },
     demos: demoNames(),
-    keys: BINDINGS,
+    keys: readKeymap(existsSync(keymap) ? readOne(keymap) : { file: keymap, text: "" }),
     palette: {
       colour: options.color === "always" || (options.color === "auto" && !isOn(env["NO_COLOR"])),
       ascii: options.ascii === true || !isUtf8(env),

@@ -1,18 +1,22 @@
 import { EFFECTS, FILTER_FIELDS } from "../view/filter-fields.js";
 import { OPERATORS, PRESETS, PROTOCOLS } from "../view/filter-parse.js";
 import { WORDS } from "./command-line.js";
-import { type Binding, BINDINGS } from "./key-table.js";
+import type { Binding } from "./key-table.js";
 import { type Line, wrap } from "./style.js";
 import type { ScreenState } from "./ui-state.js";
 
 type HelpScreen = Extract<ScreenState, { kind: "help" }>;
 
 /** Help as lines of at most `width` columns: the keys of the screen it was asked on, then everything. */
-export function helpLines(screen: HelpScreen, width: number): readonly Line[] {
+export function helpLines(
+  screen: HelpScreen,
+  width: number,
+  bindings: readonly Binding[],
+): readonly Line[] {
   const wanted = screen.filter.toLowerCase();
   const has = (text: string): boolean => wanted === "" || text.toLowerCase().includes(wanted);
-  const own = BINDINGS.filter(({ screens }) => screens.some((kind) => kind === screen.over));
-  const others = BINDINGS.filter((binding) => !own.includes(binding));
+  const own = bindings.filter(({ screens }) => screens.some((kind) => kind === screen.over));
+  const others = bindings.filter((binding) => !own.includes(binding));
   return [
     ...section(`KEYS OF THIS SCREEN (${screen.over})`, own.map(keyLine).filter(has)),
     ...section("KEYS OF OTHER SCREENS", others.map(keyLine).filter(has)),
@@ -22,12 +26,12 @@ export function helpLines(screen: HelpScreen, width: number): readonly Line[] {
     ),
     ...section("MARKS", MARKS.filter(has)),
     ...section("FILTER", filterHelp(width).filter(has)),
-  ].map((line) => line);
+  ];
 }
 
 /** How many lines there are to scroll through, at any width: at least this many. */
-export function helpLength(screen: HelpScreen): number {
-  return helpLines(screen, 40).length;
+export function helpLength(screen: HelpScreen, bindings: readonly Binding[]): number {
+  return helpLines(screen, 40, bindings).length;
 }
 
 const MARKS: readonly string[] = [

@@ -99,7 +99,10 @@ function move(state: UiState, screen: ScreenState, by: number): UiState {
         scroll: within(screen.scroll, lineCount(screen)),
       });
     case "help":
-      return withScreen(state, { ...screen, scroll: within(screen.scroll, helpLength(screen)) });
+      return withScreen(state, {
+        ...screen,
+        scroll: within(screen.scroll, helpLength(screen, state.keys)),
+      });
     default:
       return state;
   }

@@ -84,7 +84,13 @@ export function listContent(
     case "help": {
       const columns = Math.max(1, Math.min(3, Math.floor((width + 2) / 58)));
       const each = Math.floor((width - 2 * (columns - 1)) / columns);
-      const lines = inColumns(helpLines(screen, each), columns, each, rows, screen.scroll);
+      const lines = inColumns(
+        helpLines(screen, each, state.keys),
+        columns,
+        each,
+        rows,
+        screen.scroll,
+      );
       return pane(
         "Help",
         screen.filter === "" ? "/ searches  ? closes" : `/ ${screen.filter}`,

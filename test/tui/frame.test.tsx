@@ -3,20 +3,24 @@ import { renderToString } from "ink";
 import { describe, expect, it } from "vitest";
 import { widthOf } from "../../src/tui/cells.js";
 import { Frame } from "../../src/tui/frame.js";
-import { hintsFor } from "../../src/tui/key-table.js";
+import { WORDS } from "../../src/tui/command-line.js";
+import { BINDINGS, hintsFor } from "../../src/tui/key-table.js";
 import { resized, update } from "../../src/tui/update.js";
 import { withTable } from "../../src/tui/requests.js";
 import { openWorldOf, type UiState } from "../../src/tui/ui-state.js";
+import { screenSvg } from "./screen-svg.js";
 import { afterJob, demoTrace, openDemo, screenOf, worldScreen } from "./shop.js";
 
 // oxlint-disable-next-line no-control-regex -- the codes for colours
 const CODES = /\u001b\[[0-9;]*m/g;
 
+/** The rows as the terminal gets them. */
+function painted(state: UiState): readonly string[] {
+  return renderToString(<Frame state={state} />, { columns: state.size.columns }).split("\n");
+}
+
 function draw(state: UiState): readonly string[] {
-  return renderToString(<Frame state={state} />, { columns: state.size.columns })
-    .replaceAll(CODES, "")
-    .split("\n")
-    .map((line) => line.trimEnd());
+  return painted(state).map((line) => line.replaceAll(CODES, "").trimEnd());
 }
 
 function keys(state: UiState, ...names: readonly string[]): UiState {
@@ -168,5 +172,46 @@ describe("the screens in the documents", () => {
       writeFileSync(path, drawn);
     }
     expect(drawn).toBe(readFileSync(path, "utf8"));
+  });
+
+  it("have their keys and words on a page that is made of the tables", () => {
+    const cell = (text: string): string => text.replaceAll("|", "\\|");
+    const rows = BINDINGS.map(
+      ({ shown, label, screens }) =>
+        `| \`${cell(shown)}\` | ${cell(label)} | ${screens.join(", ")} |`,
+    );
+    const words = WORDS.map(
+      ({ word, args, label }) => `| \`${cell(`:${word} ${args}`.trim())}\` | ${cell(label)} |`,
+    );
+    const page = [
+      "# Keys and words of the screen",
+      "",
+      "Made of `src/tui/key-table.ts` and `src/tui/command-line.ts`; `?` shows the same. Keys can be changed in `~/.config/hopwise/keys.yaml`.",
+      "",
+      "| key | what it does | on |",
+      "|---|---|---|",
+      ...rows,
+      "",
+      "| word | what it does |",
+      "|---|---|",
+      ...words,
+      "",
+    ].join("\n");
+    if (process.env["HOPWISE_UPDATE"] === "1") writeFileSync("docs/keys.md", page);
+    expect(page).toBe(readFileSync("docs/keys.md", "utf8"));
+  });
+
+  it("are a picture in the README: the step that decides a denied packet", () => {
+    const denied = screenOf(demoTrace("batch/job-0 shop/db:5432"), 120, 40);
+    const coloured: UiState = { ...denied, palette: { colour: true, ascii: false } };
+    const path = "docs/screens/denied.svg";
+    const title =
+      "hopwise: a packet from batch/job-0 to shop/db is denied at step 24 by a NetworkPolicy";
+    const svg = screenSvg(painted(coloured), 120, title);
+    if (process.env["HOPWISE_UPDATE"] === "1") writeFileSync(path, svg);
+    expect(svg).toBe(readFileSync(path, "utf8"));
+    expect(svg).toContain("! DENIED");
+    expect(svg).toContain(`<title>${title}</title>`);
+    expect(readFileSync("README.md", "utf8")).toContain(`(${path})`);
   });
 });
