@@ -25,6 +25,10 @@ export interface LiveCluster {
   readonly log: readonly string[];
   /** CoreDNS in its pods, NodeLocal DNSCache left out. */
   readonly dns: readonly LiveDns[];
+  /** Lets CoreDNS see the cluster as it is now. */
+  show(cluster: Cluster): void;
+  /** Starts CoreDNS in a pod that came later. */
+  startDnsIn(pod: ClusterPod): void;
 }
 
 /** Builds nodes and pods, and CoreDNS in its pods. */
@@ -46,7 +50,7 @@ export function buildLiveCluster(
   loadRecordedConnections(sim, world.records.values());
   const reports = { unknown: [], log: [] };
   startResolvers(sim, world, reports.unknown);
-  const kubernetes = kubernetesView(cluster);
+  const kubernetes = { ...kubernetesView(cluster) };
   const start = (pod: ClusterPod, corefile: DnsPodStart["corefile"]): readonly LiveDns[] => {
     const conf = resolvConfOf(cluster, pod, nodeResolvConf(world));
     const live = startDns(sim, world, { pod, corefile, conf, kubernetes, startTime }, reports);
@@ -58,7 +62,14 @@ export function buildLiveCluster(
   }
   const dns = servers.flatMap((pod) => start(pod, corefileOf(world)));
   settleDns(sim);
-  return { sim, makers, dns, ...reports };
+  return {
+    sim,
+    makers,
+    dns,
+    ...reports,
+    show: (now) => void Object.assign(kubernetes, kubernetesView(now)),
+    startDnsIn: (pod) => void start(pod, corefileOf(world)),
+  };
 }
 
 /** The pods behind the cluster's DNS Service. */

@@ -3,6 +3,7 @@ import type { StepRecording } from "../core/scenario-recording.js";
 import type { CommandEvent, ObjectEvent, TraceEvent } from "../core/trace.js";
 import { type Check, receiverOf, type ScenarioView, type StepView } from "./scenario.js";
 import { verdictName } from "./outcome.js";
+import type { Step } from "./steps.js";
 import { formatTrace, placeText } from "./text.js";
 
 export interface ScenarioTextOptions {
@@ -182,20 +183,35 @@ function packetLines({ step, trace }: StepView, options: ScenarioTextOptions): r
       .split("\n")
       .map((line) => INDENT + line);
   const { verdict, steps } = trace;
-  const changed = steps.filter((one) => one.mark === "*" && one.decisive && one.leg === "out");
+  const told = steps.filter((one) => one.leg === "out" && isTold(one));
   const name = verdictName(verdict);
   const mark = verdict.exit === 0 ? "ok" : verdict.exit === 3 ? " ?" : " !";
   const receiver = receiverOf(trace);
   const state = step.sent.state === undefined ? "" : `   ${step.sent.state}`;
-  const told = `sender sees: ${verdict.senderSees}`;
+  const sees = `sender sees: ${verdict.senderSees}`;
   const whom = receiver === undefined ? "" : ` ${receiver.ns}`;
   const because = verdict.because === "" ? "" : `: ${verdict.because}`;
   return [
-    ...changed.map((one) => `${INDENT}   ${one.ns}  ${one.step}  ${one.effect}`),
-    `${INDENT}${mark} ${name}${verdict.exit === 0 ? whom : because}   ${told}${state}`,
+    ...told.map((one) => `${INDENT}   ${one.ns}  ${one.step}  ${one.effect}${stateText(one)}`),
+    `${INDENT}${mark} ${name}${verdict.exit === 0 ? whom : because}   ${sees}${state}`,
     ...ruleLine(trace).map((line) => `${INDENT}   ${line}`),
   ];
 }
+
+/** What a packet's line of a scenario is about: translations, and that the policy engine asked no policy. */
+function isTold({ mark, decisive, chain, event }: Step): boolean {
+  const known =
+    event.kind === "rule" && event.matched && event.effect === "accept" && chain === KNOWN;
+  return known || (mark === "*" && decisive);
+}
+
+function stateText({ text = "" }: Step): string {
+  const state = /--ctstate (\S+) -j ACCEPT/.exec(text)?.[1];
+  return state === undefined ? "" : ` ${state}`;
+}
+
+/** The chain by which kube-router accepts what conntrack knows. */
+const KNOWN = "KUBE-NWPLCY-COMMON";
 
 function ruleLine({ verdict: { deciding } }: NonNullable<StepView["trace"]>): readonly string[] {
   if (deciding?.kind !== "rule" || deciding.place === undefined) return [];

@@ -15,7 +15,7 @@ import { removeNamespace } from "../../tools/ip-netns.js";
 import { formatIpv4 } from "../../wire/ip.js";
 import { programs, startListener } from "../build.js";
 import { listenersOf, nodeRuleInputs } from "../cluster-lab.js";
-import { buildLiveCluster, type LiveCluster } from "../live-cluster.js";
+import { buildLiveCluster, dnsPods, type LiveCluster } from "../live-cluster.js";
 import type { ClusterWorld } from "../world.js";
 import { type AgentWorld, NodeAgents, runsOn } from "./node-agents.js";
 import { without } from "./object-edits.js";
@@ -114,9 +114,12 @@ export class LivingCluster {
   }
 
   startPrograms(pod: ClusterPod, why: string): void {
+    const isDns = dnsPods(this.cluster).some(({ key }) => key === pod.key);
+    const ns = podNamespace(pod);
     for (const listener of listenersOf(this.cluster, [{ ...pod, ready: true }]))
-      if (listener.ns === podNamespace(pod)) startListener(this.sim, listener);
-    this.#tell("created", `the programs of pod ${pod.key}`, "kubelet", why, podNamespace(pod));
+      if (listener.ns === ns && !(isDns && listener.port === 53)) startListener(this.sim, listener);
+    if (isDns) this.live.startDnsIn(pod);
+    this.#tell("created", `the programs of pod ${pod.key}`, "kubelet", why, ns);
   }
 
   /** SIGTERM now; what is left when the grace period is over is killed. */
@@ -167,6 +170,7 @@ export class LivingCluster {
     }
     const old = this.cluster;
     this.cluster = next;
+    this.live.show(next);
     this.#tellSlices(old, next);
     for (const pod of next.pods) if (!this.#states.has(pod.key)) this.#create(pod);
     this.#later(this.#settings.proxyDelay, "kube-proxy", (agents) =>

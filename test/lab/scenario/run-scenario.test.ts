@@ -49,3 +49,156 @@ describe("a UDP client whose endpoint is deleted", () => {
     expect(failures(view)).toEqual([]);
   });
 });
+
+describe("a cluster that changes", () => {
+  const replicas = `
+  - apply:
+      - apiVersion: apps/v1
+        kind: Deployment
+        metadata: {name: cart, namespace: shop}
+        spec:
+          replicas: 2
+          selector: {matchLabels: {app: cart}}
+          template:
+            metadata: {labels: {app: cart}}
+            spec: {containers: [{name: cart, ports: [{containerPort: 8080}], readinessProbe: {periodSeconds: 5}}]}
+      - apiVersion: v1
+        kind: Service
+        metadata: {name: cart, namespace: shop}
+        spec: {clusterIP: 10.96.44.80, selector: {app: cart}, ports: [{port: 80, targetPort: 8080}]}
+`;
+  const pods = (view: ReturnType<typeof play>): readonly string[] =>
+    view.steps
+      .flatMap(({ step }) => [...step.before, ...step.events])
+      .flatMap((event) =>
+        event.kind === "object" && /^Pod shop\/cart/.test(event.object) && event.by !== "you"
+          ? [`${event.action} ${event.object}`]
+          : [],
+      );
+
+  it("makes another pod of a Deployment for one that is deleted", () => {
+    const [first = ""] = pods(play(shop, `${replicas}  - wait: 1s`)).map(
+      (line) => line.split(" ")[2] ?? "",
+    );
+    const view = play(
+      shop,
+      `${replicas}
+  - delete: {object: pod ${first}, grace: 10s}
+  - at: 1s
+    request: {from: ${first}, to: "svc:shop/cart:80", sport: 40000}
+    expect: delivered
+  - wait: 20s`,
+    );
+    expect(failures(view)).toEqual([]);
+    const told = pods(view);
+    expect(told.map((line) => line.split(" ")[0])).toEqual([
+      ...["created", "created", "changed", "created", "deleted"],
+    ]);
+    expect(told.filter((line) => line.endsWith(first)).map((line) => line.split(" ")[0])).toEqual([
+      ...["created", "changed", "deleted"],
+    ]);
+  });
+
+  it("takes pods away when their workload shrinks, and all when it is deleted", () => {
+    const view = play(
+      shop,
+      `${replicas}
+  - request: {from: shop/web-0, to: "http://cart.shop"}
+    expect: delivered
+  - patch: {object: deployment shop/cart, merge: {spec: {replicas: 1}}}
+  - at: 40s
+    request: {from: shop/web-0, to: "svc:shop/cart:80"}
+    expect: delivered
+  - delete: deployment shop/cart
+  - at: 80s
+    request: {from: worker-1, to: "svc:shop/cart:80"}
+    expect: no-endpoint`,
+    );
+    expect(failures(view)).toEqual([]);
+    const told = pods(view).map((line) => line.split(" ")[0]);
+    expect(told).toEqual(["created", "created", "changed", "deleted", "changed", "deleted"]);
+  });
+
+  it("believes a readiness probe after as many answers as it asks for", () => {
+    const probed = shippedWorld(
+      "shop",
+      `
+apiVersion: v1
+kind: Pod
+metadata: {name: slow-0, namespace: shop, labels: {app: slow}}
+spec: {nodeName: worker-2, containers: [{name: slow, ports: [{containerPort: 80}], readinessProbe: {periodSeconds: 5}}]}
+---
+apiVersion: v1
+kind: Service
+metadata: {name: slow, namespace: shop}
+spec: {clusterIP: 10.96.44.81, selector: {app: slow}, ports: [{port: 80}]}
+`,
+    );
+    const view = play(
+      probed,
+      `
+  - probe: {shop/slow-0: fails}
+  - {at: 14s, request: {from: worker-1, to: "shop/slow:80"}, expect: delivered}
+  - {at: 16s, request: {from: worker-1, to: "shop/slow:80"}, expect: no-endpoint}
+  - probe: {shop/slow-0: succeeds}
+  - {at: 22s, request: {from: worker-1, to: "shop/slow:80"}, expect: delivered}`,
+    );
+    expect(failures(view)).toEqual([]);
+  });
+
+  it("answers names of Services that came later, and by the DNS pod that is left", () => {
+    const view = play(
+      shop,
+      `
+  - delete: {object: pod kube-system/coredns-0, grace: 0s}
+  - apply:
+      apiVersion: v1
+      kind: Service
+      metadata: {name: late, namespace: shop}
+      spec: {clusterIP: 10.96.44.82, selector: {app: api}, ports: [{port: 80, targetPort: 8080}]}
+  - request: {from: shop/web-0, to: "http://late.shop"}
+    expect: delivered
+  - delete: {object: pod kube-system/coredns-1, grace: 0s}
+  - request: {from: shop/web-0, to: "http://late.shop"}
+    expect: no-name`,
+    );
+    expect(failures(view)).toEqual([]);
+  });
+
+  it("sends new connections to a dead endpoint as long as kube-proxy has not synced", () => {
+    const view = play(
+      shop,
+      `
+  - delete: {object: pod shop/db-0, grace: 0s}
+  - request: {from: shop/api-0, to: "shop/db:5432", sport: 40000, for: 500ms}
+    expect: {by: nobody}
+  - at: 5s
+    request: {from: worker-1, to: "shop/db:5432", sport: 40001}
+    expect: no-endpoint`,
+      "settings: {proxyDelay: 2s, policyDelay: 2s}",
+    );
+    expect(failures(view)).toEqual([]);
+    expect(view.recording.settings).toEqual([
+      "kube-proxy syncs 2 s after a change",
+      "kube-router syncs 2 s after a change",
+    ]);
+  });
+
+  it("keeps a host port as long as its pod, and gives it back", () => {
+    const view = play(
+      shop,
+      `
+  - apply:
+      apiVersion: v1
+      kind: Pod
+      metadata: {name: edge-0, namespace: shop}
+      spec: {nodeName: worker-2, containers: [{name: edge, ports: [{containerPort: 80, hostPort: 8088}]}]}
+  - request: {from: worker-1, to: "worker-2:8088"}
+    expect: {outcome: delivered, by: shop/edge-0}
+  - delete: {object: pod shop/edge-0, grace: 0s}
+  - request: {from: worker-1, to: "worker-2:8088"}
+    expect: not-listening`,
+    );
+    expect(failures(view)).toEqual([]);
+  });
+});
