@@ -40,5 +40,6 @@ function noteOf([first, ...others]: readonly Finding[]): CheckNote {
   const hint = help === undefined ? "" : `; ${help}`;
   const also = [...new Set(others.map((other) => other.object))].filter((name) => name !== object);
   const who = also.length === 0 ? object : `${object} and ${also.length} more`;
-  return { what: severity, text: `${who}: ${message}${hint} [${id}]`, place };
+  const shown = first.details.place === undefined ? undefined : place;
+  return { what: severity, text: `${who}: ${message}${hint} [${id}]`, place: shown };
 }

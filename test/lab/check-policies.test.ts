@@ -50,7 +50,7 @@ describe("policies that the API server refuses", () => {
       "an unknown field",
       "ingress: [{form: []}]",
       [
-        'p.yaml:6:14 NetworkPolicy shop/p: unknown field "form" in spec.ingress[0] | did you mean "from"?',
+        'p.yaml:6:14 NetworkPolicy shop/p: unknown field "form" in spec.ingress[0] | did you mean "from"? Without it the rule would allow everybody.',
       ],
     ],
     [

@@ -42,7 +42,7 @@ export function checkFields(
   return errors;
 }
 
-type OnUnknown = (path: FieldPath, near: string | undefined) => void;
+type OnUnknown = (path: FieldPath, known: ReadonlySet<string>) => void;
 
 function checkNames(value: unknown, shape: Shape, path: FieldPath, onUnknown: OnUnknown): void {
   if (isFields(shape)) {
@@ -52,7 +52,7 @@ function checkNames(value: unknown, shape: Shape, path: FieldPath, onUnknown: On
       const inner = Object.hasOwn(shape.read, name) ? shape.read[name] : undefined;
       if (part === null) delete value[name];
       if (inner !== undefined) checkNames(part, inner, inside, onUnknown);
-      else if (!shape.known.has(name)) onUnknown(inside, nearest(name, shape.known));
+      else if (!shape.known.has(name)) onUnknown(inside, shape.known);
     }
   } else if (isList(shape) && Array.isArray(value)) {
     for (const [index, item] of value.entries()) {
@@ -70,24 +70,35 @@ function isList(shape: Shape): shape is ListShape {
   return "each" in shape;
 }
 
-function unknownField(subject: Subject, path: FieldPath, near: string | undefined): UserError {
+/** More fields than this are not listed where none is near. */
+const FIELDS_LISTED = 8;
+
+function unknownField(subject: Subject, path: FieldPath, known: ReadonlySet<string>): UserError {
+  const near = nearest(String(path.at(-1)), known);
   const name = safeText(String(path.at(-1)));
   const parent = formatPath(path.slice(0, -1));
   const where = parent === "" ? "" : ` in ${parent}`;
   return new UserError("K8S_UNKNOWN_FIELD", `${subject.title}: unknown field "${name}"${where}`, {
     ...subject.origin.details(path),
     help:
-      near === undefined ? undefined : `did you mean "${near}"?${consequence(subject, path, near)}`,
+      near !== undefined
+        ? `did you mean "${near}"?${consequence(subject, path, near)}`
+        : known.size <= FIELDS_LISTED
+          ? `the fields here are ${[...known].join(", ")}`
+          : undefined,
   });
 }
 
 /** What the mistake would have done, where that is worth a warning. */
 function consequence(subject: Subject, path: FieldPath, near: string): string {
-  if (near === "podSelector" && path.length === 2 && subject.title.startsWith("NetworkPolicy ")) {
+  if (!subject.title.startsWith("NetworkPolicy ")) return "";
+  if (near === "podSelector" && path.length === 2) {
     const namespace = /^NetworkPolicy ([^/]*)\//.exec(subject.title)?.[1] ?? "";
     return ` Without it the policy would select every pod in namespace ${namespace}.`;
   }
-  return "";
+  if (path.length !== 4) return "";
+  if (near === "from" || near === "to") return " Without it the rule would allow everybody.";
+  return near === "ports" ? " Without it the rule would allow every port." : "";
 }
 
 function wrongValue(subject: Subject, issue: v.BaseIssue<unknown>): UserError {
@@ -113,7 +124,9 @@ function advice(issue: v.BaseIssue<unknown>): string | undefined {
     return `put it in quotes: "${input}"`;
   }
   if (issue.message.startsWith("one of ") && typeof input === "string") {
-    const near = nearest(input, issue.message.slice("one of ".length).split(", "));
+    const words = issue.message.slice("one of ".length).split(", ");
+    const near =
+      words.find((word) => word.toLowerCase() === input.toLowerCase()) ?? nearest(input, words);
     return near === undefined ? undefined : `did you mean "${near}"?`;
   }
   return undefined;

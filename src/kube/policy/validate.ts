@@ -46,13 +46,19 @@ class Checker {
     this.#policy = policy;
   }
 
-  invalid(path: FieldPath, value: unknown, message: string, help?: string): void {
+  invalid(
+    path: FieldPath,
+    value: unknown,
+    message: string,
+    help?: string,
+    at: "key" | "value" = "value",
+  ): void {
     const shown = typeof value === "object" ? "" : `: ${safeText(JSON.stringify(value))}`;
-    this.add(path, `Invalid value${shown}: ${message}`, help);
+    this.add(path, `Invalid value${shown}: ${message}`, help, at);
   }
 
-  add(path: FieldPath, message: string, help?: string): void {
-    const details = { ...this.#policy.origin.details(path, "value"), help };
+  add(path: FieldPath, message: string, help?: string, at: "key" | "value" = "value"): void {
+    const details = { ...this.#policy.origin.details(path, at), help };
     this.errors.push(
       new UserError("POLICY_INVALID", `${this.#title}: ${formatPath(path)}: ${message}`, details),
     );
@@ -94,12 +100,16 @@ class Checker {
         path,
         key,
         "name part must consist of alphanumeric characters, '-', '_' or '.', and must start and end with an alphanumeric character",
+        undefined,
+        path.at(-1) === key ? "key" : "value",
       );
     else if (!prefixed)
       this.invalid(
         path,
         key,
         "prefix part a lowercase RFC 1123 subdomain must consist of lower case alphanumeric characters, '-' or '.'",
+        undefined,
+        path.at(-1) === key ? "key" : "value",
       );
   }
 
@@ -158,9 +168,19 @@ function checkPort(check: Checker, path: FieldPath, { port, endPort }: NetworkPo
   if (endPort === undefined) return;
   const own = [...path, "endPort"];
   if (port === undefined)
-    check.invalid(own, endPort, "may not be specified when `port` is not specified");
+    check.invalid(
+      own,
+      endPort,
+      "may not be specified when `port` is not specified",
+      "write the first port of the range beside it: port: 1",
+    );
   else if (typeof port === "string")
-    check.invalid(own, endPort, "may not be specified when `port` is non-numeric");
+    check.invalid(
+      own,
+      endPort,
+      "may not be specified when `port` is non-numeric",
+      "a range has a number at both ends; a name stands alone",
+    );
   else if (endPort < port)
     check.invalid(own, endPort, "must be greater than or equal to `port`", `port is ${port}`);
 }

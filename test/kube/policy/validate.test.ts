@@ -47,14 +47,14 @@ const refused: readonly (readonly [string, string, readonly string[]])[] = [
     "endPort without port",
     "ingress: [{ports: [{endPort: 80}]}]",
     [
-      "6:32 NetworkPolicy shop/p: spec.ingress[0].ports[0].endPort: Invalid value: 80: may not be specified when `port` is not specified",
+      "6:32 NetworkPolicy shop/p: spec.ingress[0].ports[0].endPort: Invalid value: 80: may not be specified when `port` is not specified | write the first port of the range beside it: port: 1",
     ],
   ],
   [
     "endPort with a name",
     "ingress: [{ports: [{port: http, endPort: 80}]}]",
     [
-      "6:44 NetworkPolicy shop/p: spec.ingress[0].ports[0].endPort: Invalid value: 80: may not be specified when `port` is non-numeric",
+      "6:44 NetworkPolicy shop/p: spec.ingress[0].ports[0].endPort: Invalid value: 80: may not be specified when `port` is non-numeric | a range has a number at both ends; a name stands alone",
     ],
   ],
   [
@@ -130,7 +130,9 @@ const refused: readonly (readonly [string, string, readonly string[]])[] = [
   [
     "a field that does not exist",
     "ingress: [{form: [{podSelector: {}}]}]",
-    ['6:14 NetworkPolicy shop/p: unknown field "form" in spec.ingress[0] | did you mean "from"?'],
+    [
+      '6:14 NetworkPolicy shop/p: unknown field "form" in spec.ingress[0] | did you mean "from"? Without it the rule would allow everybody.',
+    ],
   ],
   [
     "a protocol that does not exist",
