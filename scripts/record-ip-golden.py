@@ -1,11 +1,11 @@
 #!/usr/bin/env python3
-"""Runs every session of test/golden/ip-sessions.txt in fresh network namespaces and records what the real tools say.
+"""Runs every session of test/golden/ip-sessions.txt (or of the file named, such as ip6-sessions) in fresh network namespaces and records what the real tools say.
 
-Usage: sudo scripts/record-ip-golden.py  (writes test/golden/ip-sessions.json)
+Usage: sudo scripts/record-ip-golden.py [NAME]  (writes test/golden/NAME.json)
 A session starts with `# title`; `NS: command` runs inside a namespace, other lines at the outside. Namespaces are prefixed
 so that nothing of the machine is touched, and the prefix is taken out of what is recorded. IPv6 is off in every namespace.
 """
-import json, os, pathlib, re, subprocess, time
+import json, os, pathlib, re, subprocess, sys, time
 
 PREFIX = "hwgold-"
 here = pathlib.Path(__file__).resolve().parent.parent / "test" / "golden"
@@ -47,8 +47,9 @@ def session(lines):
 
 
 def main():
+    name = sys.argv[1] if len(sys.argv) > 1 else "ip-sessions"
     sessions, title = [], None
-    for line in (here / "ip-sessions.txt").read_text().split("\n"):
+    for line in (here / f"{name}.txt").read_text().split("\n"):
         line = line.strip()
         if line.startswith("# "):
             sessions.append({"title": line[2:], "lines": []})
@@ -56,7 +57,7 @@ def main():
             sessions[-1]["lines"].append(line)
     origin = {"kernel": os.uname().release, "ip": run(["ip", "-V"])[1].strip(), "sysctl": run(["sysctl", "-V"])[1].strip(), "by": "scripts/record-ip-golden.py"}
     recorded = [{"title": s["title"], "steps": session(s["lines"])} for s in sessions]
-    (here / "ip-sessions.json").write_text(json.dumps({"origin": origin, "sessions": recorded}, indent=1) + "\n")
+    (here / f"{name}.json").write_text(json.dumps({"origin": origin, "sessions": recorded}, indent=1) + "\n")
 
 
 main()

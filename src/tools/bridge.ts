@@ -21,6 +21,7 @@ function runBridge(args: readonly string[], { sim, ns }: ToolContext): string {
     sim,
     nsName: ns,
     inetOnly: false,
+    inet6Only: false,
     oneLine: false,
     brief: false,
     details: false,

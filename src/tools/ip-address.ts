@@ -9,8 +9,23 @@ import {
 import { parseScope, scopeName } from "../inet/fib-names.js";
 import { broadcastOf, formatIpv4, type Ipv4, type Ipv4Prefix } from "../wire/ip.js";
 import { notModelled, rtnetlink, ToolFailure } from "./failure.js";
-import { deviceOf, type IpContext, namespaceOf, readAddress, readPrefix } from "./ip-context.js";
-import { briefStart, formatLink, readDeviceFilter } from "./ip-link-show.js";
+import {
+  deviceOf,
+  type IpContext,
+  isAboutIpv6,
+  namespaceOf,
+  readAddress,
+  readPrefix,
+} from "./ip-context.js";
+import { change6, flush6, formatAddress6, formatLocal6, lifetime6 } from "./ip6-address.js";
+import { addresses6Of } from "../inet/ipv6/addresses.js";
+import {
+  briefStart,
+  briefStart6,
+  formatLink,
+  formatLink6,
+  readDeviceFilter,
+} from "./ip-link-show.js";
 import { abbreviates, chooseCommand, garbage, type Words, wrongArgument } from "./words.js";
 
 type Command = (words: Words, context: IpContext) => string;
@@ -37,6 +52,7 @@ interface Asked extends AddressSpec {
 }
 
 function change(words: Words, context: IpContext, verb: "add" | "replace" | "delete"): string {
+  if (isAboutIpv6(words, context)) return change6(words, context, verb);
   const { dev, ...spec } = readSpec(words, context);
   if (verb === "delete") {
     const refusal = removeAddress(dev, spec);
@@ -111,25 +127,38 @@ function readScope(word: string): number {
 function show(words: Words, context: IpContext): string {
   const { devices, named } = readDeviceFilter(words, context, "ip address");
   return devices
-    .filter((dev) => named || !context.inetOnly || addressesOf(dev).length > 0)
-    .map((dev) => formatDevice(dev, context))
+    .filter((dev) => (named && !context.inet6Only) || !isEmpty(dev, context))
+    .map((dev) => formatDevice(dev, context, named))
     .join("");
 }
 
-function formatDevice(dev: NetDevice, context: IpContext): string {
-  const addresses = addressesOf(dev);
-  if (context.brief)
-    return `${briefStart(dev)}${addresses.map((address) => `${formatLocal(address)} `).join("")}\n`;
+/** A listing of one family leaves out devices that have no address of it. */
+function isEmpty(dev: NetDevice, { inetOnly, inet6Only }: IpContext): boolean {
+  return (
+    (inetOnly && addressesOf(dev).length === 0) || (inet6Only && addresses6Of(dev).length === 0)
+  );
+}
+
+function formatDevice(dev: NetDevice, context: IpContext, named: boolean): string {
+  const addresses = context.inet6Only ? [] : addressesOf(dev);
+  const addresses6 = context.inetOnly ? [] : addresses6Of(dev);
+  if (context.brief) {
+    const shown = [...addresses.map(formatLocal), ...addresses6.map(formatLocal6)];
+    const start = context.inet6Only && !named ? briefStart6(dev) : briefStart(dev);
+    return `${start}${shown.map((address) => `${address} `).join("")}\n`;
+  }
+  const all: readonly (readonly [text: string, lifetime: string])[] = [
+    ...addresses.map((address) => [formatAddress(address), FOREVER] as const),
+    ...addresses6.map((address) => [formatAddress6(address), lifetime6(address)] as const),
+  ];
   if (context.oneLine) {
-    return addresses
-      .map(
-        (address) =>
-          `${dev.ifindex}: ${dev.name}    ${formatAddress(address)}\\       ${FOREVER}\n`,
-      )
+    return all
+      .map(([text, lifetime]) => `${dev.ifindex}: ${dev.name}    ${text}\\       ${lifetime}\n`)
       .join("");
   }
-  const lines = addresses.map((address) => `    ${formatAddress(address)}\n       ${FOREVER}\n`);
-  return `${formatLink(dev, context, false)}\n${lines.join("")}`;
+  const lines = all.map(([text, lifetime]) => `    ${text}\n       ${lifetime}\n`);
+  const link = context.inet6Only && !named ? formatLink6(dev) : formatLink(dev, context, false);
+  return `${link}\n${lines.join("")}`;
 }
 
 const FOREVER = "valid_lft forever preferred_lft forever";
@@ -158,6 +187,8 @@ function flush(words: Words, context: IpContext): string {
     throw notModelled("ip", `ip address flush ${first}`);
   const { devices } = readDeviceFilter(words, context, "ip address");
   for (const dev of devices) {
+    if (!context.inetOnly) flush6(dev);
+    if (context.inet6Only) continue;
     for (let [address] = addressesOf(dev); address !== undefined; [address] = addressesOf(dev)) {
       const { local, length, peer } = address;
       removeAddress(dev, { address: local, length, peer });

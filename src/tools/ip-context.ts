@@ -5,13 +5,17 @@ import type { Simulation } from "../core/simulation.js";
 import {
   type Ipv4,
   type Ipv4Prefix,
+  type Ipv6,
+  type Ipv6Prefix,
   type Mac,
   parseIpv4,
   parseIpv4Prefix,
+  parseIpv6,
+  parseIpv6Prefix,
   parseMac,
 } from "../wire/ip.js";
 import { ToolFailure } from "./failure.js";
-import { wrongArgument } from "./words.js";
+import { type Words, wrongArgument } from "./words.js";
 
 /** What the options before the object say, and where the command runs. */
 export interface IpContext {
@@ -19,6 +23,8 @@ export interface IpContext {
   readonly nsName: string | undefined;
   /** `-4`. */
   readonly inetOnly: boolean;
+  /** `-6`. */
+  readonly inet6Only: boolean;
   /** `-o`. */
   readonly oneLine: boolean;
   /** `-br`. */
@@ -92,6 +98,32 @@ export function readPrefix(word: string): Ipv4Prefix {
   if (prefix === undefined)
     throw new ToolFailure(1, `Error: any valid prefix is expected rather than "${word}".\n`);
   return prefix;
+}
+
+/** The same for IPv6. */
+export function readAddress6(word: string): Ipv6 {
+  const address = parseIpv6(word);
+  if (address === undefined)
+    throw new ToolFailure(1, `Error: inet6 address is expected rather than "${word}".\n`);
+  return address;
+}
+
+/** The same for IPv6; `default` and `any` are ::/0. */
+export function readPrefix6(word: string): Ipv6Prefix {
+  const prefix = parseIpv6Prefix(
+    word === "default" || word === "any" || word === "all" ? "::/0" : word,
+  );
+  if (prefix === undefined)
+    throw new ToolFailure(1, `Error: inet6 prefix is expected rather than "${word}".\n`);
+  return prefix;
+}
+
+/** Whether a command is about IPv6: `-6` says so, or an address among its words. */
+export function isAboutIpv6(words: Words, context: IpContext): boolean {
+  if (context.inet6Only || context.inetOnly) return context.inet6Only;
+  return words
+    .remaining()
+    .some((word) => word.includes(":") && parseIpv6Prefix(word) !== undefined);
 }
 
 /** A name that a device may have; for a bare word the kernel has the last say on the length. Mirrors iproute2's check_ifname() and check_altifname(). */

@@ -62,9 +62,18 @@ export function formatLink(dev: NetDevice, context: IpContext, withMode: boolean
   const first = `${dev.ifindex}: ${shownName(dev)}: <${flagsOf(dev)}> mtu ${dev.mtu} qdisc ${queue} ${master}state ${operstate(dev)} ${withMode ? "mode DEFAULT " : ""}group default qlen 1000`;
   const other = otherEnd(dev);
   const far = other !== undefined && other.ns !== dev.ns ? ` link-netns ${other.ns.name}` : "";
-  if (!withMode && context.inetOnly) return `${first}${far}`;
+  if (!withMode && (context.inetOnly || context.inet6Only)) return `${first}${far}`;
   const [type, broadcast] = dev.isLoopback ? ["loopback", MAC_ZERO] : ["ether", MAC_BROADCAST];
   return `${first}${context.oneLine ? "\\" : "\n"}    link/${type} ${formatMac(dev.mac)} brd ${formatMac(broadcast)}${far}`;
+}
+
+/** As IPv6 itself tells of a device: without queue, group and other end. Mirrors inet6_fill_ifinfo(). */
+export function formatLink6(dev: NetDevice): string {
+  return `${dev.ifindex}: ${dev.name}: <${flagsOf(dev)}> mtu ${dev.mtu} state ${operstate(dev)} qlen 1000`;
+}
+
+export function briefStart6(dev: NetDevice): string {
+  return `${dev.name.padEnd(16)} ${operstate(dev).padEnd(14)} `;
 }
 
 /** Name and state in columns, as `-br` begins its lines. */

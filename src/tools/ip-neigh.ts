@@ -1,15 +1,23 @@
 import type { NetDevice } from "../core/device.js";
-import { formatNeighbour, type NeighbourTable, neighbours } from "../inet/neighbour.js";
+import {
+  formatNeighbour,
+  type NeighbourTable,
+  neighbours,
+  neighbours6,
+} from "../inet/neighbour.js";
 import type { Neighbour, NudState } from "../inet/neighbour-entry.js";
-import { formatIpv4, type Ipv4, type Ipv4Prefix, type Mac, prefixContains } from "../wire/ip.js";
+import { formatIp, type IpAddress, type IpPrefix, ipPrefixContains, type Mac } from "../wire/ip.js";
 import { notModelled, rtnetlink, ToolFailure } from "./failure.js";
 import {
   deviceOf,
   type IpContext,
+  isAboutIpv6,
   namespaceOf,
   readAddress,
+  readAddress6,
   readMac,
   readPrefix,
+  readPrefix6,
 } from "./ip-context.js";
 import { abbreviates, chooseCommand, garbage, type Words, wrongArgument } from "./words.js";
 
@@ -45,9 +53,10 @@ export function ipNeighbour(words: Words, context: IpContext): string {
   return chooseCommand(COMMANDS, words.shift(), "ip neigh help")(words, context);
 }
 
-interface Asked {
+interface Asked<A extends IpAddress> {
   readonly dev: NetDevice;
-  readonly address: Ipv4;
+  readonly address: A;
+  readonly router: boolean;
   readonly mac: Mac | undefined;
   readonly state: NudState;
   readonly proxy: boolean;
@@ -55,9 +64,20 @@ interface Asked {
 
 /** Mirrors iproute2's ipneigh_modify() and net/core/neighbour.c:neigh_add(). */
 function change(words: Words, context: IpContext, verb: Verb): string {
-  const asked = readSpec(words, context);
+  if (!isAboutIpv6(words, context)) {
+    const asked = readSpec(words, context, readAddress);
+    return changeIn(neighbours(asked.dev.ns), asked, verb);
+  }
+  const asked = readSpec(words, context, readAddress6);
+  return changeIn(neighbours6(asked.dev.ns), asked, verb);
+}
+
+function changeIn<A extends IpAddress>(
+  table: NeighbourTable<A>,
+  asked: Asked<A>,
+  verb: Verb,
+): string {
   const { dev, address, mac, state } = asked;
-  const table = neighbours(dev.ns);
   if (asked.proxy) return changeProxy(table, asked, verb);
   const known = table.lookup(dev, address);
   if (verb === "delete") {
@@ -74,6 +94,7 @@ function change(words: Words, context: IpContext, verb: Verb): string {
     throw rtnetlink("Error: No link layer address given.");
   }
   neighbour.update(mac, state, { override: verb !== "add" || known === undefined, admin: true });
+  neighbour.isRouter = asked.router;
   return "";
 }
 
@@ -81,14 +102,23 @@ function isValidState(state: NudState): boolean {
   return state !== "NONE" && state !== "INCOMPLETE" && state !== "FAILED";
 }
 
-function changeProxy(table: NeighbourTable, { dev, address }: Asked, verb: Verb): string {
+function changeProxy<A extends IpAddress>(
+  table: NeighbourTable<A>,
+  { dev, address }: Asked<A>,
+  verb: Verb,
+): string {
   if (verb !== "delete") table.addProxy(dev, address);
   else if (!table.removeProxy(dev, address)) throw rtnetlink("No such file or directory");
   return "";
 }
 
-function readSpec(words: Words, context: IpContext): Asked {
-  let address: Ipv4 | undefined;
+function readSpec<A extends IpAddress>(
+  words: Words,
+  context: IpContext,
+  read: (word: string) => A,
+): Asked<A> {
+  let address: A | undefined;
+  let router = false;
   let mac: Mac | undefined;
   let name: string | undefined;
   let state: NudState = "PERMANENT";
@@ -97,21 +127,21 @@ function readSpec(words: Words, context: IpContext): Asked {
     if (word === "lladdr") mac = readMac(words.value());
     else if (word === "nud") state = readState(words.value());
     else if (word === "dev") name = words.value();
+    else if (word === "router") router = true;
     else if (OTHER_WORDS.includes(word)) throw notModelled("ip", `ip neigh … ${word}`);
     else {
       if (word === "proxy") proxy = true;
       const given = word === "proxy" || word === "to" ? words.value() : word;
       if (address !== undefined) throw garbage("to", given);
-      address = readAddress(given);
+      address = read(given);
     }
   }
   if (name === undefined || address === undefined)
     throw new ToolFailure(255, "Device and destination are required arguments.\n");
-  return { dev: deviceOf(namespaceOf(context), name), address, mac, state, proxy };
+  return { dev: deviceOf(namespaceOf(context), name), address, mac, state, proxy, router };
 }
 
 const OTHER_WORDS: readonly string[] = [
-  "router",
   "extern_learn",
   "managed",
   "use",
@@ -129,19 +159,24 @@ function readState(word: string): NudState {
 /** Which entries a `show` or `flush` is about. */
 interface Filter {
   readonly dev: NetDevice | undefined;
-  readonly prefix: Ipv4Prefix | undefined;
+  readonly prefix: IpPrefix | undefined;
   readonly states: ReadonlySet<NudState> | undefined;
   readonly proxy: boolean;
 }
 
 function show(words: Words, context: IpContext): string {
   const filter = readFilter(words, context);
-  const table = neighbours(namespaceOf(context));
+  const ns = namespaceOf(context);
+  const shown4 = context.inet6Only ? "" : shown(neighbours(ns), filter);
+  return shown4 + (context.inetOnly ? "" : shown(neighbours6(ns), filter));
+}
+
+function shown<A extends IpAddress>(table: NeighbourTable<A>, filter: Filter): string {
   if (filter.proxy) {
     return table
       .listProxies()
       .filter(({ dev, address }) => selects(filter, dev, address))
-      .map(({ dev, address }) => `${formatIpv4(address)} dev ${dev.name} proxy \n`)
+      .map(({ dev, address }) => `${formatIp(address)} dev ${dev.name} proxy \n`)
       .join("");
   }
   return chosen(table, filter, (state) => state !== "NONE" && state !== "NOARP")
@@ -153,20 +188,21 @@ function show(words: Words, context: IpContext): string {
 function flush(words: Words, context: IpContext): string {
   if (words.isEmpty) throw new ToolFailure(1, "Flush requires arguments.\n");
   const filter = readFilter(words, context);
-  const table = neighbours(namespaceOf(context));
-  for (const neighbour of chosen(
-    table,
-    filter,
-    (state) => state !== "PERMANENT" && state !== "NOARP",
-  ))
-    table.remove(neighbour);
+  const ns = namespaceOf(context);
+  if (!context.inet6Only) flushIn(neighbours(ns), filter);
+  if (!context.inetOnly) flushIn(neighbours6(ns), filter);
   return "";
+}
+
+function flushIn<A extends IpAddress>(table: NeighbourTable<A>, filter: Filter): void {
+  const byDefault = (state: NudState): boolean => state !== "PERMANENT" && state !== "NOARP";
+  for (const neighbour of chosen(table, filter, byDefault)) table.remove(neighbour);
 }
 
 function readFilter(words: Words, context: IpContext): Filter {
   const ns = namespaceOf(context);
   let dev: NetDevice | undefined;
-  let prefix: Ipv4Prefix | undefined;
+  let prefix: IpPrefix | undefined;
   let states: Set<NudState> | undefined;
   let proxy = false;
   for (let word = words.shift(); word !== undefined; word = words.shift()) {
@@ -179,25 +215,28 @@ function readFilter(words: Words, context: IpContext): Filter {
         states.add(state);
     } else if (["unused", "vrf", "nomaster", "master"].includes(word))
       throw notModelled("ip", `ip neigh show ${word}`);
-    else prefix = readPrefix(abbreviates(word, "to") ? words.value() : word);
+    else {
+      const given = abbreviates(word, "to") ? words.value() : word;
+      prefix = given.includes(":") ? readPrefix6(given) : readPrefix(given);
+    }
   }
   return { dev, prefix, states, proxy };
 }
 
-function chosen(
-  table: NeighbourTable,
+function chosen<A extends IpAddress>(
+  table: NeighbourTable<A>,
   filter: Filter,
   byDefault: (state: NudState) => boolean,
-): readonly Neighbour[] {
+): readonly Neighbour<A>[] {
   return table.list().filter(({ dev, address, state }) => {
     const stateFits = filter.states === undefined ? byDefault(state) : filter.states.has(state);
     return stateFits && selects(filter, dev, address);
   });
 }
 
-function selects({ dev, prefix }: Filter, candidate: NetDevice, address: Ipv4): boolean {
+function selects({ dev, prefix }: Filter, candidate: NetDevice, address: IpAddress): boolean {
   return (
     (dev === undefined || dev === candidate) &&
-    (prefix === undefined || prefixContains(prefix, address))
+    (prefix === undefined || ipPrefixContains(prefix, address))
   );
 }

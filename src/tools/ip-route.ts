@@ -7,7 +7,8 @@ import { type FibRoute, RT_TABLE_MAIN } from "../inet/fib-types.js";
 import { inetAddrType, isRoute, routeOutput } from "../inet/route.js";
 import { formatIpv4, type Ipv4, type Ipv4Prefix, networkOf, prefixContains } from "../wire/ip.js";
 import { notModelled, rtnetlink, ToolFailure } from "./failure.js";
-import { deviceOf, type IpContext, namespaceOf, readPrefix } from "./ip-context.js";
+import { deviceOf, type IpContext, isAboutIpv6, namespaceOf, readPrefix } from "./ip-context.js";
+import { ip6Route } from "./ip6-route.js";
 import { readRoute } from "./ip-route-spec.js";
 import { abbreviates, chooseCommand, garbage, type Words, wrongArgument } from "./words.js";
 
@@ -36,6 +37,7 @@ const COMMANDS: readonly (readonly [string, Command])[] = [
 
 /** `ip route`. */
 export function ipRoute(words: Words, context: IpContext): string {
+  if (isAboutIpv6(words, context)) return ip6Route(words, context);
   return chooseCommand(COMMANDS, words.shift(), "ip route help")(words, context);
 }
 

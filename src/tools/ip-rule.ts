@@ -1,14 +1,34 @@
+import type { NetworkNamespace } from "../core/namespace.js";
 import { fib } from "../inet/fib.js";
 import { parseProtocol, parseTable } from "../inet/fib-names.js";
-import { type FibRule, formatRule, type RuleAction } from "../inet/fib-rules.js";
+import {
+  type AskedRule as NewRule,
+  type FibRule,
+  formatRule,
+  type RuleAction,
+} from "../inet/fib-rules.js";
 import { RT_TABLE_MAIN } from "../inet/fib-types.js";
-import type { Ipv4Prefix } from "../wire/ip.js";
+import { fib6 } from "../inet/ipv6/fib.js";
+import type { IpAddress, IpPrefix, Ipv4, Ipv6 } from "../wire/ip.js";
 import { notModelled, rtnetlink } from "./failure.js";
-import { type IpContext, namespaceOf, readPrefix } from "./ip-context.js";
+import { type IpContext, isAboutIpv6, namespaceOf, readPrefix, readPrefix6 } from "./ip-context.js";
 import { abbreviates, chooseCommand, parseNumber, type Words, wrongArgument } from "./words.js";
 
 type Command = (words: Words, context: IpContext) => string;
-type AskedRule = { -readonly [Key in keyof FibRule]?: FibRule[Key] };
+type AskedRule<A extends IpAddress> = { -readonly [Key in keyof FibRule<A>]?: FibRule<A>[Key] };
+
+/** Rules of either family are read alike; their prefixes and where they go differ. */
+interface RuleFamily<A extends IpAddress> {
+  readPrefix(word: string): IpPrefix<A>;
+  rules(ns: NetworkNamespace): {
+    readonly rules: readonly FibRule<A>[];
+    addRule(rule: NewRule<A>): string | undefined;
+    removeRule(rule: Partial<FibRule<A>>): string | undefined;
+  };
+}
+
+const rules4: RuleFamily<Ipv4> = { readPrefix, rules: fib };
+const rules6: RuleFamily<Ipv6> = { readPrefix: readPrefix6, rules: fib6 };
 
 const COMMANDS: readonly (readonly [string, Command])[] = [
   ["list", show],
@@ -25,33 +45,58 @@ export function ipRule(words: Words, context: IpContext): string {
 
 function show(words: Words, context: IpContext): string {
   if (!words.isEmpty) throw notModelled("ip", "a selection of rules");
-  return fib(namespaceOf(context))
+  return context.inet6Only ? shown(rules6, context) : shown(rules4, context);
+}
+
+function shown<A extends IpAddress>(family: RuleFamily<A>, context: IpContext): string {
+  return family
+    .rules(namespaceOf(context))
     .rules.map((rule) => `${formatRule(rule)}\n`)
     .join("");
 }
 
 function add(words: Words, context: IpContext): string {
-  const asked = readRule(words);
+  return isAboutIpv6(words, context)
+    ? addTo(rules6, words, context)
+    : addTo(rules4, words, context);
+}
+
+function addTo<A extends IpAddress>(
+  family: RuleFamily<A>,
+  words: Words,
+  context: IpContext,
+): string {
+  const asked = readRule(words, family);
   const action = asked.action ?? "lookup";
   const table = action === "lookup" ? (asked.table ?? RT_TABLE_MAIN) : undefined;
-  const refusal = fib(namespaceOf(context)).addRule({ ...asked, action, table });
+  const refusal = family.rules(namespaceOf(context)).addRule({ ...asked, action, table });
   if (refusal !== undefined) throw rtnetlink(refusal);
   return "";
 }
 
 function remove(words: Words, context: IpContext): string {
-  const refusal = fib(namespaceOf(context)).removeRule(readRule(words));
+  return isAboutIpv6(words, context)
+    ? removeFrom(rules6, words, context)
+    : removeFrom(rules4, words, context);
+}
+
+function removeFrom<A extends IpAddress>(
+  family: RuleFamily<A>,
+  words: Words,
+  context: IpContext,
+): string {
+  const refusal = family.rules(namespaceOf(context)).removeRule(readRule(words, family));
   if (refusal !== undefined) throw rtnetlink(refusal);
   return "";
 }
 
 /** Mirrors iproute2's iprule_modify(). */
-function readRule(words: Words): AskedRule {
-  const rule: AskedRule = {};
+function readRule<A extends IpAddress>(words: Words, family: RuleFamily<A>): AskedRule<A> {
+  const rule: AskedRule<A> = {};
   for (let word = words.shift(); word !== undefined; word = words.shift()) {
     if (word === "not") rule.not = true;
-    else if (word === "from") setPrefix(rule, "from", words);
-    else if (word === "to") setPrefix(rule, "to", words);
+    else if (word === "from") setPrefix(rule, "from", words, family);
+    else if (word === "to") setPrefix(rule, "to", words, family);
     else if (word === "fwmark") readMark(rule, words);
     else if (word === "iif" || word === "dev") rule.iif = words.value();
     else if (word === "oif") rule.oif = words.value();
@@ -74,7 +119,7 @@ function readRule(words: Words): AskedRule {
   return rule;
 }
 
-function readAction(rule: AskedRule, word: string, words: Words): void {
+function readAction<A extends IpAddress>(rule: AskedRule<A>, word: string, words: Words): void {
   const name = word === "type" ? words.value() : word;
   if (name === "goto") rule.target = number(words, "invalid target\n", 0xffff_ffff);
   const action = ACTIONS.find((known) => known === name);
@@ -86,13 +131,18 @@ function readAction(rule: AskedRule, word: string, words: Words): void {
 
 const ACTIONS: readonly RuleAction[] = ["goto", "nop", "blackhole", "unreachable", "prohibit"];
 
-function setPrefix(rule: AskedRule, side: "from" | "to", words: Words): void {
+function setPrefix<A extends IpAddress>(
+  rule: AskedRule<A>,
+  side: "from" | "to",
+  words: Words,
+  family: RuleFamily<A>,
+): void {
   const word = words.value();
-  const prefix: Ipv4Prefix | undefined = word === "all" ? undefined : readPrefix(word);
+  const prefix: IpPrefix<A> | undefined = word === "all" ? undefined : family.readPrefix(word);
   if (prefix !== undefined) rule[side] = prefix;
 }
 
-function readMark(rule: AskedRule, words: Words): void {
+function readMark<A extends IpAddress>(rule: AskedRule<A>, words: Words): void {
   const word = words.value();
   const [value, mask] = word.split("/");
   const mark = parseNumber(value ?? "");

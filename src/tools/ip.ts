@@ -40,6 +40,7 @@ function runIp(args: readonly string[], { sim, ns }: ToolContext): string {
     sim,
     nsName: ns,
     inetOnly: false,
+    inet6Only: false,
     oneLine: false,
     brief: false,
     details: false,
@@ -61,7 +62,9 @@ function takeOption(words: Words, context: IpContext): IpContext {
     case "netns":
       return { ...context, nsName: words.value() };
     case "4":
-      return { ...context, inetOnly: true };
+      return { ...context, inetOnly: true, inet6Only: false };
+    case "6":
+      return { ...context, inet6Only: true, inetOnly: false };
     case "o":
     case "oneline":
       return { ...context, oneLine: true };
@@ -71,7 +74,6 @@ function takeOption(words: Words, context: IpContext): IpContext {
     case "d":
     case "details":
       return { ...context, details: true };
-    case "6":
     case "j":
     case "json":
     case "s":

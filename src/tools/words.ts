@@ -37,6 +37,11 @@ export class Words {
     return true;
   }
 
+  /** What is left, without taking it. */
+  remaining(): readonly string[] {
+    return this.#words.slice(this.#at);
+  }
+
   /** Everything that is left. */
   rest(): readonly string[] {
     const words = this.#words.slice(this.#at);

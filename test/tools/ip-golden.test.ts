@@ -16,12 +16,14 @@ interface Session {
   readonly steps: readonly Step[];
 }
 
-const golden = JSON.parse(
-  readFileSync(new URL("../golden/ip-sessions.json", import.meta.url), "utf8"),
-) as { readonly sessions: readonly Session[] };
+const sessions = ["ip-sessions", "ip6-sessions"].flatMap((name) => {
+  const file = new URL(`../golden/${name}.json`, import.meta.url);
+  return (JSON.parse(readFileSync(file, "utf8")) as { readonly sessions: readonly Session[] })
+    .sessions;
+});
 
 // What the real ip, bridge and sysctl said in fresh namespaces of a 6.18 kernel (scripts/record-ip-golden.py).
-describe.each(golden.sessions)("$title", ({ steps }) => {
+describe.each(sessions)("$title", ({ steps }) => {
   const sim = createLinux({ seed: 1 });
   test.each(steps.map((step, index) => ({ ...step, index })))(
     "$index $ns: $line",

@@ -65,7 +65,7 @@ describe("runTool", () => {
   });
 
   test.each([
-    "ip -6 route",
+    "ip -6 route add 2001:db8::/64 encap seg6",
     "ip -j addr",
     "ip link add v0 type ipvlan mode l2",
     "ip link add br1 type bridge stp_state 1",

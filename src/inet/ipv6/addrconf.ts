@@ -81,6 +81,22 @@ export function addAddress6(dev: NetDevice, spec: Address6Spec): string | undefi
   return undefined;
 }
 
+/** `ip -6 addr replace`: an address that is there gets other lifetimes and flags. Mirrors inet6_addr_modify(). */
+export function changeAddress6(dev: NetDevice, spec: Address6Spec): string | undefined {
+  const found = addressOn(dev, spec.address);
+  if (found === undefined) return addAddress6(dev, spec);
+  const changed: InterfaceAddress6 = {
+    ...found,
+    noDad: spec.noDad ?? false,
+    deprecated: spec.deprecated ?? false,
+  };
+  setAddresses6(
+    dev,
+    addresses6Of(dev).map((other) => (other === found ? changed : other)),
+  );
+  return undefined;
+}
+
 /** Of addresses with the same scope the newest comes first. Mirrors ipv6_link_dev_addr(). */
 function insertInOrder(
   list: readonly InterfaceAddress6[],
@@ -169,7 +185,7 @@ function isReady(dev: NetDevice): boolean {
 function bringUp(dev: NetDevice): void {
   if (dev.isLoopback) {
     if (addressOn(dev, IPV6_LOOPBACK) === undefined)
-      addAddress6(dev, { address: IPV6_LOOPBACK, length: 128, noDad: true });
+      addAddress6(dev, { address: IPV6_LOOPBACK, length: 128 });
     return;
   }
   if (!isReady(dev)) return;
