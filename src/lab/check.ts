@@ -1,6 +1,7 @@
 import type { Place } from "../base/errors.js";
 import { checkClusterRecords, checkRecorded } from "./recorded/check-recorded.js";
 import { type CheckPolicyOptions, checkPolicies } from "./check-policies.js";
+import { checkServices } from "./check-services.js";
 import { policiesNotRendered } from "./policies.js";
 import { unusedFiles, type World } from "./world.js";
 
@@ -67,6 +68,7 @@ export function checkWorld(world: World, options: CheckPolicyOptions = {}): Chec
         text,
         place: undefined,
       })),
+      ...checkServices(world.cluster),
       ...checkPolicies(world.cluster, options),
     ],
   };

@@ -1,9 +1,24 @@
-import type { Service } from "kubernetes-types/core/v1.js";
+import type { Service, ServicePort } from "kubernetes-types/core/v1.js";
 import type { Cluster } from "../kube/cluster.js";
 import { keyOf, namespaceOf } from "../kube/objects.js";
 import { matchesMap } from "../kube/selectors.js";
 
-/** Why a port of a Service leads nowhere, in words; nothing where it has a ready endpoint. */
+type Slices = Cluster["endpointSlices"];
+
+/** The slices of every Service, by its name. */
+export function slicesByService({ endpointSlices }: Cluster): ReadonlyMap<string, Slices> {
+  const found = new Map<string, Slices[number][]>();
+  for (const slice of endpointSlices) {
+    const service = slice.object.metadata?.labels?.["kubernetes.io/service-name"] ?? "";
+    const key = `${namespaceOf(slice.object)}/${service}`;
+    const own = found.get(key);
+    if (own === undefined) found.set(key, [slice]);
+    else own.push(slice);
+  }
+  return found;
+}
+
+/** Why the port that a request asks a Service for leads nowhere; nothing where it has a ready endpoint. */
 export function endpointNotes(
   cluster: Cluster,
   key: string | undefined,
@@ -12,12 +27,18 @@ export function endpointNotes(
   const found = cluster.services.find(({ object }) => keyOf(object) === key);
   const wanted = found?.object.spec?.ports?.find((one) => one.port === port);
   if (found === undefined || wanted === undefined) return [];
-  const { object: service } = found;
-  const slices = cluster.endpointSlices.filter(
-    ({ object }) =>
-      `${namespaceOf(object)}/${object.metadata?.labels?.["kubernetes.io/service-name"] ?? ""}` ===
-      key,
-  );
+  return portNotes(cluster, found.object, wanted, slicesByService(cluster));
+}
+
+/** Why one port of a Service has no ready endpoint, in words; nothing where it has one. */
+export function portNotes(
+  cluster: Cluster,
+  service: Service,
+  wanted: ServicePort,
+  known: ReadonlyMap<string, Slices>,
+): readonly string[] {
+  const key = keyOf(service);
+  const slices = known.get(key) ?? [];
   const endpoints = slices.flatMap(({ object }) => object.endpoints ?? []);
   const withPort = slices
     .filter(({ object }) =>
@@ -26,7 +47,7 @@ export function endpointNotes(
     .flatMap(({ object }) => object.endpoints ?? []);
   const ready = withPort.filter(({ conditions }) => conditions?.ready !== false);
   if (ready.length > 0) return [];
-  const what = `Service ${key} has no endpoint for port ${port}`;
+  const what = `Service ${key} has no endpoint for port ${wanted.port}`;
   if (withPort.length > 0)
     return [`${what} that is ready: ${plural(withPort.length, "pod")}, none of them ready`];
   if (endpoints.length > 0 && typeof wanted.targetPort === "string")

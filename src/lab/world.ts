@@ -1,7 +1,7 @@
 import { throwCollected, UserError } from "../base/errors.js";
 import { buildCluster, type Cluster } from "../kube/cluster.js";
-import { chooseConflist } from "../kube/cni/conflist.js";
-import { type InputText, loadObjects, type LoadResult } from "../kube/load.js";
+import { chooseConflist, type Conflist } from "../kube/cni/conflist.js";
+import { type InputText, loadObjects, type LoadResult, type Note } from "../kube/load.js";
 import type { ResolverTable } from "../kube/dns/resolver-file.js";
 import { validatePolicies } from "../kube/policy/validate.js";
 import { policyObjectsOf } from "../kube/policy/world.js";
@@ -93,9 +93,12 @@ export function loadWorld(
     throw new UserError("ADDR_CLUSTER", "--addr is for dumps without Kubernetes objects", {
       help: "a cluster's objects tell the addresses of its nodes",
     });
-  const conflist = chooseConflist(files.filter(({ kind }) => kind === "conflist"));
+  const passedOver: UserError[] = [];
+  const conflists = files.filter(({ kind }) => kind === "conflist");
+  const conflist = chooseConflist(conflists, passedOver);
   const read = loadObjects(objects);
-  const cluster = buildCluster(options.edit?.(read) ?? read, { conflist });
+  const made = buildCluster(options.edit?.(read) ?? read, { conflist });
+  const cluster = { ...made, notes: [...made.notes, ...conflistNotes(conflist, passedOver)] };
   throwCollected(validatePolicies(policyObjectsOf(cluster)));
   const dumps = readClusterDumps(files, cluster);
   return {
@@ -124,6 +127,17 @@ export function unusedFiles(world: World): readonly WorldFile[] {
     ({ kind, file }) =>
       !used.includes(kind) && !(ofNodes.includes(kind) && ownerOf(file).host === undefined),
   );
+}
+
+/** Which of several CNI configurations counts, and what is wrong with those that do not load. */
+function conflistNotes(
+  conflist: Conflist | undefined,
+  passedOver: readonly UserError[],
+): readonly Note[] {
+  return passedOver.map(({ message, details: { place } }) => ({
+    text: `CNI configuration passed over, as runtimes do: ${message}${conflist === undefined ? "" : `; ${conflist.file} counts`}`,
+    place,
+  }));
 }
 
 function noObjects(files: readonly WorldFile[], name: string): UserError {

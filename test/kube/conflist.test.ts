@@ -61,7 +61,7 @@ test.each([
   ],
   [
     '{"name":"a","plugins":[{"type":"bandwidth"}]}',
-    'c:1:32: hopwise does not model the CNI plugin "bandwidth" yet',
+    'c:1:32: hopwise does not model the CNI plugin "bandwidth" yet\nhelp: without this file a bridge is assumed, and check says so',
   ],
 ])("%s is refused in libcni's words", (text, message) => {
   expect(mistakesOf(() => parseConflist(text, "c")).map(shown)).toEqual([message]);

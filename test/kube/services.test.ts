@@ -112,7 +112,7 @@ describe("what a Service gets", () => {
     [
       "taken address",
       ["{clusterIP: 10.96.0.5}", "{clusterIP: 10.96.0.5}"],
-      'world.yaml:9:19: Service default/s1: spec.clusterIPs: Invalid value: ["10.96.0.5"]: failed to allocate IP 10.96.0.5: provided IP is already allocated',
+      'world.yaml:9:19: Service default/s1: spec.clusterIPs: Invalid value: ["10.96.0.5"]: failed to allocate IP 10.96.0.5: provided IP is already allocated\nhelp: Service default/s0 (world.yaml:1) has it; leave clusterIP out and one that is free is taken',
     ],
     [
       "address outside",

@@ -40,8 +40,9 @@ export function parseConflist(text: string, file: string): Conflist {
     path: FieldPath = [],
     at: "key" | "value" = "key",
     help?: string,
+    code = "CNI_CONFIG",
   ): never => {
-    throw new UserError("CNI_CONFIG", message, { ...source.details(0, path, at), help });
+    throw new UserError(code, message, { ...source.details(0, path, at), help });
   };
   if (!isMapping(raw))
     return refuse(
@@ -91,7 +92,8 @@ export function parseConflist(text: string, file: string): Conflist {
       const why = elsewhere.includes(type)
         ? `hopwise does not model the CNI plugin "${type}" yet`
         : `failed to find plugin "${type}" in path [/opt/cni/bin]`;
-      return refuse(why, [...path, "type"], "value", help);
+      const without = "without this file a bridge is assumed, and check says so";
+      return refuse(why, [...path, "type"], "value", help ?? without, "CNI_PLUGIN");
     }
     return { type, raw: plugin };
   });
@@ -117,10 +119,12 @@ function parseJson(source: SourceText): unknown {
 
 /**
  * The configuration that a runtime takes from a directory: the first by file name that loads. An invalid one is passed
- * over as the runtime does, unless none is left; then its error is thrown.
+ * over as the runtime does, and told in `passedOver`, unless none is left; then its error is thrown. One with a plugin that
+ * is not there, or not modelled, is not invalid to the runtime: its error is thrown, for no other list counts.
  */
 export function chooseConflist(
   files: readonly { readonly file: string; readonly text: string }[],
+  passedOver: UserError[] = [],
 ): Conflist | undefined {
   const baseName = (file: string): string => file.slice(file.lastIndexOf("/") + 1);
   const candidates = files
@@ -131,7 +135,9 @@ export function chooseConflist(
     try {
       return parseConflist(text, file);
     } catch (error) {
+      if (!(error instanceof UserError) || error.code === "CNI_PLUGIN") throw error;
       failure ??= error;
+      passedOver.push(error);
     }
   }
   if (failure !== undefined) throw failure;

@@ -118,7 +118,7 @@ export function allocateServices(
   const taken = new Map<number, string>();
   const withFamilies = services.map((service) => completeFamilies(service, cidr6, errors));
   for (const service of withFamilies) {
-    takeAddress(service, ranges.v4, cidr, errors);
+    takeAddress(service, ranges.v4, cidr, { errors, all: withFamilies });
     takeAddress6(service, ranges.v6, errors);
   }
   for (const service of withFamilies) takePorts(service, ports, taken, errors);
@@ -219,12 +219,13 @@ function takeAddress(
   service: Loaded<Service>,
   range: BandedRange,
   cidr: Ipv4Prefix,
-  errors: UserError[],
+  { errors, all }: { readonly errors: UserError[]; readonly all: readonly Loaded<Service>[] },
 ): void {
   const asked = askedFor(service);
   if (asked === undefined) return;
   const address = parseIpv4(asked.text);
   if (address !== undefined && range.take(address)) return;
+  const other = all.find((one) => one !== service && askedFor(one)?.text === asked.text);
   const why =
     address === undefined
       ? `must be a valid IP address`
@@ -232,7 +233,16 @@ function takeAddress(
         ? `failed to allocate IP ${asked.text}: provided IP is already allocated`
         : `failed to allocate IP ${asked.text}: provided IP is not in the valid range. The range of valid IPs is ${formatIpv4Prefix(cidr)}`;
   const message = `Service ${keyOf(service.object)}: spec.clusterIPs: Invalid value: ["${asked.text}"]: ${why}`;
-  errors.push(new UserError("SERVICE_IP", message, service.origin.details(asked.path, "value")));
+  const details = service.origin.details(asked.path, "value");
+  errors.push(new UserError("SERVICE_IP", message, { ...details, help: ownerHelp(other) }));
+}
+
+/** The other Service with the same address, and where it stands. */
+function ownerHelp(other: Loaded<Service> | undefined): string | undefined {
+  if (other === undefined) return undefined;
+  const { file, line } = other.origin;
+  const where = other.origin.assumed === undefined ? ` (${file}:${line})` : "";
+  return `Service ${keyOf(other.object)}${where} has it; leave clusterIP out and one that is free is taken`;
 }
 
 function takePorts(
