@@ -1,6 +1,7 @@
 import { DROP_REASONS } from "../core/drop.js";
 import { DROP_REASON_TEXTS } from "../view/drop-reasons.js";
 import { extensionsPage } from "./extensions-page.js";
+import { filterPage } from "./filter-page.js";
 
 /** A document that is made from a registry: `scripts/generate-docs.mjs` writes it, a test says when it is stale. */
 export interface ReferencePage {
@@ -11,6 +12,7 @@ export interface ReferencePage {
 export const referencePages: readonly ReferencePage[] = [
   { path: "docs/drop-reasons.md", render: dropReasonsPage },
   { path: "docs/extensions.md", render: extensionsPage },
+  { path: "docs/filter.md", render: filterPage },
 ];
 
 function dropReasonsPage(): string {

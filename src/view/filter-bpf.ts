@@ -1,6 +1,7 @@
 import { UserError } from "../base/errors.js";
 import { nearest } from "../base/nearest.js";
 import { ETH_P_ARP, ETH_P_IP, ETH_P_IPV6 } from "../wire/ethernet.js";
+import { IPPROTO_TCP, IPPROTO_UDP } from "../wire/ipv4.js";
 import {
   MAC_BROADCAST,
   parseIpv4,
@@ -88,6 +89,9 @@ const PORTS: Readonly<Record<string, number>> = {
   https: 443,
   syslog: 514,
 };
+/** Names that services(5) knows for one protocol alone: they say the protocol too. */
+const UDP_NAMES: readonly string[] = ["ntp", "syslog"];
+const BOTH_NAMES: readonly string[] = ["domain", "snmp", "https"];
 
 /** What a name or number is compared with: `tcp dst port`. Left out words are those of the test before. */
 interface Qualifiers {
@@ -183,7 +187,8 @@ class BpfParser {
       qualifiers.type === undefined;
     if (alone && (found.kind === "end" || found.kind === "mark" || isJoin(found)))
       return this.#protocolAlone(qualifiers.protocol, first);
-    if (found.kind !== "word") throw this.#wrong(found, "a host, network or port is missing here");
+    if (found.kind !== "word" || (first !== found && WORDS.includes(found.text)))
+      throw this.#wrong(found, "a host, network or port is missing here");
     this.#lexer.next();
     const bare = first === found;
     const used = bare ? this.#last : qualifiers;
@@ -262,7 +267,7 @@ class BpfParser {
   }
 
   #portProtocols(protocol: string | undefined, value: BpfToken): readonly number[] {
-    if (protocol === undefined) return PORT_PROTOCOLS;
+    if (protocol === undefined) return protocolsOfName(value.text);
     const number = numberIn(IP_PROTOCOLS, protocol);
     if (number === undefined || !PORT_PROTOCOLS.includes(number))
       throw this.#wrong(value, `illegal qualifier of 'port': ${protocol}`);
@@ -412,6 +417,12 @@ class BpfParser {
   #wrong(token: BpfToken, message: string, help?: string): UserError {
     return this.#lexer.wrong(token, message, help);
   }
+}
+
+/** A number may be a port of any protocol. */
+function protocolsOfName(name: string): readonly number[] {
+  if (numberIn(PORTS, name) === undefined || BOTH_NAMES.includes(name)) return PORT_PROTOCOLS;
+  return [UDP_NAMES.includes(name) ? IPPROTO_UDP : IPPROTO_TCP];
 }
 
 function isJoin({ text }: BpfToken): boolean {

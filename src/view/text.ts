@@ -19,17 +19,23 @@ export interface TextOptions {
   readonly all: boolean;
   /** It is a packet of a capture: nobody asked for it, and what its sender saw is in the capture. */
   readonly captured?: boolean | undefined;
+  /** Show these steps, whatever they decided: what a filter left. */
+  readonly filtered?: { readonly text: string; readonly steps: readonly Step[] } | undefined;
 }
 
 /** A trace as `hopwise trace` prints it: flow, name lookup, steps, verdict and what to know about it. */
 export function formatTrace(view: TraceView, options: TextOptions): string {
   const { recording, steps } = view;
-  const shown = options.all ? steps : steps.filter((step) => step.decisive);
+  const { filtered } = options;
+  const shown = filtered?.steps ?? (options.all ? steps : steps.filter((step) => step.decisive));
   const lines = [
     ...(options.captured === true ? [] : [flowLine(view)]),
     ...lookupLines(recording, options),
     ...(shown.length === 0 ? [] : table(relabelled(shown))),
-    ...verdictLines(view, steps.length - shown.length),
+    ...(filtered === undefined
+      ? []
+      : [`filter: ${filtered.text}   ${shown.length} of ${steps.length} steps`]),
+    ...verdictLines(view, filtered === undefined ? steps.length - shown.length : 0),
   ];
   const told =
     options.captured === true ? lines.filter((line) => !line.startsWith("SENDER SEES")) : lines;

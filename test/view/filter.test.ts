@@ -2,6 +2,7 @@ import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { UserError } from "../../src/base/errors.js";
 import { filterCompletions, filterMistake, parseFilter } from "../../src/view/filter.js";
+import { formatErrors } from "../../src/view/error-text.js";
 import { effectOf, FILTER_FIELDS } from "../../src/view/filter-fields.js";
 import { demoTrace } from "../tui/shop.js";
 
@@ -77,6 +78,51 @@ describe("the filter language", () => {
       '"step" is unexpected here at column 7; join tests with and, or',
     );
     expect(filterMistake("effect == dnat")).toBeUndefined();
+  });
+
+  it("takes packet filters on the bytes, and places their mistakes in the whole", () => {
+    expect(left('bpf:"tcp dst port 8080"')).toEqual(left("tcp.dstport == 8080"));
+    expect(left('not bpf:"host 10.96.44.10" and not reply')).toEqual(
+      left("ip.addr != 10.96.44.10 and not reply"),
+    );
+    expect(filterMistake('reply and bpf:"tpc port 80"')).toBe(
+      '"tpc" is no word of a packet filter at column 16; did you mean tcp?',
+    );
+    expect(filterMistake("bpf: tcp")).toContain("a packet filter in quotes is missing after bpf:");
+  });
+
+  it("knows the policy that a rule was made for", () => {
+    const allowed = left("policy == shop/api-from-web and effect == mark");
+    expect(allowed.length).toBeGreaterThan(0);
+    expect(left("policy")).toEqual(expect.arrayContaining([...allowed]));
+    expect(left("policy and not rule")).toEqual([]);
+  });
+
+  it("underlines the whole word that is wrong", () => {
+    const shown = (text: string): string => {
+      try {
+        parseFilter(text);
+      } catch (error) {
+        if (error instanceof UserError) return formatErrors(error);
+      }
+      return "";
+    };
+    expect(shown("step > 3 and effect == dnta")).toBe(`filter:1:24: error: effect is never "dnta"
+    1 | step > 3 and effect == dnta
+      |                        ^^^^
+help: did you mean dnat?
+`);
+    expect(shown('node matches "(a"'))
+      .toBe(`filter:1:14: error: "(a" is not a pattern: missing closing ): \`(a\`
+    1 | node matches "(a"
+      |              ^^^^
+`);
+  });
+
+  it("takes time linear in the value for any pattern", () => {
+    const start = performance.now();
+    left('rule.text matches "(-|[A-Za-z ]+|.)*(-|[A-Za-z ]+|.)*z{3}$"');
+    expect(performance.now() - start).toBeLessThan(5000);
   });
 
   it("completes fields, operators and the values that a trace has", () => {
