@@ -8,6 +8,8 @@ import { type Branches, traceBranches } from "../lab/what-if/branches.js";
 import { loadWhatIf, type WhatIf, whatIfTitle, withCommands } from "../lab/what-if/what-if.js";
 import type { World } from "../lab/world.js";
 import { branchesExit, branchesJson, formatBranches } from "../view/branches.js";
+import { type Filter, parseFilter } from "../view/filter.js";
+import { filteredSteps } from "../view/filter-rows.js";
 import { stepJson, traceJson } from "../view/json.js";
 import { type Verdict, verdictName } from "../view/outcome.js";
 import { OUTCOMES } from "../view/outcomes.js";
@@ -15,6 +17,7 @@ import { isHairpin } from "../view/steps.js";
 import { tracePcapng } from "../view/pcapng.js";
 import { formatMinimal, formatStep, formatTrace, formatVerdict, placeText } from "../view/text.js";
 import { type TraceView, viewOf } from "../view/trace-view.js";
+import { formatXtablesTrace } from "../view/xtables-trace.js";
 import type { TraceOptions } from "./commands/trace.js";
 import { readWorlds } from "./files.js";
 import { worldPaths } from "./options.js";
@@ -28,6 +31,9 @@ export function traceCommand(
   streams: Streams,
 ): number {
   if (options.expect !== undefined) checkOutcome(options.expect);
+  const filter = options.filter === undefined ? undefined : parseFilter(options.filter);
+  if (filter !== undefined && options.all === true)
+    throw new UserError("USAGE", "--filter is for one trace, and --all prints several");
   const paths = worldPaths(options.world);
   const changes = whatIfOf(options);
   const world = loadWhatIf(readWorlds(paths), paths.join(" "), changes, {
@@ -48,7 +54,7 @@ export function traceCommand(
   const recording = traceRequest(world, request);
   const view = viewOf(recording);
   for (const line of noteLines(recording)) streams.err(`${safeText(line)}\n`);
-  print(view, options, streams);
+  print(view, filter, options, streams);
   if (isPlainText(options)) streams.out(hairpinNote(world, request, view));
   return exitCode(view.verdict, options.expect);
 }
@@ -117,7 +123,12 @@ function noteLines({ notes, unreached = [] }: Recording): readonly string[] {
   ];
 }
 
-function print(view: TraceView, options: TraceOptions, streams: Streams): void {
+function print(
+  view: TraceView,
+  filter: Filter | undefined,
+  options: TraceOptions,
+  streams: Streams,
+): void {
   const format = options.json === true ? "json" : options.output;
   const write = (content: string | Uint8Array): void => {
     if (options.out !== undefined) writeFileSync(options.out, content);
@@ -136,28 +147,36 @@ function print(view: TraceView, options: TraceOptions, streams: Streams): void {
     }
     return write(heading + step);
   }
+  const filtered =
+    filter === undefined ? undefined : { text: filter.text, steps: filteredSteps(view, filter) };
+  const shown = filtered === undefined ? view : { ...view, steps: filtered.steps };
   switch (format) {
-    case "json":
-      return write(`${JSON.stringify(traceJson(view), undefined, 2)}\n`);
+    case "json": {
+      const document = traceJson(shown);
+      const left = filter === undefined ? {} : { filter: filter.text, allSteps: view.steps.length };
+      return write(`${JSON.stringify({ ...document, ...left }, undefined, 2)}\n`);
+    }
     case "jsonl":
       return write(
-        view.steps.map((step) => `${JSON.stringify(stepJson(step, view.recording))}\n`).join(""),
+        shown.steps.map((step) => `${JSON.stringify(stepJson(step, view.recording))}\n`).join(""),
       );
     case "minimal":
-      return write(heading + formatMinimal(view));
+      return write(heading + formatMinimal(shown));
+    case "xtables-trace":
+      return write(formatXtablesTrace(view.recording.events));
     case "pcapng":
       if (options.out === undefined && streams.isTerminal) {
         throw new UserError("OUTPUT_BINARY", "a capture is not for a terminal", {
           help: "add --out FILE.pcapng, or send it to a program: | tshark -r -",
         });
       }
-      return write(tracePcapng(view));
+      return write(tracePcapng(shown));
     default:
       return write(
         heading +
           (options.quiet === true
             ? formatVerdict(view)
-            : formatTrace(view, { all: options.verbose ?? false })),
+            : formatTrace(view, { all: options.verbose ?? false, filtered })),
       );
   }
 }

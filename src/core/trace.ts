@@ -67,10 +67,21 @@ export interface RuleEvent extends PacketStamp {
   readonly failed: string | undefined;
   /** What the matched rule did: `DROP`, `KUBE-SVC-…`, `RETURN`; undefined when it goes on to the next rule. */
   readonly outcome: string | undefined;
+  /** What the tools' own traces tell besides; told by iptables' walker. */
+  readonly xtables?: XtablesFacts | undefined;
   /** How the outcome moves the walk. */
   readonly effect: "jump" | "goto" | "return" | "accept" | "drop" | "stolen" | "continue";
   /** Packets counted by the rule before and after. */
   readonly counter: readonly [number, number];
+}
+
+/** What only the kernel's own traces of iptables rules show. */
+export interface XtablesFacts {
+  readonly variant: "nft" | "legacy";
+  /** The rule's handle in nf_tables; for a policy the number of rules in its chain. */
+  readonly number: number;
+  /** The user of the socket that the packet comes from. */
+  readonly uid: number | undefined;
 }
 
 /** A base chain ended without a verdict: its policy decides. */
@@ -86,6 +97,7 @@ export interface PolicyEvent extends PacketStamp {
   readonly policy: "ACCEPT" | "DROP";
   readonly place: Place | undefined;
   readonly rulesLookedAt: number;
+  readonly xtables?: XtablesFacts | undefined;
   readonly counter: readonly [number, number];
 }
 

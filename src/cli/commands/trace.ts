@@ -15,12 +15,13 @@ export interface TraceOptions {
   readonly endpoint?: string;
   readonly all?: boolean;
   readonly oneWay?: boolean;
-  readonly output: "text" | "json" | "jsonl" | "minimal" | "pcapng";
+  readonly output: "text" | "json" | "jsonl" | "minimal" | "pcapng" | "xtables-trace";
   readonly json?: boolean;
   readonly out?: string;
   readonly verbose?: boolean;
   readonly quiet?: boolean;
   readonly step?: number;
+  readonly filter?: string;
   readonly expect?: string;
   readonly in?: string;
   readonly addr?: readonly string[];
@@ -57,13 +58,14 @@ export function registerTrace(program: Command, streams: Streams): void {
     .option("--one-way", "do not follow the reply")
     .addOption(
       new Option("-o, --output <format>", "how it is printed")
-        .choices(["text", "json", "jsonl", "minimal", "pcapng"])
+        .choices(["text", "json", "jsonl", "minimal", "pcapng", "xtables-trace"])
         .default("text"),
     )
     .option("--json", "the same as -o json")
     .option("--out <file>", "write to a file instead of standard output")
     .option("-v, --verbose", "all steps, and what DNS plugins did")
     .option("-q, --quiet", "the verdict line only")
+    .option("--filter <expression>", "only steps that it holds for (docs/filter.md)")
     .option("--step <n>", "one step in full", wholeNumber(1, 1_000_000))
     .option("--expect <outcome>", "exit 0 when this is the outcome, 1 when it is not")
     .action(async (source: string, destination: string, options: TraceOptions) => {

@@ -53,7 +53,7 @@ export class TableEditor {
     if (ruleset.variant === "legacy") {
       const table = this.#table();
       for (const hook of BASE_CHAINS[name])
-        if (!table.chains.has(hook)) table.chains.set(hook, newChain(hook, "ACCEPT", undefined));
+        if (!table.chains.has(hook)) addChain(table, newChain(hook, "ACCEPT", undefined));
     }
   }
 
@@ -70,7 +70,11 @@ export class TableEditor {
   }
 
   #table(): Table {
-    const table = this.#existing ?? { name: this.#name, chains: new Map<string, Chain>() };
+    const table = this.#existing ?? {
+      name: this.#name,
+      chains: new Map<string, Chain>(),
+      handles: 0,
+    };
     this.ruleset.tables.set(this.#name, table);
     return table;
   }
@@ -101,7 +105,7 @@ export class TableEditor {
       });
     }
     const chain = newChain(name, "ACCEPT", undefined);
-    this.#table().chains.set(name, chain);
+    addChain(this.#table(), chain);
     return chain;
   }
 
@@ -159,11 +163,14 @@ export class TableEditor {
       throw refuse(this.#isNft ? NO_CHAIN : "Index of replacement too big.", { shape: "line" });
     }
     const [packets, bytes] = command.counters ?? NO_COUNTERS;
+    const table = this.#table();
     const added: Added = { chain: chain.name, line: command.line };
     for (const spec of command.specs) {
       this.#checkText(spec);
       this.#checkJump(spec);
-      const rule = newRule(spec, packets, bytes);
+      const replaced = command.kind === "replace" ? chain.rules[at] : undefined;
+      const handle = replaced?.handle ?? ++table.handles;
+      const rule = newRule(spec, handle, packets, bytes);
       if (command.kind === "append") chain.rules.push(rule);
       else if (command.kind === "insert") chain.rules.splice(at, 0, rule);
       else chain.rules[at] = rule;
@@ -242,10 +249,10 @@ export class TableEditor {
   }
 
   #newChain({ chain: name, place }: Extract<Command, { kind: "new-chain" }>): void {
-    const { chains } = this.#table();
-    if (chains.has(name) || baseHook(this.#name, name) !== undefined)
+    const table = this.#table();
+    if (table.chains.has(name) || baseHook(this.#name, name) !== undefined)
       throw refuse("Chain already exists.", { shape: "line" });
-    chains.set(name, newChain(name, undefined, place));
+    addChain(table, newChain(name, undefined, place));
     this.#newNames.add(name);
   }
 
@@ -348,13 +355,13 @@ export class TableEditor {
       chain.place = at.place;
       return;
     }
-    const { chains } = this.#table();
-    const known = chains.get(name);
+    const table = this.#table();
+    const known = table.chains.get(name);
     if (!this.#isNft && known !== undefined && !at.noflush)
       throw refuse(`error creating chain '${name}':File exists`);
     if (known !== undefined) known.rules = [];
     else {
-      chains.set(name, newChain(name, undefined, at.place));
+      addChain(table, newChain(name, undefined, at.place));
       this.#newNames.add(name);
     }
   }
@@ -412,6 +419,11 @@ export class TableEditor {
     }
     return late.filter(({ text }) => !text.includes("Too many links"));
   }
+}
+
+function addChain(table: Table, chain: Chain): void {
+  table.chains.set(chain.name, chain);
+  table.handles++;
 }
 
 /** The rate estimator that a rule keeps. */

@@ -19,7 +19,7 @@ export interface ListOptions {
 }
 
 function chainsToShow(ruleset: Ruleset, name: TableName, options: ListOptions): readonly Chain[] {
-  const table = ruleset.tables.get(name) ?? { name, chains: new Map<string, Chain>() };
+  const table = ruleset.tables.get(name) ?? { name, chains: new Map<string, Chain>(), handles: 0 };
   const base = BASE_CHAINS[name].map(
     (hook) => table.chains.get(hook) ?? newChain(hook, "ACCEPT", undefined),
   );

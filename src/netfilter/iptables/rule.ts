@@ -41,6 +41,8 @@ export interface RuleSpec {
 /** A rule in a chain, with its counters. */
 export interface Rule {
   readonly spec: RuleSpec;
+  /** What nf_tables calls it by: counts up with every chain and rule of its table. */
+  readonly handle: number;
   packets: number;
   bytes: number;
 }

@@ -24,6 +24,8 @@ export interface Chain {
 export interface Table {
   readonly name: TableName;
   readonly chains: Map<string, Chain>;
+  /** The last handle that a chain or rule got. Mirrors struct nft_table's hgenerator. */
+  handles: number;
 }
 
 /** The tables of one family, as one variant of the tools keeps them. */
@@ -46,8 +48,8 @@ export function newChain(
   return { name, policy, place, rules: [], packets: 0, bytes: 0, counted: false };
 }
 
-export function newRule(spec: RuleSpec, packets = 0, bytes = 0): Rule {
-  return { spec, packets, bytes };
+export function newRule(spec: RuleSpec, handle: number, packets: number, bytes: number): Rule {
+  return { spec, handle, packets, bytes };
 }
 
 /** A copy of the containers with the same rules in them, so that one can be changed and the other kept. */
@@ -60,7 +62,7 @@ export function cloneTable(table: Table): Table {
   const chains = new Map(
     [...table.chains].map(([name, chain]) => [name, { ...chain, rules: [...chain.rules] }]),
   );
-  return { name: table.name, chains };
+  return { name: table.name, chains, handles: table.handles };
 }
 
 /** Base chains in hook order, then user chains by the value of their bytes. */

@@ -1,7 +1,7 @@
 import type { HookState, Verdict } from "../../core/hooks.js";
 import { ACCEPT } from "../../core/hooks.js";
 import type { SkBuff } from "../../core/skbuff.js";
-import { type RuleEvent, told } from "../../core/trace.js";
+import { type RuleEvent, told, type XtablesFacts } from "../../core/trace.js";
 import { ipLength } from "../../wire/frame.js";
 import type { Ipv4Header } from "../../wire/ipv4.js";
 import { formatAddress, underMask } from "./addresses.js";
@@ -266,6 +266,7 @@ class Walk {
         policy,
         place: base.place,
         rulesLookedAt: this.#looked,
+        xtables: this.#facts(base.rules.length),
         counter: [before, base.packets],
       }),
     );
@@ -310,10 +311,17 @@ class Walk {
         matched,
         failed,
         outcome: matched ? actionName(rule.spec.action) : undefined,
+        xtables: this.#facts(rule.handle),
         effect,
         counter: [matched ? rule.packets - 1 : rule.packets, rule.packets],
       }),
     );
+  }
+
+  #facts(number: number): XtablesFacts {
+    const { socket } = this.#skb;
+    const uid = socket?.holder === "program" ? socket.uid : undefined;
+    return { variant: this.#ruleset.variant, number, uid };
   }
 
   #tellUnknown(what: string, rule: Rule): void {

@@ -259,6 +259,7 @@ function counting(ruleset: Ruleset): () => number {
   let looked = 0;
   for (const chain of ruleset.tables.get("mangle")?.chains.values() ?? []) {
     chain.rules = chain.rules.map((one) => ({
+      handle: one.handle,
       packets: one.packets,
       bytes: one.bytes,
       get spec() {
