@@ -28,7 +28,14 @@ export { type Outcome, type Verdict, verdictName } from "./view/outcome.js";
 export { policyWorldOf } from "./lab/policies.js";
 export { judge as policyVerdict } from "./kube/policy/oracle.js";
 export type { SideVerdict, Verdict as PolicyVerdict } from "./kube/policy/verdict.js";
+export { type Dialect, parseDialect } from "./kube/policy/dialect.js";
+export { askWhy, type WhyAnswers, type WhyQuestion } from "./lab/ask-why.js";
+export { whyJson, type WhyJson } from "./kube/policy/why-json.js";
+export { assumptionText, whyTexts } from "./kube/policy/why-text.js";
 export { connectivityMatrix, type Matrix } from "./kube/policy/matrix.js";
+export { diffJson, diffMatrices } from "./kube/policy/matrix-diff.js";
+export { matrixReasons } from "./kube/policy/matrix-reasons.js";
+export { matrixSvg } from "./kube/policy/matrix-svg.js";
 export { matrixJson, matrixText } from "./kube/policy/matrix-text.js";
 
 export { parseLab } from "./lab/lab-file.js";

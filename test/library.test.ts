@@ -24,7 +24,13 @@ const prints: Readonly<Record<string, readonly string[]>> = {
     "example.org. the world does not say what the resolver 203.0.113.53 answers for example.org.",
     "cache hit success item of 30 s, 20 s left",
   ],
-  "policy.ts": ["deny no-policy denied-no-rule", "shop/web-0"],
+  "policy.ts": [
+    "deny no-policy denied-no-rule",
+    "DENIED  shop/web-0 -> shop/db-0 tcp/5432, ingress of shop/db-0",
+    '["add a peer to rule 1 of shop/db-from-api: 1"',
+    "6 pairs x declared ports",
+    "  1 pair  ingress: no rule of shop/db-from-api matches",
+  ],
   "scenario.ts": [
     "20 s request: TCP shop/api-0 -> shop/web:80 DELIVERED",
     "50 s request: TCP shop/api-0 -> shop/web:80 NO-ROUTE",

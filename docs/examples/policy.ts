@@ -1,4 +1,15 @@
-import { connectivityMatrix, loadWorld, matrixText, policyVerdict, policyWorldOf } from "hopwise";
+import {
+  askWhy,
+  connectivityMatrix,
+  loadWorld,
+  matrixReasons,
+  matrixText,
+  parseDialect,
+  policyVerdict,
+  policyWorldOf,
+  whyJson,
+  whyTexts,
+} from "hopwise";
 
 const pod = (name: string, app: string): string => `
 apiVersion: v1
@@ -25,5 +36,12 @@ if (web === undefined || db === undefined) throw new Error("both pods are there"
 const verdict = policyVerdict(policies, { source: web, destination: db, protocol: "TCP", port: 5432 });
 console.log(verdict.outcome, verdict.egress.reason.kind, verdict.ingress.reason.kind);
 
-// All pairs.
-for (const line of matrixText(connectivityMatrix(policies, { namespaces: ["shop"] }))) console.log(line);
+// The whole reason, rule by rule, and what would change it; as text, and as data.
+const dialect = parseDialect("kube-router,otherProtocols=deny");
+const { answers } = askWhy(world.cluster, { source: "shop/web-0", destination: "shop/db-0:5432", protocol: "TCP", dialect });
+for (const line of whyTexts(answers)) console.log(line);
+for (const { fixes } of answers.map(whyJson)) console.log(fixes.map(({ title, opens }) => `${title}: ${opens}`));
+
+// All pairs, and what denies.
+const matrix = connectivityMatrix(policies, { namespaces: ["shop"] });
+for (const line of [...matrixText(matrix), ...matrixReasons(matrix)]) console.log(line);
