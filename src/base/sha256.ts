@@ -5,10 +5,10 @@ export function sha256(data: Uint8Array | string): Uint8Array {
   // Plain arrays: names are short, and buffers would cost more than the hashing.
   const schedule: number[] = [];
   for (let at = 0; at < words.length; at += 16) compress(state, schedule, words, at);
-  return Uint8Array.from(
-    { length: 32 },
-    (_, index) => (state[index >> 2] ?? 0) >>> (24 - 8 * (index & 3)),
-  );
+  const bytes = new Uint8Array(32);
+  for (let index = 0; index < 32; index++)
+    bytes[index] = (state[index >> 2] as number) >>> (24 - 8 * (index & 3));
+  return bytes;
 }
 
 function bytesOf(text: string): ArrayLike<number> {
@@ -23,14 +23,15 @@ function bytesOf(text: string): ArrayLike<number> {
 
 /** The message, a one bit, zeros, and the length in bits, in whole blocks of 16 words. */
 function padded(data: ArrayLike<number>): number[] {
-  const words = Array.from({ length: Math.ceil((data.length + 9) / 64) * 16 }, () => 0);
-  const put = (at: number, byte: number): void => {
-    words[at >> 2] = (words[at >> 2] as number) | (byte << (24 - 8 * (at & 3)));
-  };
-  for (let at = 0; at < data.length; at++) put(at, data[at] as number);
-  put(data.length, 0x80);
-  words[words.length - 2] = Math.floor(data.length / 0x2000_0000);
-  words[words.length - 1] = (data.length * 8) | 0;
+  const { length } = data;
+  const words: number[] = [];
+  const count = Math.ceil((length + 9) / 64) * 16;
+  for (let word = 0; word < count; word++) words.push(0);
+  for (let at = 0; at < length; at++)
+    words[at >> 2] = (words[at >> 2] as number) | ((data[at] as number) << (24 - 8 * (at & 3)));
+  words[length >> 2] = (words[length >> 2] as number) | (0x80 << (24 - 8 * (length & 3)));
+  words[count - 2] = Math.floor(length / 0x2000_0000);
+  words[count - 1] = (length * 8) | 0;
   return words;
 }
 
@@ -68,8 +69,8 @@ function compress(state: number[], w: number[], words: readonly number[], offset
     b = a;
     a = (one + sum0 + majority) | 0;
   }
-  for (const [index, word] of [a, b, c, d, e, f, g, h].entries())
-    state[index] = (at(index) + word) | 0;
+  const sums = [a, b, c, d, e, f, g, h];
+  for (let index = 0; index < 8; index++) state[index] = (at(index) + (sums[index] as number)) | 0;
 }
 
 function rotate(word: number, bits: number): number {

@@ -88,10 +88,24 @@ function addSlice(
     const key = portKey(namespace, service, port.name ?? "", protocol);
     const list = lists.get(key) ?? [];
     lists.set(key, list);
-    for (const endpoint of endpoints) {
-      list.push({ ...endpoint, port: port.port, text: hostPort(endpoint.address, port.port) });
-    }
+    for (const endpoint of endpoints) list.push(withPort(endpoint, port.port));
   }
+}
+
+/** Field by field: there are many of them, and spreading is slow. */
+function withPort(endpoint: Omit<Endpoint, "port" | "text">, port: number): Endpoint {
+  return {
+    address: endpoint.address,
+    port,
+    text: hostPort(endpoint.address, port),
+    nodeName: endpoint.nodeName,
+    ready: endpoint.ready,
+    serving: endpoint.serving,
+    terminating: endpoint.terminating,
+    zoneHints: endpoint.zoneHints,
+    nodeHints: endpoint.nodeHints,
+    object: endpoint.object,
+  };
 }
 
 /** Only the first address of an endpoint counts; one of another family than the slice's is noted. */
@@ -122,7 +136,13 @@ function conditionsOf(
     ready: ready ?? true,
     serving: serving ?? true,
     terminating: terminating ?? false,
-    zoneHints: (hints?.forZones ?? []).map((zone) => zone.name),
-    nodeHints: (hints?.forNodes ?? []).map((node) => node.name),
+    zoneHints: namesIn(hints?.forZones),
+    nodeHints: namesIn(hints?.forNodes),
   };
+}
+
+const NO_NAMES: readonly string[] = [];
+
+function namesIn(list: readonly { readonly name: string }[] | undefined): readonly string[] {
+  return list === undefined ? NO_NAMES : list.map(({ name }) => name);
 }

@@ -1,7 +1,9 @@
 import type { NodeEndpoint } from "./categorize.js";
-import { because } from "./rendered-text.js";
+import { because, type LineOrigin } from "./rendered-text.js";
 import { protocolMatch, type PortRules } from "./iptables-port.js";
 import { endpointChain } from "./names.js";
+import type { ObjectRef } from "./objects.js";
+import type { ServicePort } from "./service-port.js";
 
 /** The chains that choose an endpoint, and one chain for each endpoint that can be reached from this node. */
 export function writeEndpointChains(rules: PortRules): void {
@@ -51,11 +53,7 @@ function writeChoice(
     const share = left > 1 ? ` -m statistic --mode random --probability ${probability(left)}` : "";
     nat.rule(
       `${head(endpoint)}${share} -j ${names.get(endpoint.text) ?? ""}`,
-      because(
-        `endpoint ${index + 1} of ${endpoints.length} of ${port.name}`,
-        port.object,
-        endpoint.object,
-      ),
+      new EndpointOrigin(port, endpoint, `${index + 1} of ${endpoints.length}`),
     );
   }
 }
@@ -67,16 +65,41 @@ function writeEndpoint(
 ): void {
   const comment = settings.endpointComments ? ` -m comment --comment ${port.name}` : "";
   const recent = port.affinitySeconds === undefined ? "" : ` -m recent --name ${chain} --set`;
-  const origin = because(`endpoint ${endpoint.text} of ${port.name}`, port.object, endpoint.object);
+  const origin = new EndpointOrigin(port, endpoint, endpoint.text);
   nat.chain(chain, origin);
-  nat.rule(`-A ${chain}${comment} -s ${endpoint.address.text} -j KUBE-MARK-MASQ`, {
-    ...origin,
-    why: "an endpoint that reaches itself through its service is masqueraded",
-  });
+  nat.rule(
+    `-A ${chain}${comment} -s ${endpoint.address.text} -j KUBE-MARK-MASQ`,
+    new EndpointOrigin(port, endpoint, undefined),
+  );
   nat.rule(
     `-A ${chain}${comment}${recent} ${protocolMatch(port)} -j DNAT --to-destination ${endpoint.text}`,
     origin,
   );
+}
+
+/** Why a rule of an endpoint is there. Put into words when somebody asks: a large cluster has hundreds of thousands. */
+class EndpointOrigin implements LineOrigin {
+  readonly by = "kube-proxy";
+  readonly port: ServicePort;
+  readonly endpoint: NodeEndpoint;
+  readonly which: string | undefined;
+
+  /** `which` tells the endpoint from the port's others; undefined for its guard against itself. */
+  constructor(port: ServicePort, endpoint: NodeEndpoint, which: string | undefined) {
+    this.port = port;
+    this.endpoint = endpoint;
+    this.which = which;
+  }
+
+  get objects(): readonly ObjectRef[] {
+    return [this.port.object, this.endpoint.object];
+  }
+
+  get why(): string {
+    return this.which === undefined
+      ? "an endpoint that reaches itself through its service is masqueraded"
+      : `endpoint ${this.which} of ${this.port.name}`;
+  }
 }
 
 /** 1/n with ten decimals. Mirrors pkg/proxy/iptables/proxier.go:computeProbability(). */

@@ -28,7 +28,8 @@ export function because(why: string, ...objects: readonly ObjectRef[]): LineOrig
 /** Texts for the same tool one after the other. */
 export function joinTexts(texts: readonly RenderedText[]): RenderedText {
   return {
-    text: texts.map(({ text }) => text).join(""),
-    origins: texts.flatMap(({ origins }) => origins),
+    text: texts.reduce((all, { text }) => all + text, ""),
+    // Whole lists at once: there are as many origins as lines.
+    origins: ([] as readonly LineOrigin[]).concat(...texts.map(({ origins }) => origins)),
   };
 }

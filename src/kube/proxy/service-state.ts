@@ -77,10 +77,27 @@ function seenFrom(nodeName: string, endpoints: readonly Endpoint[]): NodeEndpoin
   const seen: NodeEndpoint[] = [];
   for (const endpoint of endpoints) {
     const isLocal = endpoint.nodeName !== "" && endpoint.nodeName === nodeName;
-    if (seen.at(-1)?.text !== endpoint.text) seen.push({ ...endpoint, isLocal });
-    else if (isLocal) seen[seen.length - 1] = { ...endpoint, isLocal };
+    if (seen.at(-1)?.text !== endpoint.text) seen.push(asSeen(endpoint, isLocal));
+    else if (isLocal) seen[seen.length - 1] = asSeen(endpoint, isLocal);
   }
   return seen;
+}
+
+/** Field by field: there are many of them, and spreading is slow. */
+function asSeen(endpoint: Endpoint, isLocal: boolean): NodeEndpoint {
+  return {
+    address: endpoint.address,
+    port: endpoint.port,
+    text: endpoint.text,
+    nodeName: endpoint.nodeName,
+    ready: endpoint.ready,
+    serving: endpoint.serving,
+    terminating: endpoint.terminating,
+    zoneHints: endpoint.zoneHints,
+    nodeHints: endpoint.nodeHints,
+    object: endpoint.object,
+    isLocal,
+  };
 }
 
 function reachOf(
