@@ -6,7 +6,7 @@ import type { ScenarioRecording, StepRecording } from "../../src/core/scenario-r
 import type { TraceEvent } from "../../src/core/trace.js";
 import type { Lab, Listener } from "../../src/lab/lab.js";
 import { labScript, netnsName } from "../../src/lab/shell.js";
-import { formatIpv4 } from "../../src/wire/ip.js";
+import { formatIp } from "../../src/wire/ip.js";
 import { withProfile } from "./judge.js";
 import type { SeenFrame } from "./normalise.js";
 import { realOnly } from "./profile.js";
@@ -77,7 +77,7 @@ export async function judgeScenario(
 }
 
 function spoken(one: Listener): object {
-  return { ...one, address: formatIpv4(one.address) };
+  return { ...one, address: formatIp(one.address) };
 }
 
 /** The commands of a step in their order, and then what it sends. */

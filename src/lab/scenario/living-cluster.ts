@@ -1,5 +1,5 @@
 import type { Pod } from "kubernetes-types/core/v1.js";
-import { throwCollected, UserError, type UserErrorDetails } from "../../base/errors.js";
+import { throwCollected } from "../../base/errors.js";
 import type { RuleMaker } from "../../core/recording.js";
 import type { Simulation } from "../../core/simulation.js";
 import { buildCluster, type Cluster, type ClusterPod } from "../../kube/cluster.js";
@@ -21,6 +21,7 @@ import { type AgentWorld, NodeAgents, runsOn } from "./node-agents.js";
 import { without } from "./object-edits.js";
 import { runAgent, tellObject } from "./run-command.js";
 import type { ScenarioSettings } from "./scenario.js";
+import { endpointTexts, refuseMove, refuseNodes, refuseRecords } from "./cluster-differences.js";
 
 /** From the end of a pod's programs to that of its sandbox and its object. Differs: a kubelet takes up to a second or two. */
 export const SANDBOX_TIME: Micros = milliseconds(100);
@@ -75,6 +76,7 @@ export class LivingCluster {
 
   /** Takes new objects over: controllers, then agents. Throws UserError for objects that do not fit together. */
   change(load: LoadResult): void {
+    for (const pod of load.objects.Pod) refuseMove(pod, this.#states.get(keyOf(pod.object)));
     const before = this.load;
     this.load = load;
     try {
@@ -272,53 +274,4 @@ function timestamp(now: Micros): string {
 function withoutOwner({ object, origin }: Loaded<Pod>): Loaded<Pod> {
   const { ownerReferences: _owners, ...metadata } = object.metadata ?? {};
   return { object: { ...object, metadata }, origin };
-}
-
-/** `10.244.1.6 ready, 10.244.2.5 terminating serving`, by `namespace/name` of the Service. */
-function endpointTexts({ endpointSlices }: Cluster): ReadonlyMap<string, string> {
-  const texts = new Map<string, string[]>();
-  for (const { object } of endpointSlices) {
-    const service = object.metadata?.labels?.["kubernetes.io/service-name"];
-    if (service === undefined) continue;
-    const key = `${object.metadata?.namespace ?? "default"}/${service}`;
-    const found = (object.endpoints ?? []).map(({ addresses, conditions }) => {
-      const { ready = true, serving = true, terminating = false } = conditions ?? {};
-      const state = terminating
-        ? `terminating${serving ? " and serving" : ", not serving"}`
-        : ready
-          ? "ready"
-          : "not ready";
-      return `${addresses.join(",")} ${state}`;
-    });
-    texts.set(key, [...(texts.get(key) ?? []), ...found]);
-  }
-  return new Map(
-    [...texts].map(([key, list]) => [key, list.length === 0 ? "none" : list.toSorted().join(", ")]),
-  );
-}
-
-/** What was recorded of a node stands for what it was then; nobody knows what would become of it. */
-function refuseRecords({ records, name }: ClusterWorld): void {
-  const [node] = records.keys();
-  if (node === undefined) return;
-  throw new UserError(
-    "SCENARIO_RECORDED",
-    `a scenario changes what is rendered, and node ${node} of ${name} is recorded`,
-    { help: "leave the node's dumps out of the world" },
-  );
-}
-
-/** Nodes stay as they are. */
-function refuseNodes(before: Cluster, after: Cluster): void {
-  const identity = ({ nodes }: Cluster): string =>
-    nodes.map(({ name, address }) => `${name} ${address}`).join("\n");
-  if (identity(before) === identity(after)) return;
-  const known = new Set(before.nodes.map(({ name }) => name));
-  const added = after.nodes.find(({ name }) => !known.has(name));
-  const details: UserErrorDetails = added?.loaded.origin.details([], "value") ?? {};
-  throw new UserError(
-    "SCENARIO_NODES",
-    "nodes that come, go or get another InternalIP are not modelled in a scenario",
-    { ...details, help: "an address can be changed on the node itself: run: {NODE: ip addr …}" },
-  );
 }

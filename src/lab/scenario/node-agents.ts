@@ -37,6 +37,9 @@ export class NodeAgents {
   #services: ServiceObjects;
   #policies: KubeRouterText | undefined;
   #syncs = 1;
+  #policySyncs = 1;
+  /** What kube-router's last sync salted the names of its chains with. */
+  #version = "1";
 
   /** The node as `clusterLab` has just built it. */
   constructor(world: AgentWorld, cluster: Cluster, node: ClusterNode) {
@@ -153,9 +156,6 @@ export class NodeAgents {
     for (const set of sync.destroyed)
       run({ argv: ["ipset", "destroy", set] }, "a set that no rule asks any more");
   }
-
-  #version = "1";
-  #policySyncs = 1;
 
   #add(pod: ClusterPod): readonly LabCommand[] {
     const { commands, result } = this.#network.addPod(pod);

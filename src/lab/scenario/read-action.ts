@@ -1,20 +1,21 @@
 import { UserError, UserErrors } from "../../base/errors.js";
 import { nearest } from "../../base/nearest.js";
-import { isMapping, type Mapping } from "../../kube/load/check.js";
+import { isMapping } from "../../kube/load/check.js";
 import { parseDocuments } from "../../kube/load/documents.js";
 import { type FieldPath, SourceText } from "../../kube/load/source-text.js";
 import type { InlineObject, InputText } from "../../kube/load.js";
-import { microseconds } from "../../sim/time.js";
-import { splitCommandLine } from "../command-line.js";
 import { type FieldReader, shown } from "./field-reader.js";
-import type { Action, ConnectionRequest, ObjectName, PodFlag, TypedCommand } from "./scenario.js";
-
-/** How long a program waits for an answer unless the step says. */
-const PATIENCE = microseconds(5_000_000);
-const REQUEST_KEYS = ["from", "to", "proto", "sport", "for", "data"];
-const PORTS = [0, 65_535] as const;
-/** The most data that one step sends: one datagram. */
-const LONGEST_DATA = 65_507;
+import {
+  DATA,
+  PATIENCE,
+  readCommand,
+  readData,
+  readObjectName,
+  readPatience,
+  readRequest,
+  REQUEST_KEYS,
+} from "./read-parts.js";
+import type { Action, PodFlag } from "./scenario.js";
 
 type Reading = (value: unknown, path: FieldPath) => Action | undefined;
 
@@ -60,7 +61,7 @@ export class ActionReader {
     open: (value, path) => this.#open(value, path),
     request: (value, path) => {
       const given = this.reader.mapping(value, path, '"request"', REQUEST_KEYS);
-      const request = given && this.#request(given, path);
+      const request = given && readRequest(this.reader, given, path);
       return request && { kind: "request", request };
     },
     send: (value, path) => this.#send(value, path),
@@ -128,12 +129,12 @@ export class ActionReader {
 
   #delete(value: unknown, path: FieldPath): Action | undefined {
     if (typeof value === "string") {
-      const object = this.#objectName(value, path);
+      const object = readObjectName(this.reader, value, path);
       return object && { kind: "delete", object, grace: undefined, exits: undefined };
     }
     const given = this.reader.mapping(value, path, '"delete"', ["object", "grace", "exits"]);
     if (given === undefined) return undefined;
-    const object = this.#objectName(given["object"], [...path, "object"]);
+    const object = readObjectName(this.reader, given["object"], [...path, "object"]);
     const time = (key: "grace" | "exits"): ReturnType<FieldReader["duration"]> =>
       given[key] === undefined
         ? undefined
@@ -144,7 +145,7 @@ export class ActionReader {
   #patch(value: unknown, path: FieldPath): Action | undefined {
     const given = this.reader.mapping(value, path, '"patch"', ["object", "merge"]);
     if (given === undefined) return undefined;
-    const object = this.#objectName(given["object"], [...path, "object"]);
+    const object = readObjectName(this.reader, given["object"], [...path, "object"]);
     const merge = given["merge"];
     const base = [...path, "merge"];
     if (!isMapping(merge))
@@ -163,23 +164,6 @@ export class ActionReader {
     );
   }
 
-  /** `pod shop/api-1`, `pod/shop/api-1`, `node worker-1`. */
-  #objectName(value: unknown, path: FieldPath): ObjectName | undefined {
-    const text = this.reader.text(value, path, "the object");
-    if (text === undefined) return undefined;
-    const [, kind = "", first = "", second] =
-      /^(\w+)[ /]+([\w.:-]+)(?:\/([\w.:-]+))?$/.exec(text.trim()) ?? [];
-    if (kind === "")
-      return this.reader.fail(
-        path,
-        `${shown(text)} is no object`,
-        "say KIND NAMESPACE/NAME: pod shop/api-1",
-      );
-    return second === undefined
-      ? { kind, namespace: "default", name: first }
-      : { kind, namespace: first, name: second };
-  }
-
   #flags(
     value: unknown,
     path: FieldPath,
@@ -189,14 +173,16 @@ export class ActionReader {
       return this.reader.fail(path, "pods and what they are were expected", "{shop/api-0: …}");
     const flags = Object.entries(value).flatMap(([pod, one]) => {
       const is = read(one, [...path, pod]);
-      return is === undefined ? [] : [{ pod, is }];
+      const details = this.reader.details([...path, pod], "key");
+      return is === undefined ? [] : [{ pod: { key: pod, details }, is }];
     });
     return flags.length === 0 ? undefined : flags;
   }
 
   #program(kind: "stop" | "start", value: unknown, path: FieldPath): Action | undefined {
-    const pod = this.reader.text(value, path, "the pod");
-    return pod === undefined ? undefined : { kind, pod };
+    const key = this.reader.text(value, path, "the pod");
+    const details = this.reader.details(path);
+    return key === undefined ? undefined : { kind, pod: { key, details } };
   }
 
   #run(value: unknown, path: FieldPath): Action | undefined {
@@ -210,32 +196,10 @@ export class ActionReader {
       const list: readonly unknown[] = Array.isArray(lines) ? lines : [lines];
       return list.flatMap((line, index) => {
         const at = [...path, ns, ...(Array.isArray(lines) ? [index] : [])];
-        return this.#command(ns, line, at) ?? [];
+        return readCommand(this.reader, ns, line, at) ?? [];
       });
     });
     return commands.length === 0 ? undefined : { kind: "run", commands };
-  }
-
-  #command(ns: string, value: unknown, path: FieldPath): TypedCommand | undefined {
-    const given = isMapping(value)
-      ? this.reader.mapping(value, path, "a command", ["run", "stdin"])
-      : { run: value };
-    const line = this.reader.text(
-      given?.["run"],
-      isMapping(value) ? [...path, "run"] : path,
-      "the command",
-    );
-    const stdin = given?.["stdin"];
-    if (stdin !== undefined && typeof stdin !== "string")
-      return this.reader.fail([...path, "stdin"], `"stdin" must be a text, not ${shown(stdin)}`);
-    if (line === undefined) return undefined;
-    try {
-      return { ns, argv: splitCommandLine(line, this.reader.details(path)), stdin };
-    } catch (error) {
-      if (!(error instanceof UserError)) throw error;
-      this.reader.errors.push(error);
-      return undefined;
-    }
   }
 
   #open(value: unknown, path: FieldPath): Action | undefined {
@@ -249,7 +213,7 @@ export class ActionReader {
         "close it first, or give this one another name",
       );
     if (name !== undefined) this.#opened.set(name, true);
-    const request = this.#request(given, path);
+    const request = readRequest(this.reader, given, path);
     if (request?.protocol === "icmp")
       return this.reader.fail(
         [...path, "proto"],
@@ -261,48 +225,18 @@ export class ActionReader {
       : { kind: "open", name, request };
   }
 
-  #request(given: Mapping, path: FieldPath): ConnectionRequest | undefined {
-    const { reader } = this;
-    const from = reader.text(given["from"], [...path, "from"], '"from"');
-    const to = reader.text(given["to"], [...path, "to"], '"to"');
-    const asked = given["proto"];
-    const protocol =
-      asked === undefined
-        ? "tcp"
-        : reader.word(asked, [...path, "proto"], "protocol", ["tcp", "udp", "icmp"]);
-    const sport = given["sport"] ?? 0;
-    const sourcePort = reader.whole(sport, [...path, "sport"], '"sport"', PORTS);
-    const patience = this.#patience(given["for"], path);
-    const data = this.#data(given["data"], path);
-    if (from === undefined || to === undefined || sourcePort === undefined) return undefined;
-    if (protocol !== "tcp" && protocol !== "udp" && protocol !== "icmp") return undefined;
-    return { from, to, protocol, sourcePort, patience, data };
-  }
-
   #send(value: unknown, path: FieldPath): Action | undefined {
     if (!isMapping(value)) {
       const name = this.#connection(value, path);
       return name === undefined
         ? undefined
-        : { kind: "send", name, data: "hopwise", patience: PATIENCE };
+        : { kind: "send", name, data: DATA, patience: PATIENCE };
     }
     const given = this.reader.mapping(value, path, '"send"', ["on", "data", "for"]) ?? {};
     const name = this.#connection(given["on"], [...path, "on"]);
-    const data = this.#data(given["data"], path);
-    const patience = this.#patience(given["for"], path);
+    const data = readData(this.reader, given["data"], path);
+    const patience = readPatience(this.reader, given["for"], path);
     return name === undefined ? undefined : { kind: "send", name, data, patience };
-  }
-
-  #patience(value: unknown, path: FieldPath): ConnectionRequest["patience"] {
-    if (value === undefined) return PATIENCE;
-    return this.reader.duration(value, [...path, "for"], '"for"') ?? PATIENCE;
-  }
-
-  #data(value: unknown, path: FieldPath): string {
-    const data = this.reader.optionalText(value, [...path, "data"], '"data"') ?? "hopwise";
-    if (data.length > LONGEST_DATA)
-      this.reader.fail([...path, "data"], `"data" has more than ${LONGEST_DATA} characters`);
-    return data;
   }
 
   /** The name of a connection that is open at this step. */

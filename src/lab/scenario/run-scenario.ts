@@ -1,4 +1,4 @@
-import { UserError, UserErrors, type UserErrorDetails } from "../../base/errors.js";
+import { UserError } from "../../base/errors.js";
 import type {
   ScenarioRecording,
   SentOnStep,
@@ -8,6 +8,7 @@ import type { TraceEvent } from "../../core/trace.js";
 import { later, type Micros } from "../../sim/time.js";
 import type { World } from "../world.js";
 import { LivingCluster } from "./living-cluster.js";
+import { placed } from "./placed.js";
 import type { Scenario, ScenarioStep } from "./scenario.js";
 import { StepRunner } from "./step-runner.js";
 import { titleOf } from "./step-title.js";
@@ -80,7 +81,7 @@ function runStep(
     before,
     events,
     sent,
-    connections: runner.connectionNames(),
+    connections: runner.connections.names(),
     expect: step.expect,
   };
 }
@@ -99,17 +100,6 @@ function waitUntil({ living }: StepRunner, instant: Micros, { details }: Scenari
     );
   }
   living.sim.runUntilIdle(instant);
-}
-
-/** An error that says no place stands at the step. */
-function placed<T>(details: UserErrorDetails, act: () => T): T {
-  try {
-    return act();
-  } catch (error) {
-    if (error instanceof UserErrors || !(error instanceof UserError)) throw error;
-    if (error.details.place !== undefined) throw error;
-    throw new UserError(error.code, error.message, { ...details, help: error.details.help });
-  }
 }
 
 function settingsOf({ settings }: Scenario): readonly string[] {

@@ -43,6 +43,8 @@ export interface ObjectName {
   readonly kind: string;
   readonly namespace: string;
   readonly name: string;
+  /** What an error about it says. */
+  readonly details: UserErrorDetails;
 }
 
 export interface ConnectionRequest {
@@ -69,7 +71,7 @@ export type Action =
   | { readonly kind: "patch"; readonly object: ObjectName; readonly merge: InlineObject }
   | { readonly kind: "ready"; readonly pods: readonly PodFlag[] }
   | { readonly kind: "probe"; readonly pods: readonly PodFlag[] }
-  | { readonly kind: "stop" | "start"; readonly pod: string }
+  | { readonly kind: "stop" | "start"; readonly pod: PodName }
   | { readonly kind: "run"; readonly commands: readonly TypedCommand[] }
   | { readonly kind: "open"; readonly name: string; readonly request: ConnectionRequest }
   | { readonly kind: "request"; readonly request: ConnectionRequest }
@@ -82,9 +84,16 @@ export type Action =
   | { readonly kind: "close"; readonly name: string }
   | { readonly kind: "wait"; readonly time: Micros };
 
+/** A pod by `namespace/name`. */
+export interface PodName {
+  readonly key: string;
+  /** What an error about it says. */
+  readonly details: UserErrorDetails;
+}
+
 /** Whether a pod is ready, or its readiness probe succeeds. */
 export interface PodFlag {
-  readonly pod: string;
+  readonly pod: PodName;
   readonly is: boolean;
 }
 

@@ -19,15 +19,17 @@ export function titleOf(action: Action): string {
     case "patch":
       return `patch ${objectText(action.object)} with ${JSON.stringify(action.merge.value)}`;
     case "ready":
-      return action.pods.map(({ pod, is }) => `${pod} is ${is ? "ready" : "not ready"}`).join(", ");
+      return action.pods
+        .map(({ pod, is }) => `${pod.key} is ${is ? "ready" : "not ready"}`)
+        .join(", ");
     case "probe":
       return action.pods
-        .map(({ pod, is }) => `readiness probe of ${pod} ${is ? "succeeds" : "fails"}`)
+        .map(({ pod, is }) => `readiness probe of ${pod.key} ${is ? "succeeds" : "fails"}`)
         .join(", ");
     case "stop":
-      return `stop the programs of ${action.pod}`;
+      return `stop the programs of ${action.pod.key}`;
     case "start":
-      return `start the programs of ${action.pod}`;
+      return `start the programs of ${action.pod.key}`;
     case "run":
       return `run on ${[...new Set(action.commands.map(({ ns }) => ns))].join(", ")}`;
     case "open":

@@ -71,7 +71,7 @@ describe("a cluster that changes", () => {
     view.steps
       .flatMap(({ step }) => [...step.before, ...step.events])
       .flatMap((event) =>
-        event.kind === "object" && /^Pod shop\/cart/.test(event.object) && event.by !== "you"
+        event.kind === "object" && event.object.startsWith("Pod shop/cart") && event.by !== "you"
           ? [`${event.action} ${event.object}`]
           : [],
       );

@@ -53,7 +53,7 @@ steps:
       {
         action: {
           kind: "delete",
-          object: { kind: "pod", namespace: "shop", name: "x" },
+          object: expect.objectContaining({ kind: "pod", namespace: "shop", name: "x" }),
           grace: undefined,
           exits: undefined,
         },
@@ -165,6 +165,14 @@ describe("a step that the world has nothing for", () => {
     [
       "a second host outside",
       '  - request: {from: 203.0.113.9, to: "worker-1:30080"}\n  - request: {from: 203.0.113.10, to: "worker-1:30080"}',
+    ],
+    [
+      "a node to move to",
+      "  - apply: {apiVersion: v1, kind: Pod, metadata: {name: api-0, namespace: shop}, spec: {nodeName: worker-2, containers: [{name: c}]}}",
+    ],
+    [
+      "a workload's pod",
+      "  - apply: {apiVersion: apps/v1, kind: StatefulSet, metadata: {name: q}, spec: {selector: {matchLabels: {a: b}}, template: {metadata: {labels: {a: b}}, spec: {containers: [{name: c}]}}}}\n  - patch: {object: pod q-0, merge: {spec: {}}}",
     ],
     [
       "a patch that renames",
