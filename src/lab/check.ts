@@ -3,6 +3,7 @@ import { checkClusterRecords, checkRecorded } from "./recorded/check-recorded.js
 import { type CheckPolicyOptions, checkPolicies } from "./check-policies.js";
 import { checkServices } from "./check-services.js";
 import { policiesNotRendered } from "./policies.js";
+import { proxyModeNotes } from "./proxy-mode.js";
 import { unusedFiles, type World } from "./world.js";
 
 /** What there is to say about a world that could be read and built. */
@@ -63,7 +64,7 @@ export function checkWorld(world: World, options: CheckPolicyOptions = {}): Chec
         world.records,
         nodes.map(({ name }) => name),
       ),
-      ...policiesNotRendered(world.cluster).map((text) => ({
+      ...[...proxyModeNotes(world.cluster), ...policiesNotRendered(world.cluster)].map((text) => ({
         what: "unmodelled" as const,
         text,
         place: undefined,

@@ -8,12 +8,18 @@ import {
   UNDERLAY,
   underlayCommands,
 } from "../kube/nodes.js";
-import { clusterProxyConfig, endpointGates } from "../kube/proxy/cluster-settings.js";
+import {
+  clusterProxyConfig,
+  endpointGates,
+  proxyConfigOfAnyMode,
+} from "../kube/proxy/cluster-settings.js";
 import type { ProxyConfig } from "../kube/proxy/config.js";
 import { localhostNodePorts } from "../kube/proxy/iptables.js";
 import { proxyObjects } from "../kube/proxy/loaded.js";
+import { renderKubelet } from "../kube/proxy/kubelet.js";
 import { renderNodeIptables } from "../kube/proxy/node-rules.js";
 import { proxyNode } from "../kube/proxy/node.js";
+import type { RenderedText } from "../kube/proxy/rendered-text.js";
 import { type KubeRouterText, renderKubeRouter } from "../kube/policy/kube-router.js";
 import { policyObjectsOf, policyWorld } from "../kube/policy/world.js";
 import { serviceObjects, type ServiceObjects, serviceState } from "../kube/proxy/service-state.js";
@@ -53,7 +59,7 @@ export function clusterLab(
   part: ClusterPart = wholeCluster(world.cluster),
 ): ClusterLab {
   const { cluster } = world;
-  const inputs = nodeRuleInputs(cluster);
+  const inputs = nodeRuleInputs(cluster, proxyConfigOfAnyMode(cluster));
   const makers = new Map<string, RuleMaker>();
   const nodes = cluster.nodes.filter(({ name }) => part.nodes.has(name));
   const pods = cluster.pods.filter(
@@ -139,11 +145,12 @@ function ruleCommands(
 ): readonly LabCommand[] {
   const own = world.nodeRules.get(node.name);
   const proxied = proxyNode(node.loaded.object);
-  const rendered = renderNodeIptables(
-    serviceState(services, proxied, endpointGates(config)),
-    proxied,
-    config,
-  );
+  // Of other modes only kubelet's part is known; a packet to a Service ends UNKNOWN then.
+  const render = (objects: ServiceObjects): RenderedText =>
+    config.mode === "iptables"
+      ? renderNodeIptables(serviceState(objects, proxied, endpointGates(config)), proxied, config)
+      : renderKubelet(objects.family);
+  const rendered = render(services);
   const file = `${node.name}/kube-proxy.rules`;
   makers.set(file, renderedMaker("kube-proxy", rendered, world.cluster));
   const restore = (stdin: string, stdinName: string): LabCommand => ({
@@ -153,8 +160,7 @@ function ruleCommands(
     stdinName,
   });
   const rules6 = (services: ServiceObjects): readonly LabCommand[] => {
-    const state = serviceState(services, proxied, endpointGates(config));
-    const rendered6 = renderNodeIptables(state, proxied, config);
+    const rendered6 = render(services);
     const stdinName = `${node.name}/kube-proxy.rules6`;
     makers.set(stdinName, renderedMaker("kube-proxy", rendered6, world.cluster));
     const argv = ["ip6tables-restore", "--noflush", "--counters"];
@@ -216,13 +222,16 @@ export interface NodeRuleInputs {
   readonly config: ProxyConfig;
 }
 
-export function nodeRuleInputs(cluster: Cluster): NodeRuleInputs {
+export function nodeRuleInputs(
+  cluster: Cluster,
+  config: ProxyConfig = clusterProxyConfig(cluster),
+): NodeRuleInputs {
   const objects = proxyObjects(cluster.services, cluster.endpointSlices);
   const dualStack = cluster.networks.services6 !== undefined;
   return {
     services: serviceObjects(objects, 4),
     services6: dualStack ? serviceObjects(objects, 6) : undefined,
-    config: clusterProxyConfig(cluster),
+    config,
   };
 }
 

@@ -19,6 +19,9 @@ import { type Destination, parseDestination, parseSource, type Source } from "./
 import { buildLiveCluster, type LiveCluster, resolvConfOf } from "./live-cluster.js";
 import { addressesBehind, holds, partFor } from "./part.js";
 import { policiesNotRendered } from "./policies.js";
+import { proxyNotModelled } from "./proxy-mode.js";
+import { notModelledOnPath } from "./recorded/not-modelled.js";
+import { routesThatDiffer } from "./recorded/recorded-routes.js";
 import { traceRecorded } from "./recorded/recorded-trace.js";
 import { nodeResolvConf } from "./resolvers.js";
 import { sendRequest } from "./send.js";
@@ -128,7 +131,12 @@ function record(
       ...cluster.notes.map(({ text }) => text),
       ...endpointNotes(cluster, serviceMeant(destination, lookup), destination.port),
     ],
-    unknown: policiesNotRendered(cluster),
+    unknown: [
+      ...policiesNotRendered(cluster),
+      ...proxyNotModelled(cluster, [...lookupEvents, ...events]),
+      ...notModelledOnPath(world.records.values(), [...lookupEvents, ...events]),
+      ...routesThatDiffer(world.records.values(), cluster, [...lookupEvents, ...events]),
+    ],
     oneWay: request.oneWay,
   };
 }

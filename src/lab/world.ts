@@ -122,7 +122,10 @@ export function labOf(world: World): Lab {
 export function unusedFiles(world: World): readonly WorldFile[] {
   if (world.kind === "recorded") return world.files.filter(({ kind }) => !isNodeKind(kind));
   const used = ["kubernetes", "lab", "conflist", "corefile", "resolvers", "zone"];
-  const ofNodes = ["iptables-save", "ipset-save", "conntrack", "sysctl", "ip-addr", "ip-link"];
+  const ofNodes = [
+    ...["iptables-save", "ipset-save", "conntrack", "sysctl", "ip-addr", "ip-link"],
+    ...["ip-route", "ip-rule", "nft", "ipvsadm-save"],
+  ];
   return world.files.filter(
     ({ kind, file }) =>
       !used.includes(kind) && !(ofNodes.includes(kind) && ownerOf(file).host === undefined),

@@ -20,14 +20,19 @@ import type { EndpointGates } from "./service-state.js";
  * The pod network stands in for a clusterCIDR that is left out. Throws UserError for what kube-proxy would refuse.
  */
 export function clusterProxyConfig(cluster: Cluster): ProxyConfig {
+  const config = proxyConfigOfAnyMode(cluster);
+  if (config.mode !== "iptables")
+    throw new UserError("PROXY_MODE", `kube-proxy mode "${config.mode}" is not modelled yet`, {
+      help: "only iptables is, for now",
+    });
+  return config;
+}
+
+/** The same, whatever the mode: what a mode that is not modelled does to packets is left open. */
+export function proxyConfigOfAnyMode(cluster: Cluster): ProxyConfig {
   const flags = proxyFlags(cluster);
   const byFlags = flags.length > 0 && !flags.some((flag) => /^--?config(=|$)/.test(flag));
   const settings = byFlags ? readProxyFlags(flags) : fromConfigMap(cluster);
-  const { mode } = settings;
-  if (mode !== "iptables")
-    throw new UserError("PROXY_MODE", `kube-proxy mode "${mode}" is not modelled yet`, {
-      help: "only iptables is, for now",
-    });
   const clusterCIDRs =
     settings.clusterCIDRs.length > 0 ? settings.clusterCIDRs : podNetworks(cluster);
   return { ...settings, ...DEFAULT_MACHINE, clusterCIDRs };

@@ -4,6 +4,7 @@ import type { CheckNote, CheckReport } from "../check.js";
 import type { RecordedNode } from "./cables.js";
 import type { NodeRecord } from "./node-record.js";
 import type { RecordedNote } from "./recorded-lab.js";
+import { hasSave, nativeTables } from "./not-modelled.js";
 import { sysctlCommands } from "./sysctl-commands.js";
 import type { RecordedParts } from "./recorded-world.js";
 
@@ -84,6 +85,7 @@ export function checkRecorded({ records, recorded }: RecordedParts): Omit<CheckR
       ...recorded.nodes.flatMap(deviceNotes),
       ...recorded.notes.map(({ text, place }) => ({ what: "note" as const, text, place })),
       ...records.flatMap(unmodelledNotes),
+      ...records.flatMap(enginesNotModelled),
     ],
   };
 }
@@ -167,9 +169,12 @@ function clusterNodeNotes(record: NodeRecord): readonly CheckNote[] {
     ...(record.connections === undefined ? [] : ["connections"]),
     ...(record.hasAddresses ? ["the name of its device"] : []),
   ];
-  const unused = [
+  const compared = [
+    ...(record.hasAddresses ? ["addresses"] : []),
     ...(record.routes === undefined ? [] : ["routes"]),
     ...(record.policyRules === undefined ? [] : ["policy rules"]),
+  ];
+  const unused = [
     ...(record.neighbours === undefined ? [] : ["neighbours"]),
     ...(record.fdb === undefined ? [] : ["bridge tables"]),
     ...(record.sockets === undefined ? [] : ["sockets"]),
@@ -179,10 +184,41 @@ function clusterNodeNotes(record: NodeRecord): readonly CheckNote[] {
   return [
     note("recorded", used.length === 0 ? "nothing that is used" : used.join(", ")),
     note("rendered", "devices, addresses and routes from objects"),
+    ...(compared.length === 0
+      ? []
+      : [
+          note(
+            "recorded",
+            `${compared.join(", ")} are compared with those: an answer that they would change ends UNKNOWN`,
+          ),
+        ]),
     ...(unused.length === 0
       ? []
       : [note("note", `recorded ${unused.join(", ")} are not used beside objects`)]),
     ...knobs.map(({ text, place }) => ({ what: "note" as const, text, place })),
     ...unmodelledNotes(record),
+    ...enginesNotModelled(record),
+  ];
+}
+
+/** Tables of nft's own, and IPVS: packets that pass them end UNKNOWN. */
+function enginesNotModelled(record: NodeRecord): readonly CheckNote[] {
+  const { nft, ipvs, name } = record;
+  const tables = nft === undefined ? [] : nativeTables(nft, hasSave(record));
+  return [
+    ...tables.map(({ name: table, hooks, line }) => ({
+      what: "unmodelled" as const,
+      text: `${name}: nft table ${table} (${hooks.join(", ")}); packets that pass it end UNKNOWN`,
+      place: nft === undefined ? undefined : { file: nft.file, line, column: 1 },
+    })),
+    ...(ipvs === undefined || !/^-A /m.test(ipvs.text)
+      ? []
+      : [
+          {
+            what: "unmodelled" as const,
+            text: `${name}: IPVS; packets to its virtual servers end UNKNOWN`,
+            place: { file: ipvs.file, line: 1, column: 1 },
+          },
+        ]),
   ];
 }

@@ -28,6 +28,8 @@ type NodeKind = Extract<
   | "netns-ids"
   | "sysctl"
   | "sockets"
+  | "nft"
+  | "ipvsadm-save"
 >;
 
 /** What a file is called that tells what it holds and not whose it is, as `hopwise collect` calls them. */
@@ -45,6 +47,8 @@ const NAMES_OF_KINDS: readonly (readonly [RegExp, NodeKind])[] = [
   [/^(ip[-_.])?netns([-_.]ids?)?$/, "netns-ids"],
   [/^sysctl([-_.]a)?$/, "sysctl"],
   [/^(sockets|ss)$/, "sockets"],
+  [/^nft([-_.](list[-_.])?ruleset)?$/, "nft"],
+  [/^ipvsadm([-_.](save|sn?))?$/i, "ipvsadm-save"],
 ];
 
 /** A file and whose it is. */
@@ -150,6 +154,8 @@ function readRecord(name: string, files: readonly Owned[]): NodeRecord {
     sockets: read("sockets", readSockets),
     connections: one("conntrack"),
     ipsets: one("ipset-save"),
+    nft: one("nft"),
+    ipvs: one("ipvsadm-save"),
   };
 }
 

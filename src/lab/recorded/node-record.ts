@@ -114,6 +114,10 @@ export interface NodeRecord {
   readonly sockets: readonly RecordedSocket[] | undefined;
   readonly connections: InputText | undefined;
   readonly ipsets: InputText | undefined;
+  /** `nft list ruleset`, text or JSON: which tables there are is read, not their rules. */
+  readonly nft: InputText | undefined;
+  /** `ipvsadm -Sn`: which virtual servers there are is read. */
+  readonly ipvs: InputText | undefined;
 }
 
 /** An address given by hand: `--addr eth0=192.0.2.10/24`. */

@@ -21,6 +21,7 @@ import {
   type RecordedSource,
   recordedSource,
 } from "./recorded-ends.js";
+import { notModelledOnPath } from "./not-modelled.js";
 import { missingOnPath } from "./missing.js";
 
 /** How often a program may be assumed to listen: once for each place that redirects send the request to. */
@@ -74,7 +75,7 @@ export function traceRecorded(world: RecordedWorld, request: TraceRequest): Reco
     makers: new Map(),
     chain: (name, table, chain) => chainRules(sim, name, table, chain),
     notes: [...recorded.notes.map(({ text }) => text), ...run.notes, ...listens],
-    unknown: missingOnPath(recorded, events),
+    unknown: [...missingOnPath(recorded, events), ...notModelledOnPath(world.records, events)],
     oneWay: request.oneWay,
     assumedRoutes: assumedRoutes(world),
     unreached: unreached(world, sim, events),
