@@ -3,6 +3,8 @@ import { UserError } from "../base/errors.js";
 import { safeText } from "../base/safe-text.js";
 import type { Recording } from "../core/recording.js";
 import { nearest } from "../base/nearest.js";
+import { parseDialect } from "../kube/policy/dialect.js";
+import { dialectNotRendered } from "../lab/policies.js";
 import { type TraceRequest, traceRequest } from "../lab/trace.js";
 import { type Branches, traceBranches } from "../lab/what-if/branches.js";
 import { loadWhatIf, type WhatIf, whatIfTitle, withCommands } from "../lab/what-if/what-if.js";
@@ -51,12 +53,27 @@ export function traceCommand(
     inputDevice: options.in,
   };
   if (options.all === true) return printBranches(traceBranches(world, request), options, streams);
-  const recording = traceRequest(world, request);
+  const recording = underDialect(world, request, options.dialect, traceRequest(world, request));
   const view = viewOf(recording);
   for (const line of noteLines(recording)) streams.err(`${safeText(line)}\n`);
+  if (view.verdict.outcome === "DENIED" && options.dialect === undefined)
+    streams.err("note: policies are kube-router's rules; --dialect asks about other plugins\n");
   print(view, filter, options, streams);
   if (isPlainText(options)) streams.out(hairpinNote(world, request, view));
   return exitCode(view.verdict, options.expect);
+}
+
+/** What is not certain of a trace under another dialect than that of its rules. */
+function underDialect(
+  world: World,
+  { source, destination, protocol }: TraceRequest,
+  dialect: string | undefined,
+  recording: Recording,
+): Recording {
+  if (dialect === undefined) return recording;
+  const question = { source, destination, protocol: protocol.toUpperCase() };
+  const doubts = dialectNotRendered(world, question, parseDialect(dialect));
+  return { ...recording, unknown: [...recording.unknown, ...doubts] };
 }
 
 function isPlainText({ json, output, step, quiet, out }: TraceOptions): boolean {

@@ -22,6 +22,7 @@ export interface TraceOptions {
   readonly quiet?: boolean;
   readonly step?: number;
   readonly filter?: string;
+  readonly dialect?: string;
   readonly expect?: string;
   readonly in?: string;
   readonly addr?: readonly string[];
@@ -67,6 +68,10 @@ export function registerTrace(program: Command, streams: Streams): void {
     .option("-q, --quiet", "the verdict line only")
     .option("--filter <expression>", "only steps that it holds for (docs/filter.md)")
     .option("--step <n>", "one step in full", wholeNumber(1, 1_000_000))
+    .option(
+      "--dialect <name>",
+      "UNKNOWN where this plugin would not do as kube-router's rules: calico, or kube-router,refusal=drop",
+    )
     .option("--expect <outcome>", "exit 0 when this is the outcome, 1 when it is not")
     .action(async (source: string, destination: string, options: TraceOptions) => {
       const { traceCommand } = await import("../trace-command.js");
