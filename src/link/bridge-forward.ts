@@ -8,6 +8,7 @@ import { type BridgeEvent, told } from "../core/trace.js";
 import { formatMac, isMulticastMac, MAC_BROADCAST } from "../wire/ip.js";
 import type { BridgeDevice } from "./bridge.js";
 import type { BridgePort } from "./bridge-port.js";
+import { vlanEgress, vlanIngress } from "./bridge-vlans.js";
 import { fitsMtu } from "./mtu.js";
 
 /** One frame on its way through a bridge. Mirrors struct br_input_skb_cb. */
@@ -17,13 +18,17 @@ export interface BridgePass {
   readonly from: BridgePort | undefined;
   /** Also given to the bridge's host, so the frame itself must survive. */
   readonly localCopy: boolean;
+  /** The frame's VLAN, its tag taken off; 0 while the bridge does not filter. */
+  readonly vid: number;
 }
 
 /** What the host sends on the bridge device. Mirrors net/bridge/br_device.c:br_dev_xmit(). */
 export function bridgeTransmit(skb: SkBuff, bridge: BridgeDevice): void {
-  const pass: BridgePass = { bridge, from: undefined, localCopy: false };
+  const vid = bridge.vlanFiltering ? vlanIngress(skb, bridge.vlans) : 0;
+  if (vid === undefined) return;
+  const pass: BridgePass = { bridge, from: undefined, localCopy: false, vid };
   const { destination } = skb.frame.link;
-  const entry = isMulticastMac(destination) ? undefined : bridge.fdb.lookup(destination);
+  const entry = isMulticastMac(destination) ? undefined : bridge.fdb.lookup(destination, vid);
   if (entry === undefined) return flood(skb, pass, "br_dev_xmit");
   forward(skb, entry.port, pass, "br_dev_xmit");
 }
@@ -96,8 +101,9 @@ export function tellBridge(
 }
 
 /** Why a frame may not leave by a port; undefined when it may. Mirrors net/bridge/br_forward.c:should_deliver(). */
-function refusalOf(to: BridgePort, { from }: BridgePass): string | undefined {
+function refusalOf(to: BridgePort, { from, vid }: BridgePass): string | undefined {
   const name = to.dev.name;
+  if (vid !== 0 && !to.vlans.has(vid)) return `port ${name} is not in VLAN ${vid}`;
   if (to === from && !to.flags.hairpin) return `it came in by ${name} and hairpin is off there`;
   if (to.state !== "forwarding") return `port ${name} is ${to.state}`;
   if (from?.flags.isolated === true && to.flags.isolated)
@@ -119,8 +125,9 @@ function floodReason(skb: SkBuff): string {
 }
 
 /** Mirrors net/bridge/br_forward.c:__br_forward(). */
-function sendTo(to: BridgePort, skb: SkBuff, { from }: BridgePass): void {
+function sendTo(to: BridgePort, skb: SkBuff, { from, vid }: BridgePass): void {
   const { ns } = to.dev;
+  if (vid !== 0) vlanEgress(skb, vid, to.vlans);
   skb.dev = to.dev;
   const hook = from === undefined ? "OUTPUT" : "FORWARD";
   nfHook(skb, { hook, family: "bridge", ns, in: from?.dev, out: to.dev }, (frame) =>

@@ -4,8 +4,10 @@ import type { SendResult } from "../core/errno.js";
 import { nfHook } from "../core/hooks.js";
 import type { SkBuff } from "../core/skbuff.js";
 import { formatMac, isMulticastMac, type Mac, MAC_BROADCAST, MAC_ZERO } from "../wire/ip.js";
+import { vlanOf } from "../wire/vlan.js";
 import { type BridgePass, flood, forward, tellBridge } from "./bridge-forward.js";
 import type { BridgePort } from "./bridge-port.js";
+import { vlanEgress, vlanIngress } from "./bridge-vlans.js";
 
 const GROUP_ADDRESSES = 0x0180_c200_0000;
 
@@ -48,7 +50,7 @@ function handleGroup(skb: SkBuff, port: BridgePort, group: number): RxResult {
   if (group === 1) return refuse(skb, "MAC_IEEE_MAC_CONTROL");
   const { bridge } = port;
   if (group === 0xe) {
-    learn(skb, port);
+    learn(skb, port, portVlan(skb, port));
     return "pass";
   }
   let result: RxResult = "consumed";
@@ -56,12 +58,17 @@ function handleGroup(skb: SkBuff, port: BridgePort, group: number): RxResult {
     skb,
     { hook: "INPUT", family: "bridge", ns: bridge.ns, in: port.dev, out: undefined },
     (frame) => {
-      learn(frame, port);
+      learn(frame, port, portVlan(frame, port));
       result = "pass";
       return undefined;
     },
   );
   return result;
+}
+
+/** The VLAN that a link-local frame's sender is learned in. Mirrors net/bridge/br_vlan.c:br_should_learn(). */
+function portVlan(skb: SkBuff, { bridge, vlans }: BridgePort): number {
+  return bridge.vlanFiltering ? vlanOf(skb.frame) || (vlans.pvid ?? 0) : 0;
 }
 
 /** After PREROUTING: learn, look up, send on. Mirrors net/bridge/br_input.c:br_handle_frame_finish(). */
@@ -71,7 +78,9 @@ function finish(skb: SkBuff, port: BridgePort): SendResult {
     drop(skb, "BRIDGE_INGRESS_STP_STATE", where);
     return undefined;
   }
-  learn(skb, port);
+  const vid = port.bridge.vlanFiltering ? ingressVlan(skb, port) : 0;
+  if (vid === undefined) return undefined;
+  learn(skb, port, vid);
   if (port.state === "learning") {
     drop(skb, "BRIDGE_INGRESS_STP_STATE", where);
     return undefined;
@@ -80,33 +89,49 @@ function finish(skb: SkBuff, port: BridgePort): SendResult {
   const { destination } = skb.frame.link;
   const group = isMulticastMac(destination);
   const localCopy = group || bridge.promiscuous;
-  const pass: BridgePass = { bridge, from: port, localCopy };
-  const entry = group ? undefined : bridge.fdb.lookup(destination);
+  const pass: BridgePass = { bridge, from: port, localCopy, vid };
+  const entry = group ? undefined : bridge.fdb.lookup(destination, vid);
   if (entry?.local === true)
     return passUp(
       skb,
-      port,
+      pass,
       `${formatMac(destination)} is an address of ${entry.port?.dev.name ?? bridge.name}`,
     );
   if (entry === undefined) flood(skb, pass, where);
   else forward(skb, entry.port, pass, where);
   if (!localCopy) return undefined;
-  if (!group) return passUp(skb, port, "the bridge is promiscuous");
-  return passUp(skb, port, destination === MAC_BROADCAST ? "broadcast" : "multicast");
+  if (!group) return passUp(skb, pass, "the bridge is promiscuous");
+  return passUp(skb, pass, destination === MAC_BROADCAST ? "broadcast" : "multicast");
+}
+
+/** Tells of a frame that VLANs keep out. */
+function ingressVlan(skb: SkBuff, port: BridgePort): number | undefined {
+  const { bridge, vlans } = port;
+  const tag = vlanOf(skb.frame) ?? 0;
+  if (tag === 0 ? vlans.pvid === undefined : !vlans.has(tag)) {
+    const why =
+      tag === 0 ? `${port.dev.name} has no PVID` : `${port.dev.name} is not in VLAN ${tag}`;
+    const pass: BridgePass = { bridge, from: port, localCopy: false, vid: tag };
+    tellBridge(skb, pass, { action: "refuse", to: [], why });
+  }
+  return vlanIngress(skb, vlans);
 }
 
 /** The frame goes to the bridge's host. Mirrors net/bridge/br_input.c:br_pass_frame_up(). */
-function passUp(skb: SkBuff, port: BridgePort, why: string): SendResult {
-  const { bridge } = port;
-  tellBridge(
-    skb,
-    { bridge, from: port, localCopy: false },
-    { action: "local", to: [bridge.name], why },
-  );
+function passUp(skb: SkBuff, pass: BridgePass, why: string): SendResult {
+  const { bridge, from, vid } = pass;
+  if (vid !== 0 && !bridge.promiscuous && !bridge.vlans.has(vid)) {
+    const outside = `${why}, and ${bridge.name} is not in VLAN ${vid}`;
+    tellBridge(skb, pass, { action: "refuse", to: [bridge.name], why: outside });
+    drop(skb, "NOT_SPECIFIED", "br_pass_frame_up");
+    return undefined;
+  }
+  tellBridge(skb, pass, { action: "local", to: [bridge.name], why });
   skb.dev = bridge;
+  if (vid !== 0) vlanEgress(skb, vid, bridge.vlans);
   return nfHook(
     skb,
-    { hook: "INPUT", family: "bridge", ns: bridge.ns, in: port.dev, out: undefined },
+    { hook: "INPUT", family: "bridge", ns: bridge.ns, in: from?.dev, out: undefined },
     (frame) => {
       netifReceiveSkb(frame, bridge);
       return undefined;
@@ -115,10 +140,10 @@ function passUp(skb: SkBuff, port: BridgePort, why: string): SendResult {
 }
 
 /** Mirrors net/bridge/br_fdb.c:br_fdb_update(). */
-function learn(skb: SkBuff, port: BridgePort): void {
+function learn(skb: SkBuff, port: BridgePort, vid = 0): void {
   if (!port.flags.learning || (port.state !== "learning" && port.state !== "forwarding")) return;
   const { source } = skb.frame.link;
-  const learning = port.bridge.fdb.learn(source, port);
+  const learning = port.bridge.fdb.learn(source, port, vid);
   if (learning === "known") return;
   const why = {
     new: `${formatMac(source)} is behind ${port.dev.name}`,
@@ -127,7 +152,7 @@ function learn(skb: SkBuff, port: BridgePort): void {
   }[learning];
   tellBridge(
     skb,
-    { bridge: port.bridge, from: port, localCopy: false },
+    { bridge: port.bridge, from: port, localCopy: false, vid },
     { action: "learn", to: [port.dev.name], why },
   );
 }

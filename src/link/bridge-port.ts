@@ -1,5 +1,6 @@
 import type { NetDevice } from "../core/device.js";
 import type { BridgeDevice } from "./bridge.js";
+import { BridgeVlans } from "./bridge-vlans.js";
 
 /** Mirrors include/uapi/linux/if_bridge.h: BR_STATE_*, in their numbers. */
 export const PORT_STATES = ["disabled", "listening", "learning", "forwarding", "blocking"] as const;
@@ -32,6 +33,8 @@ export class BridgePort {
     mcast_flood: true,
     bcast_flood: true,
   };
+  /** They count while the bridge filters VLANs. */
+  readonly vlans: BridgeVlans = new BridgeVlans();
   /** Follows the device while spanning tree is off; `bridge link set … state` changes it. */
   state: PortState = "disabled";
 

@@ -7,6 +7,7 @@ import { type Mac, MAC_ZERO } from "../wire/ip.js";
 import { bridgeTransmit } from "./bridge-forward.js";
 import { bridgeHandleFrame } from "./bridge-input.js";
 import { BridgePort } from "./bridge-port.js";
+import { BridgeVlans } from "./bridge-vlans.js";
 import { Fdb } from "./fdb.js";
 import { allocateMac } from "./mac.js";
 
@@ -23,6 +24,9 @@ export class BridgeDevice extends NetDevice {
   readonly fdb: Fdb;
   /** Bits of 01:80:c2:00:00:0X that are forwarded though they are link-local. */
   groupForwardMask = 0;
+  /** The VLANs that the bridge's own host is in, while it filters. */
+  readonly vlans: BridgeVlans = new BridgeVlans();
+  #vlanFiltering = false;
   #ports: readonly BridgePort[] = [];
   #macIsSet: boolean;
   #mtuIsSet = false;
@@ -90,6 +94,33 @@ export class BridgeDevice extends NetDevice {
     this.#mtuIsSet = true;
     this.mtu = mtu;
     this.ns.notify("mtu", this);
+  }
+
+  /** `vlan_filtering`: frames belong to VLANs, and only members take them. */
+  get vlanFiltering(): boolean {
+    return this.#vlanFiltering;
+  }
+
+  /** Mirrors net/bridge/br_vlan.c:br_vlan_filter_toggle(). */
+  setVlanFiltering(on: boolean): void {
+    this.#vlanFiltering = on;
+    if (on) this.#ownAddresses();
+  }
+
+  /** Puts a port, or with undefined the host, into a VLAN. Mirrors net/bridge/br_vlan.c:nbp_vlan_add() and br_vlan_add(). */
+  addVlan(
+    port: BridgePort | undefined,
+    vid: number,
+    flags: { readonly pvid: boolean; readonly untagged: boolean },
+  ): void {
+    (port ?? this).vlans.add(vid, flags);
+    if (this.#vlanFiltering) this.#ownAddresses();
+  }
+
+  /** False when it was in no such VLAN. Mirrors net/bridge/br_vlan.c:nbp_vlan_delete() and br_vlan_delete(). */
+  removeVlan(port: BridgePort | undefined, vid: number): boolean {
+    this.fdb.flushVlan(port, vid);
+    return (port ?? this).vlans.remove(vid);
   }
 
   override setUp(up: boolean): void {
@@ -165,6 +196,14 @@ export class BridgeDevice extends NetDevice {
       this.#followDevice(port);
     }
     this.fdb.addOwn(this.mac, undefined);
+    if (this.#vlanFiltering) this.#ownAddresses();
+  }
+
+  /** Own addresses are known in every VLAN that their device is in. */
+  #ownAddresses(): void {
+    for (const port of this.#ports.toReversed())
+      for (const vid of port.vlans.ids()) this.fdb.addOwn(port.dev.mac, port, vid);
+    for (const vid of this.vlans.ids()) this.fdb.addOwn(this.mac, undefined, vid);
   }
 
   #changeMac(mac: Mac): boolean {
@@ -172,6 +211,7 @@ export class BridgeDevice extends NetDevice {
     this.mac = mac;
     this.fdb.removeOwn(undefined);
     this.fdb.addOwn(mac, undefined);
+    if (this.#vlanFiltering) this.#ownAddresses();
     this.ns.notify("address", this);
     return true;
   }

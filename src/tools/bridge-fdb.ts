@@ -32,6 +32,8 @@ interface Asked {
   readonly kind: "local" | "static" | "dynamic";
   /** Of the bridge that the device is a port of, or that it is. */
   readonly self: boolean;
+  /** 0 for all of a bridge that does not filter. */
+  readonly vid: number;
   /** What is behind a tunnel: `dst`, `port`, `vni`, `via`. */
   readonly tunnel: TunnelWords;
 }
@@ -56,16 +58,24 @@ function change(words: Words, context: IpContext, verb: Verb): string {
     throw refusal("Operation not supported");
   }
   const port = self ? undefined : bridge.portOf(dev);
-  const known = bridge.fdb.lookup(mac);
+  const { vid } = asked;
+  const known = bridge.fdb.lookup(mac, vid);
   if (verb === "delete") {
     if (known === undefined || known.port !== port) throw refusal("No such file or directory");
-    bridge.fdb.remove(mac);
+    bridge.fdb.remove(mac, vid);
     return "";
   }
   if (mac === MAC_ZERO || isMulticastMac(mac)) throw refusal("Invalid argument");
   if (known !== undefined && verb === "add") throw refusal("File exists");
   if (self && kind !== "local") throw refusal("Invalid argument");
-  bridge.fdb.set({ mac, port, local: kind === "local", static: kind !== "dynamic", byUser: true });
+  bridge.fdb.set({
+    mac,
+    vid,
+    port,
+    local: kind === "local",
+    static: kind !== "dynamic",
+    byUser: true,
+  });
   return "";
 }
 
@@ -121,6 +131,7 @@ function readSpec(words: Words, context: IpContext): Asked {
   let kind: Asked["kind"] = "local";
   let master = false;
   let self = false;
+  let vid = 0;
   const told = new Map<string, string>();
   for (let word = words.shift(); word !== undefined; word = words.shift()) {
     if (word === "dev") name = words.value();
@@ -129,6 +140,7 @@ function readSpec(words: Words, context: IpContext): Asked {
     else if (abbreviates(word, "local") || abbreviates(word, "permanent")) kind = "local";
     else if (abbreviates(word, "static") || abbreviates(word, "temp")) kind = "static";
     else if (abbreviates(word, "dynamic")) kind = "dynamic";
+    else if (word === "vlan") vid = words.number(word, 0, 4095);
     else if (TUNNEL_WORDS.includes(word)) told.set(word, words.value());
     else if (OTHER_WORDS.includes(word)) throw notModelled("bridge", `bridge fdb … ${word}`);
     else address = word === "to" ? words.value() : word;
@@ -140,7 +152,7 @@ function readSpec(words: Words, context: IpContext): Asked {
   const dev = namespaceOf(context).devices.get(name);
   if (dev === undefined) throw new ToolFailure(255, `Cannot find device "${name}"\n`);
   if (self && master) throw notModelled("bridge", "bridge fdb … self master");
-  return { mac, dev, kind, self: !master, tunnel: tunnelOf(told, dev) };
+  return { mac, dev, kind, self: !master, vid, tunnel: tunnelOf(told, dev) };
 }
 
 const TUNNEL_WORDS: readonly string[] = ["dst", "port", "vni", "via"];
@@ -165,7 +177,6 @@ function tunnelNumber(word: string, high: number, refused: string): number {
 }
 
 const OTHER_WORDS: readonly string[] = [
-  "vlan",
   "src_vni",
   "router",
   "use",

@@ -3,13 +3,14 @@ import { BridgeDevice } from "../link/bridge.js";
 import type { BridgePort } from "../link/bridge-port.js";
 import { bridgeFdb } from "./bridge-fdb.js";
 import { PORT_SWITCHES, setPortOption } from "./bridge-port-options.js";
+import { bridgeVlan } from "./bridge-vlan.js";
 import type { Tool, ToolContext } from "./command.js";
 import { notModelled, rtnetlink, runCommand, ToolFailure } from "./failure.js";
 import { type IpContext, namespaceOf } from "./ip-context.js";
 import { flagsOf, shownName } from "./ip-link-show.js";
 import { abbreviates, chooseCommand, Words } from "./words.js";
 
-/** `bridge` of iproute2 6.1: ports of bridges and their forwarding databases. */
+/** `bridge` of iproute2 6.1: ports of bridges, their VLANs and their forwarding databases. */
 export const bridge: Tool = {
   name: "bridge",
   run: (args, context) => runCommand(() => runBridge(args, context)),
@@ -35,8 +36,8 @@ function runBridge(args: readonly string[], { sim, ns }: ToolContext): string {
   const object = words.shift() ?? "help";
   if (abbreviates(object, "link")) return bridgeLink(words, context);
   if (abbreviates(object, "fdb")) return bridgeFdb(words, context);
-  if (["mdb", "vlan", "vni", "monitor"].includes(object))
-    throw notModelled("bridge", `bridge ${object}`);
+  if (abbreviates(object, "vlan")) return bridgeVlan(words, context);
+  if (["mdb", "vni", "monitor"].includes(object)) throw notModelled("bridge", `bridge ${object}`);
   throw new ToolFailure(255, `Object "${object}" is unknown, try "bridge help".\n`);
 }
 

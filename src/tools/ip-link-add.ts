@@ -115,6 +115,7 @@ function addBridge(args: LinkArgs, ns: NetworkNamespace, words: Words): string {
   const ageing = settings.get("ageing_time");
   if (ageing !== undefined) bridge.fdb.ageing = seconds(ageing / 100);
   bridge.setCallIptables((settings.get("nf_call_iptables") ?? 0) !== 0);
+  if ((settings.get("vlan_filtering") ?? 0) !== 0) bridge.setVlanFiltering(true);
   bridge.groupForwardMask = settings.get("group_fwd_mask") ?? 0;
   return finish(bridge, args);
 }
@@ -122,7 +123,7 @@ function addBridge(args: LinkArgs, ns: NetworkNamespace, words: Words): string {
 /** Settings of a bridge that take effect, or that may only be told their default. Times are in hundredths of a second. */
 const UNMODELLED_UNLESS_DEFAULT: ReadonlyMap<string, number> = new Map([
   ["stp_state", 0],
-  ["vlan_filtering", 0],
+  ["vlan_default_pvid", 1],
   ["mcast_querier", 0],
 ]);
 const BRIDGE_WORDS: ReadonlySet<string> = new Set([
@@ -136,7 +137,7 @@ const BRIDGE_WORDS: ReadonlySet<string> = new Set([
   "max_age",
   "priority",
   "mcast_snooping",
-  "vlan_default_pvid",
+  "vlan_filtering",
 ]);
 
 /** Name and place of a new device; the first free `TYPE0` when none is given. Mirrors net/core/rtnetlink.c:rtnl_create_link(). */

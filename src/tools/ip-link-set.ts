@@ -46,12 +46,21 @@ export function applyLinkArgs(dev: NetDevice, args: LinkArgs): void {
 }
 
 function setTypeOptions(dev: NetDevice, { type, typeWords }: LinkArgs): void {
+  if (type === "bridge" && typeWords !== undefined) return setBridgeOptions(dev, typeWords);
   if (type !== "bridge_slave") throw notModelled("ip", `ip link set … type ${type}`);
   const master = dev.master instanceof BridgeDevice ? dev.master : undefined;
   const port = master?.portOf(dev);
   if (port === undefined) throw rtnetlink("Operation not supported");
   for (let word = typeWords?.shift(); word !== undefined; word = typeWords?.shift()) {
     if (typeWords !== undefined) setPortOption(port, word, typeWords, "ip");
+  }
+}
+
+function setBridgeOptions(dev: NetDevice, words: Words): void {
+  if (!(dev instanceof BridgeDevice)) throw rtnetlink("Operation not supported");
+  for (let word = words.shift(); word !== undefined; word = words.shift()) {
+    if (word !== "vlan_filtering") throw notModelled("ip", `ip link set … type bridge ${word}`);
+    dev.setVlanFiltering(words.number(word, 0, 255) !== 0);
   }
 }
 

@@ -73,7 +73,7 @@ describe("runTool", () => {
     "ip link set dev e0 type bridge_slave guard on",
     "ip route get 10.0.0.1 iif e0",
     "ip tunnel",
-    "bridge vlan",
+    "bridge mdb",
     "sysctl -p",
   ])("does not pretend to do %s", (line) => {
     expect(() => run(lab(), "one", line)).toThrow(/is not modelled/);
