@@ -69,7 +69,7 @@ export async function main(args: readonly string[], streams: Streams): Promise<n
 function withCommand(args: readonly string[]): readonly string[] {
   const [first] = args;
   const options =
-    first !== undefined && /^--(trace|world|ascii|mouse|plain|color)\b|^-w/.test(first);
+    first !== undefined && /^--(trace|replay|world|ascii|mouse|plain|color)\b|^-w/.test(first);
   if (options) return ["tui", ...args];
   if (first !== undefined) return args;
   if (!process.stdin.isTTY || !process.stdout.isTTY) return ["trace", ...DEMO, "-w", "demo:shop"];

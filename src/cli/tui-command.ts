@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { UserError } from "../base/errors.js";
 import { loadWorld, type World } from "../lab/world.js";
 import type { TuiCommandOptions } from "./commands/tui.js";
-import { demoNames, readOne, readWorlds } from "./files.js";
+import { demoNames, readBytes, readOne, readWorlds } from "./files.js";
 import { worldIsNamed, worldPaths } from "./options.js";
 import type { Streams } from "./streams.js";
 
@@ -35,7 +35,10 @@ export async function tuiCommand(options: TuiCommandOptions, streams: Streams): 
     return await linear(openWorld(paths), trace, streams);
   }
   // Without a world one is chosen on the screen; a trace needs one at once.
-  const world = named || options.trace !== undefined ? openWorld(paths) : undefined;
+  const world =
+    named || options.trace !== undefined || options.replay !== undefined
+      ? openWorld(paths)
+      : undefined;
   return await screen(world, openWorld, options, streams);
 }
 
@@ -59,7 +62,8 @@ async function screen(
     err: streams.err,
     world,
     trace: options.trace,
-    outside: { openWorld },
+    replay: replayWords(options),
+    outside: { openWorld, readBytes },
     demos: demoNames(),
     keys: readKeymap(existsSync(keymap) ? readOne(keymap) : { file: keymap, text: "" }),
     palette: {
@@ -85,6 +89,12 @@ async function linear(world: World, trace: string | undefined, streams: Streams)
   ]);
   const model = traceWords({ name: world.name, world, sources: new Sources(world) }, trace);
   return await runLinear(model, { stdin: process.stdin, out: streams.out });
+}
+
+function replayWords({ replay, at = [] }: TuiCommandOptions): string | undefined {
+  return replay === undefined
+    ? undefined
+    : [replay, ...at.flatMap((point) => ["--at", point])].join(" ");
 }
 
 function isOn(value: string | undefined): boolean {

@@ -104,6 +104,8 @@ export interface Recording {
   readonly oneWay: boolean;
   /** The packet that this is about, where the first one of the sender is not meant. */
   readonly followed?: number | undefined;
+  /** What nodes learned in the same world before the first event, where there was such a time. */
+  readonly earlier?: (() => readonly TraceEvent[]) | undefined;
   /** Where a route comes from that nobody recorded, by `NODE NETWORK dev DEVICE`: `assumed from --addr`. */
   readonly assumedRoutes?: ReadonlyMap<string, string> | undefined;
   /** What is not modelled in the world's rules and no packet came to. */

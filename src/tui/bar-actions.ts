@@ -1,5 +1,6 @@
 import { filterCompletions, filterMistake, parseFilter } from "../view/filter.js";
 import { openBar } from "./bar.js";
+import { filteredCapture } from "./capture-screen.js";
 import { graphemesOf } from "./cells.js";
 import { parseCommand } from "./command-line.js";
 import { run } from "./commands.js";
@@ -83,6 +84,9 @@ export function completionsOf(state: UiState, bar: Bar): Completion {
   if (bar.kind === "command") return completeCommand(bar.text, state);
   if ((bar.kind === "filter" && topScreen(state).kind === "trace") || bar.kind === "break")
     return filterCompletions(bar.text, trace?.model.rows ?? []);
+  const screen = topScreen(state);
+  if (bar.kind === "filter" && screen.kind === "capture")
+    return filterCompletions(bar.text, screen.log.sample());
   return { start: bar.text.length, words: [] };
 }
 
@@ -233,10 +237,12 @@ function enter(state: UiState, bar: Bar): Update {
 }
 
 function enterFilter(closed: UiState, bar: Bar): UiState {
-  if (topScreen(closed).kind !== "trace") return closed;
+  const screen = topScreen(closed);
+  if (screen.kind !== "trace" && screen.kind !== "capture") return closed;
   const text = bar.text.trim();
   const mistake = text === "" ? undefined : filterMistake(text);
   if (mistake !== undefined) return { ...closed, bar: { ...bar, mistake } };
+  if (screen.kind === "capture") return withScreen(closed, filteredCapture(screen, text));
   const filter = text === "" ? undefined : parseFilter(text);
   if (bar.kind === "break")
     return withTrace(closed, (trace) => ({ ...trace, breakFilter: filter }));

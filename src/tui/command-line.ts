@@ -34,6 +34,11 @@ export const WORDS: readonly {
     args: "[-n NS,..] [--ports P,..] [--diff WORLD]",
     label: "who reaches whom",
   },
+  {
+    word: "replay",
+    args: "FILE --at NODE:DEVICE [--first] [--seed N]",
+    label: "a capture through the world, packet by packet",
+  },
   { word: "world", args: "", label: "what is in the world, and what check says of it" },
   { word: "worlds", args: "", label: "choose another world" },
   { word: "open", args: "PATH …", label: "open a world: a file, a folder or demo:NAME" },
@@ -83,6 +88,10 @@ export function parseCommand(text: string): ParsedCommand {
         : job({ kind: word, words: argument });
     case "matrix":
       return job({ kind: "matrix", words: argument });
+    case "replay":
+      return argument === ""
+        ? mistake("replay needs a capture: replay web.pcap --at worker-1:eth0")
+        : job({ kind: "replay", words: argument });
     case "world":
     case "worlds":
     case "collect":

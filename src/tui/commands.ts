@@ -1,4 +1,5 @@
 import { openBar } from "./bar.js";
+import { filteredCapture } from "./capture-screen.js";
 import type { Command } from "./key-table.js";
 import { listAction } from "./list-actions.js";
 import { applyFilter, traceAction } from "./trace-actions.js";
@@ -105,5 +106,7 @@ function close(state: UiState): Update {
   }
   if ((screen.kind === "table" || screen.kind === "matrix") && screen.filter !== "")
     return { state: withScreen(state, { ...screen, filter: "" }), effects: [] };
+  if (screen.kind === "capture" && screen.filter !== "")
+    return { state: withScreen(state, filteredCapture(screen, "")), effects: [] };
   return state.screens.length === 1 ? { state, effects: [] } : back(state);
 }

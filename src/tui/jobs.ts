@@ -7,6 +7,7 @@ import { textsWithFix } from "../lab/apply-fix.js";
 import { askWhy, clusterWithPolicies, type WhyQuestion } from "../lab/ask-why.js";
 import { collectScript } from "../lab/collect-script.js";
 import { loadWorld, type World } from "../lab/world.js";
+import { replayCapture } from "./capture-job.js";
 import { parseTraceWords } from "./command-line.js";
 import { type Item, item } from "./items.js";
 import { traceWords, withNewTrace, withTable } from "./requests.js";
@@ -27,6 +28,8 @@ import { worldItems } from "./world-items.js";
 export interface Outside {
   /** Reads a world as `-w` does. Throws UserError. */
   readonly openWorld: (paths: readonly string[]) => World;
+  /** Reads a file of bytes. Throws UserError. */
+  readonly readBytes: (path: string) => { readonly file: string; readonly bytes: Uint8Array };
 }
 
 /**
@@ -55,6 +58,8 @@ export function workOf(job: Job, state: UiState, outside: Outside): Work {
       return applyFix(job);
     case "matrix":
       return makeMatrix(needWorld(state), job.words, outside);
+    case "replay":
+      return replayCapture(needWorld(state), job.words, outside);
     default:
       return job satisfies never;
   }

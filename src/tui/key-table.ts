@@ -87,7 +87,15 @@ export interface Binding {
 const trace: readonly ScreenKind[] = ["trace"];
 /** Screens with rows that open something. */
 const items: readonly ScreenKind[] = ["worlds", "world", "why"];
-const rows: readonly ScreenKind[] = [...items, "table", "matrix", "source", "packets", "help"];
+const rows: readonly ScreenKind[] = [
+  ...items,
+  "table",
+  "matrix",
+  "capture",
+  "source",
+  "packets",
+  "help",
+];
 const moving: readonly ScreenKind[] = ["trace", ...rows];
 const lists: readonly ScreenKind[] = [...moving, "palette", "new-trace"];
 
@@ -162,7 +170,7 @@ export const BINDINGS: readonly Binding[] = [
     keys: ["Enter"],
     shown: "Enter",
     label: "open what is selected",
-    screens: [...items, "table", "packets"],
+    screens: [...items, "table", "packets", "capture"],
     hint: "open",
   },
   {
@@ -417,7 +425,7 @@ export const BINDINGS: readonly Binding[] = [
     keys: ["a"],
     shown: "a",
     label: "new trace",
-    screens: ["trace", "world", "why", "table", "matrix", "packets"],
+    screens: ["trace", "world", "why", "table", "matrix", "packets", "capture"],
     hint: "new trace",
   },
   {
@@ -485,7 +493,7 @@ export const BINDINGS: readonly Binding[] = [
     keys: ["/"],
     shown: "/",
     label: "filter rows; Ctrl-t in the bar marks instead of hiding",
-    screens: ["trace", "table", "matrix", "help"],
+    screens: ["trace", "table", "matrix", "capture", "help"],
     hint: "filter",
   },
   {

@@ -1,4 +1,5 @@
 import { openBar } from "./bar.js";
+import { moveCapture, openCaptured } from "./capture-screen.js";
 import { helpLength } from "./help.js";
 import type { Command } from "./key-table.js";
 import { matrixRows, pairWords } from "./matrix-pane.js";
@@ -91,6 +92,8 @@ function move(state: UiState, screen: ScreenState, by: number): UiState {
     case "world":
     case "why":
       return withScreen(state, { ...screen, selected: nextItem(screen, by) });
+    case "capture":
+      return moveCapture(state, screen, by);
     case "matrix":
       return withScreen(state, { ...screen, row: within(screen.row, matrixRows(screen).length) });
     case "source":
@@ -129,7 +132,8 @@ function sideways(state: UiState, screen: ScreenState, direction: 1 | -1): UiSta
     const column = Math.max(0, Math.min(screen.column + direction, last));
     return withScreen(state, { ...screen, column });
   }
-  if (screen.kind !== "table" && screen.kind !== "source") return state;
+  if (screen.kind !== "table" && screen.kind !== "source" && screen.kind !== "capture")
+    return state;
   return withScreen(state, { ...screen, column: Math.max(0, screen.column + direction * 8) });
 }
 
@@ -167,6 +171,8 @@ function open(state: UiState, screen: ScreenState): Update {
   switch (screen.kind) {
     case "packets":
       return done(openPacket(state, screen.selected));
+    case "capture":
+      return done(openCaptured(state, screen));
     case "matrix": {
       const words = pairWords(screen);
       return words === undefined

@@ -4,6 +4,7 @@ import { placeText } from "../view/text.js";
 import type { PaneContent } from "./boxes.js";
 import { widthOf } from "./cells.js";
 import { equalCommand } from "./bar-actions.js";
+import { captureContent } from "./capture-screen.js";
 import { completeCommand } from "./completion.js";
 import { helpLines } from "./help.js";
 import { itemLines } from "./items.js";
@@ -68,6 +69,8 @@ export function listContent(
       const from = Math.min(first, Math.max(first - Math.floor(rows / 3), last - rows + 1));
       return pane(title, `${selected + 1}/${items.length}`, lines, from);
     }
+    case "capture":
+      return captureContent(screen, rows);
     case "matrix": {
       const compared = screen.other === undefined ? "" : `  against ${screen.other.name}`;
       return pane(

@@ -23,6 +23,8 @@ export interface TuiOptions {
   readonly world: World | undefined;
   /** `SRC DST` and its options; undefined opens the world. */
   readonly trace: string | undefined;
+  /** What `:replay` takes, to begin with. */
+  readonly replay?: string | undefined;
   readonly outside: Outside;
   /** Worlds that ship. */
   readonly demos: readonly string[];
@@ -113,7 +115,9 @@ export async function runTui(options: TuiOptions): Promise<number> {
     // Drawn at once, not when React finds time: a key is on the terminal before the next one is read.
     store.onChange((state) => instance.rerender(<Frame state={state} />));
     instance.waitUntilExit().catch(crashed);
-    if (open !== undefined && options.trace === undefined) session.start({ kind: "world" });
+    if (open !== undefined && options.replay !== undefined)
+      session.start({ kind: "replay", words: options.replay });
+    else if (open !== undefined && options.trace === undefined) session.start({ kind: "world" });
     if (options.crash) setTimeout(() => crashed(new Error("HOPWISE_CRASH asked for this")), 300);
   });
 }

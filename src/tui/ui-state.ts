@@ -5,6 +5,7 @@ import type { WhyQuestion } from "../lab/ask-why.js";
 import type { ShowKind, Table } from "../lab/show.js";
 import type { World } from "../lab/world.js";
 import type { Filter } from "../view/filter.js";
+import type { CaptureScreenState } from "./capture-screen.js";
 import type { Item } from "./items.js";
 import { type Binding, BINDINGS } from "./key-table.js";
 import type { PaneName, Tab } from "./layout.js";
@@ -89,6 +90,7 @@ export type ScreenState =
   | TraceScreenState
   | ItemsScreenState
   | MatrixScreenState
+  | CaptureScreenState
   | {
       readonly kind: "table";
       readonly open: OpenWorld;
@@ -200,6 +202,7 @@ export type Job = {
   | { readonly kind: "why"; readonly open?: OpenWorld; readonly words: string }
   | { readonly kind: "fix"; readonly open: OpenWorld; readonly words: string; readonly fix: Fix }
   | { readonly kind: "matrix"; readonly words: string }
+  | { readonly kind: "replay"; readonly words: string }
 );
 
 export interface Update {

@@ -35,11 +35,16 @@ export class History {
   constructor(recording: Recording) {
     const events = [...recording.lookupEvents, ...recording.events];
     this.length = events.length;
+    for (const event of recording.earlier?.() ?? []) this.#remember(event, -1);
     events.forEach((event, index) => {
       this.#position.set(event, index);
-      const change = changeOf(event);
-      if (change !== undefined) this.#add(change.id, change.ns, { at: index, entry: change.entry });
+      this.#remember(event, index);
     });
+  }
+
+  #remember(event: TraceEvent, at: number): void {
+    const change = changeOf(event);
+    if (change !== undefined) this.#add(change.id, change.ns, { at, entry: change.entry });
   }
 
   /** The moment right after this event. */
@@ -63,6 +68,8 @@ export class History {
   #add(id: string, ns: string, version: Version): void {
     const known = this.#versions.get(id);
     if (known !== undefined) {
+      // Of what was before the first moment only the last is looked for.
+      if (known.at(-1)?.at === version.at) known.pop();
       known.push(version);
       return;
     }
@@ -89,6 +96,11 @@ interface StateChange {
   readonly id: string;
   readonly ns: string;
   readonly entry: StateEntry | undefined;
+}
+
+/** Whether a node remembers something else after an event. */
+export function changesState(event: TraceEvent): boolean {
+  return changeOf(event) !== undefined;
 }
 
 function changeOf(event: TraceEvent): StateChange | undefined {

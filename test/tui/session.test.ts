@@ -77,6 +77,7 @@ describe("a long job", () => {
   it("is stopped by Esc, with nothing of it kept and no key that waited", async () => {
     const read: string[] = [];
     const { store, type } = sessionFrom(start, cacheDir, {
+      ...outside,
       openWorld: (paths) => {
         read.push(...paths);
         return outside.openWorld(paths);
@@ -114,6 +115,7 @@ describe("a long job", () => {
 
   it("that a key asked for gives a message when it goes wrong", async () => {
     const { store, session } = sessionFrom(start, cacheDir, {
+      ...outside,
       openWorld: () => {
         throw new UserError("WORLD_MISSING", "no file or folder");
       },

@@ -1,4 +1,4 @@
-import { readWorlds } from "../../src/cli/files.js";
+import { readBytes, readWorlds } from "../../src/cli/files.js";
 import { loadWorld } from "../../src/lab/world.js";
 import { type Outside, workOf } from "../../src/tui/jobs.js";
 import { traceWords, withNewTrace } from "../../src/tui/requests.js";
@@ -30,6 +30,7 @@ export function screenOf(model: TraceModel, columns = 80, rows = 24): UiState {
 /** Reads worlds as the program does. */
 export const outside: Outside = {
   openWorld: (paths) => loadWorld(readWorlds(paths), paths.join(" ")),
+  readBytes,
 };
 
 /** The state once a job is done, as the screen runs it. */

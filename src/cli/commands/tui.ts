@@ -6,6 +6,8 @@ import type { Streams } from "../streams.js";
 export interface TuiCommandOptions {
   readonly world?: readonly string[];
   readonly trace?: string;
+  readonly replay?: string;
+  readonly at?: readonly string[];
   readonly addr?: readonly string[];
   readonly ascii?: boolean;
   readonly mouse?: boolean;
@@ -21,6 +23,16 @@ export function registerTui(program: Command, streams: Streams): void {
       new Option(
         "--addr <device=address>",
         "an address that no dump tells, eth0=192.0.2.10/24; repeatable",
+      ).argParser((value: string, before: readonly string[] | undefined): readonly string[] => [
+        ...(before ?? []),
+        value,
+      ]),
+    )
+    .option("--replay <capture>", "a pcap or pcapng to replay")
+    .addOption(
+      new Option(
+        "--at <node:device>",
+        "where it was captured; INTERFACE=NODE:DEVICE for one interface; repeatable",
       ).argParser((value: string, before: readonly string[] | undefined): readonly string[] => [
         ...(before ?? []),
         value,
