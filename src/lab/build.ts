@@ -5,6 +5,7 @@ import { listenTcp, type TcpConnection } from "../inet/tcp-socket.js";
 import { UdpSocket } from "../inet/udp-socket.js";
 import { microseconds } from "../sim/time.js";
 import type { LabCommand } from "../tools/command.js";
+import type { ToolResult } from "../tools/command.js";
 import { runTool } from "../tools/index.js";
 import { createLinux } from "../tools/stack.js";
 import type { Lab, Listener } from "./lab.js";
@@ -24,7 +25,7 @@ export function buildLab(lab: Lab, seed: number): Simulation {
 
 /** Runs one command of a lab. Throws a UserError, with the tool's own words, when it fails. */
 export function runLabCommand(sim: Simulation, command: LabCommand): void {
-  const result = runTool(sim, command);
+  const result = runPlaced(sim, command);
   if (result.code === 0) return;
   const where = command.ns === undefined ? "" : ` in ${command.ns}`;
   throw new UserError(
@@ -34,6 +35,16 @@ export function runLabCommand(sim: Simulation, command: LabCommand): void {
       place: command.place,
     },
   );
+}
+
+/** A program knows no place for what it refuses to model: that of the command stands in. */
+function runPlaced(sim: Simulation, command: LabCommand): ToolResult {
+  try {
+    return runTool(sim, command);
+  } catch (error) {
+    if (!(error instanceof UserError) || error.details.place !== undefined) throw error;
+    throw new UserError(error.code, error.message, { ...error.details, place: command.place });
+  }
 }
 
 /** A program that runs in a namespace, and can be ended as its container is. */
@@ -51,10 +62,11 @@ const programDelay = microseconds(1);
 /** A program that takes every connection and sends back what it gets. */
 export function startListener(
   sim: Simulation,
-  { ns: name, protocol, port, address }: Listener,
+  { ns: name, protocol, port, address, place }: Listener,
 ): void {
   const ns = sim.namespaces.get(name);
-  if (ns === undefined) throw new UserError("LAB_NAMESPACE", `no namespace "${name}" to listen in`);
+  if (ns === undefined)
+    throw new UserError("LAB_NAMESPACE", `no namespace "${name}" to listen in`, { place });
   if (protocol === "tcp") {
     const accepted = new Set<TcpConnection>();
     const listening = listenTcp(ns, { address, port }, (connection) => {
@@ -66,7 +78,9 @@ export function startListener(
       connection.onClose = () => soon("closes", () => connection.close());
     });
     if (typeof listening === "string")
-      throw new UserError("LAB_LISTEN", `cannot listen on tcp/${port} in ${name}: ${listening}`);
+      throw new UserError("LAB_LISTEN", `cannot listen on tcp/${port} in ${name}: ${listening}`, {
+        place,
+      });
     programs(ns).add({
       stop() {
         listening.close();
@@ -78,7 +92,9 @@ export function startListener(
   const socket = new UdpSocket(ns);
   const failed = socket.bind(address, port);
   if (failed !== undefined)
-    throw new UserError("LAB_LISTEN", `cannot listen on udp/${port} in ${name}: ${failed}`);
+    throw new UserError("LAB_LISTEN", `cannot listen on udp/${port} in ${name}: ${failed}`, {
+      place,
+    });
   programs(ns).add({ stop: () => socket.close() });
   socket.onDatagram = (datagram) => {
     sim.queue.after(programDelay, `${name} udp/${port} answers`, () =>

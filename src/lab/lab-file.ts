@@ -93,11 +93,11 @@ export function parseLab(file: string, text: string): Lab {
     );
   };
   const commands = [
-    ...lab.links.map((link, index) => linkCommands(link, index, check)).flat(),
+    ...lab.links.map((link, index) => linkCommands(link, index, { at, check })).flat(),
     ...labCommands(lab, at, check),
   ];
   const listeners = lab.listen.flatMap((entry, index) =>
-    Object.entries(entry).map(([ns, what]) => listener(ns, what, ["listen", index], check)),
+    Object.entries(entry).map(([ns, what]) => listener(ns, what, ["listen", index], { at, check })),
   );
   const probes = lab.probes.map((probe, index) => probeOf(probe, index, at, errors, check));
   throwCollected(errors);
@@ -113,12 +113,19 @@ export function parseLab(file: string, text: string): Lab {
 
 type Check = (ns: string, path: FieldPath) => void;
 
+/** What readers of one field ask: where it stands, and whether its namespace is there. */
+interface Reading {
+  readonly at: (path: FieldPath) => UserErrorDetails;
+  readonly check: Check;
+}
+
 /** A veth pair between two namespaces, both ends up. The MACs count the links, so that runs compare. */
 function linkCommands(
   [a, b]: readonly [string, string],
   index: number,
-  check: Check,
+  { at, check }: Reading,
 ): readonly LabCommand[] {
+  const { place } = at(["links", index]);
   const ends = [a, b].map((text, side) => {
     const colon = text.indexOf(":");
     const ns = text.slice(0, colon);
@@ -153,8 +160,9 @@ function linkCommands(
         "netns",
         second.ns,
       ],
+      place,
     },
-    ...ends.map(({ ns, dev }) => ({ ns, argv: ["ip", "link", "set", dev, "up"] })),
+    ...ends.map(({ ns, dev }) => ({ ns, argv: ["ip", "link", "set", dev, "up"], place })),
   ];
 }
 
@@ -181,7 +189,7 @@ function labCommands(
   );
 }
 
-function listener(ns: string, what: string, path: FieldPath, check: Check): Listener {
+function listener(ns: string, what: string, path: FieldPath, { at, check }: Reading): Listener {
   check(ns, [...path, ns]);
   const [protocolName = "tcp", number = "0"] = what.split("/");
   return {
@@ -189,6 +197,7 @@ function listener(ns: string, what: string, path: FieldPath, check: Check): List
     protocol: protocolName === "udp" ? "udp" : "tcp",
     port: Number(number),
     address: IPV4_ANY,
+    place: at([...path, ns]).place,
   };
 }
 

@@ -1,3 +1,4 @@
+import type { Place } from "../base/errors.js";
 import type { LabCommand } from "../tools/command.js";
 import type { Ipv4 } from "../wire/ip.js";
 
@@ -8,6 +9,8 @@ export interface Listener {
   readonly port: number;
   /** 0.0.0.0 listens on every address. */
   readonly address: Ipv4;
+  /** Where the lab file says so. */
+  readonly place?: Place | undefined;
 }
 
 /** One thing that a program in a namespace tries. */
