@@ -43,17 +43,36 @@ export function rateOf(
   title: string,
   count: { readonly number: number; readonly what: string },
   work: () => Promise<void>,
-  { budget, ...runs }: Runs & { readonly budget?: number },
+  { budget, ...runs }: Runs & { readonly budget?: number } & Clocked,
 ): void {
   add({ title, count, budget }, work, runs);
 }
 
-function add(figure: Figure, work: () => void | Promise<void>, { runs, warmup = 1 }: Runs): void {
+/** Work that is done, and timed, elsewhere. */
+export interface Clocked {
+  /** The milliseconds that count, instead of this process's. */
+  readonly now?: () => number;
+  /** Called when the last run is over. */
+  readonly ended?: () => void;
+}
+
+function add(
+  figure: Figure,
+  work: () => void | Promise<void>,
+  { runs, warmup = 1, now: clock = now, ended }: Runs & Clocked,
+): void {
   bench(titleOf(figure), work, {
     iterations: runs,
     warmupIterations: warmup,
     time: 0,
     warmupTime: 0,
-    now,
+    now: clock,
+    ...(ended === undefined
+      ? {}
+      : {
+          teardown: (_task, mode) => {
+            if (mode === "run") ended();
+          },
+        }),
   });
 }

@@ -34,6 +34,12 @@ export function manyServices(services: number, endpoints: number): ProxyObjects 
   };
 }
 
+/** kube-proxy's rules for so many Services of two endpoints. */
+export function proxyRules(services: number): string {
+  const state = serviceState(serviceObjects(manyServices(services, 2), 4), nodeA);
+  return renderNodeIptables(state, nodeA, plainConfig).text;
+}
+
 const lab = `
 lab: service-node
 namespaces: [client, node, server]
@@ -59,12 +65,10 @@ export class ServiceNode {
   constructor(services: number) {
     this.#services = services;
     this.sim = buildLab(parseLab("service-node.yaml", lab), 1);
-    const state = serviceState(serviceObjects(manyServices(services, 2), 4), nodeA);
-    const { text } = renderNodeIptables(state, nodeA, plainConfig);
     runLabCommand(this.sim, {
       ns: "node",
       argv: ["iptables-restore", "--noflush"],
-      stdin: text,
+      stdin: proxyRules(services),
       stdinName: "kube-proxy.rules",
     });
     const eth1 = this.sim.namespaces.get("node")?.device("eth1");
