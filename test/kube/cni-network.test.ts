@@ -38,7 +38,6 @@ const { cases } = JSON.parse(
 
 /** Left for later: what the commands of these need. */
 const later: ReadonlyMap<string, string> = new Map([
-  ["bridge-vlan-gateway", "VLAN filtering of bridges is not modelled yet"],
   ["ptp-dual", "IPv6"],
   ["ipvlan-l3", "device ipvlan"],
   ["vrf", "device vrf"],

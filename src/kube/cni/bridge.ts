@@ -36,6 +36,9 @@ interface BridgeConfig {
   readonly promiscuous: boolean;
   readonly isolated: boolean;
   readonly mac: string;
+  /** 0 for none. */
+  readonly vlan: number;
+  readonly preserveDefaultVlan: boolean;
 }
 
 /**
@@ -62,6 +65,8 @@ export function bridgeAdd(host: CniHost, config: PluginConfig, call: CniCall): C
     interfaceOf(bridge),
     interfaceOf(pair.host),
     interfaceOf(pair.container, path),
+    // The gateway in a VLAN.
+    ...result.interfaces,
   ];
   return { ...result, interfaces, dns: own };
 }
@@ -96,8 +101,7 @@ export function bridgeCheck(host: CniHost, config: PluginConfig, call: CniCall):
 function bridgeConfig({ raw }: PluginConfig, call: CniCall): BridgeConfig {
   const vlan = numberField(raw, "vlan");
   if (vlan < 0 || vlan > 4094) fail(`invalid VLAN ID ${vlan} (must be between 0 and 4094)`);
-  if (vlan !== 0 || raw["vlanTrunk"] !== undefined)
-    fail("hopwise does not model VLANs on a bridge yet");
+  if (raw["vlanTrunk"] !== undefined) fail("hopwise does not model vlanTrunk yet");
   const hairpin = boolField(raw, "hairpinMode");
   const promiscuous = boolField(raw, "promiscMode");
   if (hairpin && promiscuous)
@@ -117,11 +121,13 @@ function bridgeConfig({ raw }: PluginConfig, call: CniCall): BridgeConfig {
     promiscuous,
     isolated: boolField(raw, "portIsolation"),
     mac: atRuntime || inConfig || inArgs,
+    vlan,
+    preserveDefaultVlan: boolField(raw, "preserveDefaultVlan", true),
   };
 }
 
 function ensureBridge(host: CniHost, settings: BridgeConfig): HostLink {
-  const { bridge: name, mtu, promiscuous } = settings;
+  const { bridge: name, mtu, promiscuous, vlan } = settings;
   const links = host.links(host.ns);
   const known = links.get(name);
   if (known !== undefined && known.kind !== "bridge")
@@ -136,6 +142,7 @@ function ensureBridge(host: CniHost, settings: BridgeConfig): HostLink {
       ...(mtu === 0 ? [] : ["mtu", String(mtu)]),
       "type",
       "bridge",
+      ...(vlan === 0 ? [] : ["vlan_filtering", "1"]),
     );
     const mac = macFor(`${host.ns} ${name}`);
     links.set(name, { name, kind: "bridge", mac, bornMac: mac, up: false, addresses: [] });
@@ -155,6 +162,28 @@ function joinBridge(host: CniHost, bridge: HostLink, port: HostLink, settings: B
     host.run(host.ns, "bridge", "link", "set", "dev", port.name, "hairpin", "on");
   if (settings.isolated)
     host.run(host.ns, "bridge", "link", "set", "dev", port.name, "isolated", "on");
+  joinVlan(host, port, settings);
+}
+
+/** The port's own VLAN, whose frames have no tag outside of the bridge. */
+function joinVlan(host: CniHost, port: HostLink, settings: BridgeConfig): void {
+  if (settings.vlan === 0) return;
+  const vlan = ["bridge", "vlan", "add", "vid", String(settings.vlan), "dev", port.name];
+  host.run(host.ns, ...vlan, "pvid", "untagged", "master");
+  if (!settings.preserveDefaultVlan)
+    host.run(host.ns, "bridge", "vlan", "del", "vid", "1", "dev", port.name);
+}
+
+/** The gateway in a VLAN: a pair of which one end is a port of it and the other has the address. Mirrors bridge.go:ensureVlanInterface(). */
+function vlanGateway(host: CniHost, bridge: HostLink, settings: BridgeConfig): HostLink {
+  const name = `${bridge.name}.${settings.vlan}`;
+  const known = host.links(host.ns).get(name);
+  if (known !== undefined) return known;
+  const pair = setupVeth(host, { containerNs: host.ns, name, mtu: settings.mtu, mac: "" });
+  joinBridge(host, bridge, pair.host, { ...settings, hairpin: false, isolated: false });
+  host.run(host.ns, "ip", "link", "set", name, "up");
+  pair.container.up = true;
+  return pair.container;
 }
 
 interface Ends {
@@ -178,9 +207,11 @@ function layerThree(
     const ips = given.ips.map((ip) => ({ interface: 2, ...ip, ...gatewayOf(ip, settings) }));
     const result = { ...given, ips, routes: withDefaultRoutes(given, settings) };
     applyResult(host, ns, name, result);
-    if (settings.isGateway) becomeGateway(host, bridge, result, settings);
+    const gateway =
+      settings.isGateway && settings.vlan !== 0 ? vlanGateway(host, bridge, settings) : undefined;
+    if (settings.isGateway) becomeGateway(host, gateway ?? bridge, result, settings);
     if (settings.ipMasq) setupMasquerade(host, config, call, result);
-    return result;
+    return gateway === undefined ? result : { ...result, interfaces: [interfaceOf(gateway)] };
   } catch (error) {
     delegateDel(host, config, call);
     throw error;
