@@ -2,7 +2,7 @@ import type { Cluster } from "../kube/cluster.js";
 import { parseDialect } from "../kube/policy/dialect.js";
 import { type Targets, targetsOf } from "../kube/policy/targets.js";
 import { whyJson } from "../kube/policy/why-json.js";
-import { assumptionText, whyTexts } from "../kube/policy/why-text.js";
+import { assumptionText, fitLines, whyTexts } from "../kube/policy/why-text.js";
 import { askWhy, clusterWithPolicies } from "../lab/ask-why.js";
 import { loadWorld } from "../lab/world.js";
 import type { WhyCommandOptions } from "./commands/why.js";
@@ -37,7 +37,8 @@ export function whyCommand(
       all: options.verbose ?? false,
       ...(options.fix === undefined ? {} : { fix: options.fix }),
     });
-    streams.out(`${lines.join("\n")}\n`);
+    const width = streams.isTerminal ? process.stdout.columns : Number.POSITIVE_INFINITY;
+    streams.out(`${fitLines(lines, width).join("\n")}\n`);
     streams.err(`note: ${assumptionText(answers)}\n`);
   }
   return Math.max(
@@ -61,7 +62,11 @@ export function policyTargets(
   return targetsOf(clusterOf(world, patches), parseDialect(dialect));
 }
 
-function clusterOf(world: readonly string[] | undefined, patches: readonly string[] = []): Cluster {
+/** The cluster of a world, with manifests over it. Throws UserError. */
+export function clusterOf(
+  world: readonly string[] | undefined,
+  patches: readonly string[] = [],
+): Cluster {
   const paths = [...worldPaths(world), ...patches];
   return clusterWithPolicies(loadWorld(readWorlds(paths), paths.join(" ")));
 }

@@ -59,12 +59,18 @@ export function runTests(
   };
 }
 
-/** Answers tests by what the policies say about every backend of the destination. */
-export function policyProbe(targets: Targets): (test: ReachTest) => Observation {
+/**
+ * Answers tests by what the policies say about every backend of the destination. `podName` turns the names of workloads
+ * into those of their pods.
+ */
+export function policyProbe(
+  targets: Targets,
+  podName: (text: string) => string = (text) => text,
+): (test: ReachTest) => Observation {
   return (test) => {
-    const source = placed(test.placeOf.from, () => resolveSource(targets, test.from));
+    const source = placed(test.placeOf.from, () => resolveSource(targets, podName(test.from)));
     const destination = placed(test.placeOf.to, () =>
-      resolveDestination(targets, test.to, test.protocol, source),
+      resolveDestination(targets, podName(test.to), test.protocol, source),
     );
     if (destination.targets.length === 0)
       return {
@@ -78,6 +84,8 @@ export function policyProbe(targets: Targets): (test: ReachTest) => Observation 
       destination: endpoint,
       protocol,
       port,
+      hairpin: destination.service !== undefined && endpoint === source,
+      service: destination.service,
     });
     const verdicts = destination.targets.map((target) => ({
       target,

@@ -252,7 +252,8 @@ function unknownEndpoint({ world, services }: Targets, text: string): UserError 
     ...services.map(({ object }) => keyOf(object)),
     ...world.nodes.map(({ name }) => name),
   ];
-  const near = nearest(text, names);
+  // The name alone, as `kubectl get pods` shows it.
+  const near = names.find((name) => name.endsWith(`/${text}`)) ?? nearest(text, names);
   const all = `hopwise show pods lists all ${pods.length}`;
   return new UserError("ENDPOINT_UNKNOWN", `no pod, service or node "${safeText(text)}"`, {
     help: near === undefined ? all : `did you mean ${near}?  ${all}`,

@@ -45,8 +45,22 @@ export function testText(
   return [...lines, sum];
 }
 
-/** JUnit XML. Names are unique, as GitLab drops repeated ones; the reason is in the body, as it ignores `message`. */
-export function testJunit(run: TestRun, options: ReportOptions = {}): readonly string[] {
+const XML_HEAD = '<?xml version="1.0" encoding="UTF-8"?>';
+
+/** JUnit XML of one file, or of several as one document. */
+export function testJunit(
+  runs: TestRun | readonly TestRun[],
+  options: ReportOptions = {},
+): readonly string[] {
+  const list = "results" in runs ? [runs] : runs;
+  const suites = list.map((run) => junitSuite(run, options));
+  return suites.length === 1
+    ? [XML_HEAD, ...suites.flat()]
+    : [XML_HEAD, "<testsuites>", ...suites.flat(), "</testsuites>"];
+}
+
+/** A suite. Names are unique, as GitLab drops repeated ones; the reason is in the body, as it ignores `message`. */
+function junitSuite(run: TestRun, options: ReportOptions): readonly string[] {
   const { file, results } = run;
   const failures = results.filter((result) => isFailure(result, options)).length;
   const seconds = (at: number): string => ((options.times?.[at] ?? 0) / 1_000).toFixed(3);
@@ -62,7 +76,6 @@ export function testJunit(run: TestRun, options: ReportOptions = {}): readonly s
     return [`${head}>`, failure, "  </testcase>"];
   });
   return [
-    '<?xml version="1.0" encoding="UTF-8"?>',
     `<testsuite name=${attribute(file)} tests="${results.length}" failures="${failures}" errors="0" skipped="0" time="${total}">`,
     ...cases,
     "</testsuite>",
@@ -87,9 +100,14 @@ function attribute(text: string): string {
   return `"${xml(text).replaceAll('"', "&quot;")}"`;
 }
 
-/** Test Anything Protocol, version 13. */
-export function testTap(run: TestRun, options: ReportOptions = {}): readonly string[] {
-  const lines = run.results.flatMap((result, at) => {
+/** Test Anything Protocol, version 13; several files count on. */
+export function testTap(
+  runs: TestRun | readonly TestRun[],
+  options: ReportOptions = {},
+): readonly string[] {
+  const list = "results" in runs ? [runs] : runs;
+  const all = list.flatMap(({ file, results }) => results.map((result) => ({ file, result })));
+  const lines = all.flatMap(({ file, result }, at) => {
     const bad = isFailure(result, options);
     // A hash would begin a directive.
     const name = safeText(result.test.name).replaceAll("#", "\\#");
@@ -100,13 +118,13 @@ export function testTap(run: TestRun, options: ReportOptions = {}): readonly str
       head,
       "  ---",
       `  message: ${JSON.stringify(`${difference(result)}${where(result)}`)}`,
-      `  at: ${JSON.stringify(`${run.file}:${test.place.line}`)}`,
+      `  at: ${JSON.stringify(`${file}:${test.place.line}`)}`,
       "  reasons:",
       ...observed.reasons.map((reason) => `    - ${JSON.stringify(safeText(reason))}`),
       "  ...",
     ];
   });
-  return ["TAP version 13", `1..${run.results.length}`, ...lines];
+  return ["TAP version 13", `1..${all.length}`, ...lines];
 }
 
 /** Workflow commands that GitHub shows beside the test file. */

@@ -77,6 +77,34 @@ export function whyTexts(
   ]);
 }
 
+/**
+ * Lines that fit a terminal: what is longer goes on below, where its text began. Lines of a patch and commands are left
+ * whole, as they are to be copied.
+ */
+export function fitLines(lines: readonly string[], width: number): readonly string[] {
+  return lines.flatMap((line) => {
+    if (line.length <= width || /^  [+$]/.test(line)) return [line];
+    // What stands to the right may come nearer.
+    const near = line.replace(/(\S) {3,}(\S+( \S+)*)$/, "$1  $2");
+    return near.length <= width ? [near] : fold(near, width);
+  });
+}
+
+function fold(line: string, width: number): readonly string[] {
+  const indent = " ".repeat(line.startsWith("    ") ? TEXT_COLUMN : line.startsWith(" ") ? 11 : 8);
+  const out: string[] = [];
+  let rest = line;
+  while (rest.length > width) {
+    const before = rest.lastIndexOf(" ", width);
+    // A word that is longer than the line stands out.
+    const at = before > indent.length ? before : rest.indexOf(" ", width);
+    if (at < 0) break;
+    out.push(rest.slice(0, at).trimEnd());
+    rest = indent + rest.slice(at).trimStart();
+  }
+  return [...out, rest];
+}
+
 function withoutName(line: string, endpoint: Endpoint): string {
   const plain = line
     .replaceAll(endpointPlace(endpoint), "~")

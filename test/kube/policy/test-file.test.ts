@@ -145,3 +145,26 @@ spec: {podSelector: {matchLabels: {app: web}}, policyTypes: [Egress], egress: [{
     );
   });
 });
+
+describe("several test files", () => {
+  const runs = [
+    run("tests:\n- {from: shop/web-0, to: 'shop/api:80', expect: delivered}\n"),
+    run(text),
+  ];
+
+  it("are one JUnit document", () => {
+    const lines = testJunit(runs);
+    expect(lines.filter((line) => line.startsWith("<?xml"))).toHaveLength(1);
+    expect(lines[1]).toBe("<testsuites>");
+    expect(lines.filter((line) => line.startsWith("<testsuite "))).toHaveLength(2);
+    expect(lines.at(-1)).toBe("</testsuites>");
+  });
+
+  it("are one TAP stream that counts on", () => {
+    const lines = testTap(runs);
+    expect(lines.slice(0, 2)).toEqual(["TAP version 13", "1..4"]);
+    expect(
+      lines.filter((line) => /^(not )?ok/.test(line)).map((line) => /\d+/.exec(line)?.[0]),
+    ).toEqual(["1", "2", "3", "4"]);
+  });
+});

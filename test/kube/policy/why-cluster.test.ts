@@ -5,7 +5,7 @@ import { dialectNamed } from "../../../src/kube/policy/dialect.js";
 import { resolveDestination, resolveSource } from "../../../src/kube/policy/targets.js";
 import { why, type WhyAnswer } from "../../../src/kube/policy/why.js";
 import { whyJson } from "../../../src/kube/policy/why-json.js";
-import { assumptionText, whyText, whyTexts } from "../../../src/kube/policy/why-text.js";
+import { assumptionText, fitLines, whyText, whyTexts } from "../../../src/kube/policy/why-text.js";
 import { dbPolicy, shop } from "./shop.js";
 
 const admin: InputText = {
@@ -169,6 +169,28 @@ spec: {podSelector: {matchLabels: {app: api}}, policyTypes: [Ingress]}
       "ALLOWED  192.168.10.11 -> shop/api-0 tcp/8080",
       "DENIED  192.168.10.11 -> shop/api-1 tcp/8080, ingress of shop/api-1 (worker-2)",
     ]);
+  });
+});
+
+describe("an answer in a narrow terminal", () => {
+  const lines = whyText(ask([db], "batch/job-0", "shop/db:5432"), { fix: 2 });
+
+  it("goes on below where the text began, and loses no word", () => {
+    const narrow = fitLines(lines, 80);
+    expect(narrow.filter((line) => line.length > 80 && !line.startsWith("  +"))).toEqual([]);
+    expect(narrow.join(" ").split(/\s+/)).toEqual(lines.join(" ").split(/\s+/));
+    expect(narrow.slice(2, 7)).toEqual([
+      "  ingress  shop/db-0    1 policy selects it, 0 of its 1 rules match     ! DENIED",
+      "    shop/db-from-api    policies/db.yaml:12:9  from podSelector app=api, port",
+      "                        5432",
+      "                        job-0 has app=job and is in namespace batch; this rule",
+      "                        covers only shop",
+    ]);
+  });
+
+  it("leaves a patch whole, as it is copied", () => {
+    const patch = lines.filter((line) => line.startsWith("  +"));
+    expect(fitLines(lines, 40).filter((line) => line.startsWith("  +"))).toEqual(patch);
   });
 });
 
