@@ -125,6 +125,8 @@ async function measure(world, { columns, rows, budget }, prepare = "") {
     err: (message) => process.stderr.write(message),
     world,
     trace: "shop/web-0 http://api.shop",
+    outside: { openWorld: () => world },
+    demos: [],
     palette: { colour: true, ascii: false },
     mouse: false,
     cacheDir: join(tmpdir(), "hopwise-bench"),
