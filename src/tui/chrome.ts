@@ -44,20 +44,21 @@ export function titleLine(state: UiState): readonly [Line, Line] {
 
 /** What stands after the program's name, the longest form first. */
 function leftTexts(state: UiState, wide: boolean): readonly string[] {
-  const world = currentWorld(state)?.name ?? "";
+  const { name = "" } = currentWorld(state) ?? {};
+  const world = name === "" ? "" : `${name}  `;
   const trail = trailOf(state);
   const top = trail.at(-1);
-  if (top === undefined) return [`  ${world}`];
+  if (top === undefined) return [`  ${name}`];
   const before = trail.slice(0, -1).map(({ short }) => `${short} > `);
   const way = before.join("");
   const shorter = before.length === 0 ? "" : ".. > ";
   return [
-    `  ${wide ? "world " : ""}${world}  ${way}${wide ? top.long : top.full}`,
-    `  ${world}  ${way}${top.full}`,
-    `  ${world}  ${shorter}${top.full}`,
+    `  ${wide && name !== "" ? "world " : ""}${world}${way}${wide ? top.long : top.full}`,
+    `  ${world}${way}${top.full}`,
+    `  ${world}${shorter}${top.full}`,
     `  ${shorter}${top.full}`,
     `  ${top.full}`,
-    `  ${world}  ${top.short}`,
+    `  ${world}${top.short}`,
     `  ${top.short}`,
   ];
 }

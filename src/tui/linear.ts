@@ -93,9 +93,14 @@ function respond(model: TraceModel, at: number, line: string): Answer | undefine
   }
 }
 
-function headline({ view }: TraceModel): string {
-  const { request } = view.recording;
-  return `Trace from ${request.source} to ${request.destination}: ${verdictName(view.verdict)}. ${view.steps.length} steps.`;
+/** The verdict first, and of a packet that is lost where to look. */
+function headline({ view, deciding }: TraceModel): string {
+  const { verdict, recording, steps } = view;
+  const { source, destination } = recording.request;
+  const n = verdict.exit === 0 ? undefined : steps[deciding ?? -1]?.n;
+  const because = verdict.because === "" ? "" : ` ${verdict.because}.`;
+  const decided = n === undefined ? "" : ` Step ${n} decides: type ${n}.`;
+  return `Trace from ${source} to ${destination}: ${verdictName(verdict)}.${because} ${steps.length} steps.${decided}`;
 }
 
 function tell(model: TraceModel, at: number): readonly string[] {
