@@ -1,6 +1,12 @@
 import { UserError } from "../base/errors.js";
 import { nearest } from "../base/nearest.js";
-import { podResolvText, showInLab, showTable, type Table } from "../lab/show.js";
+import {
+  podEnvironmentText,
+  podResolvText,
+  showInLab,
+  showTable,
+  type Table,
+} from "../lab/show.js";
 import { splitObjectName } from "../lab/named-object.js";
 import { objectRules } from "../lab/object-rules.js";
 import { type ClusterWorld, loadWorld, type World } from "../lab/world.js";
@@ -79,6 +85,13 @@ function shownIn(
   name: string | undefined,
   seed: number,
 ): Table | string {
+  if (kind === "env") {
+    if (world.kind !== "cluster" || name === undefined)
+      throw new UserError("SHOW_WHERE", "env is that of one pod", {
+        help: "say which: hopwise show env NAMESPACE/POD",
+      });
+    return podEnvironmentText(world, name);
+  }
   if (world.kind !== "cluster") return showInLab(world, kind, name, seed);
   if (kind === "dns" && name !== undefined) return podResolvText(world, name);
   return showTable(world, kind, name, seed);

@@ -4,6 +4,7 @@ import type { Cluster } from "../kube/cluster.js";
 import { formatResolvConf } from "../kube/dns/resolv-conf.js";
 import { podNamespace } from "../kube/nodes.js";
 import { keyOf, nameOf, namespaceOf } from "../kube/objects.js";
+import { serviceVariables } from "../kube/service-env.js";
 import { clusterPeerText, selectorText } from "../kube/policy/clause-text.js";
 import { effectiveTypes } from "../kube/policy/oracle.js";
 import { runTool } from "../tools/index.js";
@@ -196,6 +197,16 @@ export function podResolvText(world: ClusterWorld, name: string): string {
       nodeResolvConf(world),
     ),
   );
+}
+
+/** The environment variables about Services that kubelet gives a pod's containers, as `env` prints them. Throws UserError. */
+export function podEnvironmentText(world: ClusterWorld, name: string): string {
+  const source = parseSource(name, world.cluster, world.name);
+  if (source.kind !== "inside" || source.pod === undefined)
+    throw new UserError("SHOW_WHERE", `"${name}" is not a pod`);
+  return serviceVariables(world.cluster, source.pod)
+    .map(([variable, value]) => `${variable}=${value}\n`)
+    .join("");
 }
 
 function isToolKind(kind: ShowKind): kind is ToolKind {

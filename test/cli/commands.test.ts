@@ -187,6 +187,7 @@ describe("show", () => {
       /-A KUBE-SEP-NWRKAEDWYKZEVMED -p tcp .* -j DNAT --to-destination 10\.244\.2\.5:8080/,
     ],
     ["show dns shop/web-0 -w demo:shop", /nameserver 10\.96\.0\.10/],
+    ["show env shop/web-0 -w demo:shop", /^KUBERNETES_SERVICE_HOST=10\.96\.0\.1$/m],
     ["show ipam -w demo:shop", /worker-2 +10\.244\.2\.0\/24 +shop\/api-1 +10\.244\.2\.5/],
   ])("%s", async (line, expected) => {
     const run = await hopwise(line);

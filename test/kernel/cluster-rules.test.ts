@@ -16,44 +16,65 @@ const variants = ["legacy", "nft"] as const;
 const ns = `hw-rules-${process.pid}`;
 const missing = missingJudge();
 
-/** Every text that a world's nodes give to iptables-restore and ip6tables-restore, with the sets that it names. */
-function ruleTexts(commands: readonly LabCommand[]): readonly RuleText[] {
-  const sets = new Map<string, string>();
-  return commands.flatMap(({ ns: node = "", argv: [program = ""], stdin }): RuleText[] => {
-    if (stdin === undefined) return [];
-    if (program === "ipset") sets.set(node, stdin);
-    if (program !== "iptables-restore" && program !== "ip6tables-restore") return [];
-    return [{ program, text: stdin, sets: sets.get(node) }];
+/** What one node gives to a restore program, one text after the other. */
+interface NodeTexts {
+  readonly texts: readonly { readonly program: Restore; readonly text: string }[];
+  /** What it gives to `ipset restore` before. */
+  readonly sets: string;
+}
+
+type Restore = "iptables-restore" | "ip6tables-restore";
+
+/** Every text that a world's nodes give to iptables-restore and ip6tables-restore, with the sets that they name. */
+function ruleTexts(commands: readonly LabCommand[]): readonly NodeTexts[] {
+  const nodes = new Set(commands.map((command) => command.ns));
+  return [...nodes].flatMap((node) => {
+    const own = commands.filter(({ ns: on, stdin }) => on === node && stdin !== undefined);
+    const of = (program: string): readonly string[] =>
+      own.flatMap(({ argv, stdin }) => (argv[0] === program ? (stdin ?? []) : []));
+    const texts = own.flatMap(({ argv: [program], stdin: text = "" }): NodeTexts["texts"] =>
+      program === "iptables-restore" || program === "ip6tables-restore" ? [{ program, text }] : [],
+    );
+    return texts.length === 0 ? [] : [{ texts, sets: of("ipset").join("") }];
   });
 }
 
-interface RuleText {
-  readonly program: "iptables-restore" | "ip6tables-restore";
-  readonly text: string;
-  readonly sets: string | undefined;
-}
+/** Rules and chains of all tables, gone. */
+const empty = ["filter", "nat", "mangle"].map((table) => `*${table}\nCOMMIT\n`).join("");
 
-/** What the real programs say of the texts, each tried on a namespace without rules: nothing, when all is well. */
-function complaints(texts: readonly RuleText[]): string {
+/**
+ * What the real programs say of the nodes' texts: nothing, when all is well. Each text is tried with --test and then
+ * loaded, as the next one counts on its chains.
+ */
+function complaints(nodes: readonly NodeTexts[]): string {
   const folder = mkdtempSync(join(tmpdir(), "hopwise-rules-"));
+  writeFileSync(join(folder, "empty"), empty);
   try {
-    const script = texts.flatMap(({ program, text, sets }, n) => {
-      const file = join(folder, String(n));
-      writeFileSync(file, text);
-      if (sets !== undefined) writeFileSync(`${file}.sets`, sets);
-      const tried = variants.map((variant) => {
-        const name = program.replace("tables", `tables-${variant}`);
-        return `${name} --test --noflush < ${file} 2>&1 || echo ${name} ${n}: $?`;
-      });
-      return sets === undefined
-        ? tried
-        : [`ipset restore < ${file}.sets 2>&1`, ...tried, "ipset destroy"];
-    });
-    return execFileSync("ip", ["netns", "exec", ns, "sh", "-s"], {
-      input: script.join("\n"),
-      encoding: "utf8",
-      maxBuffer: 1 << 28,
-    });
+    return variants
+      .map((variant) => {
+        const script = nodes.flatMap(({ texts, sets }, node) => {
+          const lines = texts.flatMap(({ program, text }, n) => {
+            const file = join(folder, `${node}-${n}`);
+            writeFileSync(file, text);
+            const name = program.replace("tables", `tables-${variant}`);
+            const tried = [`${name} --test --noflush`, `${name} --noflush`];
+            return tried.map((line) => `${line} < ${file} 2>&1 || echo ${name} ${node}-${n}: $?`);
+          });
+          const clean = ["ip", "ip6"].map(
+            (family) => `${family}tables-${variant}-restore < ${join(folder, "empty")} 2>&1`,
+          );
+          if (sets === "") return [...lines, ...clean];
+          writeFileSync(join(folder, `${node}.sets`), sets);
+          const restore = `ipset restore < ${join(folder, `${node}.sets`)} 2>&1`;
+          return [restore, ...lines, ...clean, "ipset destroy 2>&1"];
+        });
+        return execFileSync("ip", ["netns", "exec", `${ns}-${variant}`, "sh", "-s"], {
+          input: script.join("\n"),
+          encoding: "utf8",
+          maxBuffer: 1 << 28,
+        });
+      })
+      .join("");
   } finally {
     rmSync(folder, { recursive: true, force: true });
   }
@@ -67,15 +88,15 @@ function labCommands(text: { file: string; text: string }[], name: string): read
 
 describe.runIf(missing === undefined)("the rules of whole clusters and iptables-restore", () => {
   beforeAll(() => {
-    execFileSync("ip", ["netns", "add", ns]);
+    for (const variant of variants) execFileSync("ip", ["netns", "add", `${ns}-${variant}`]);
   });
   afterAll(() => {
-    execFileSync("ip", ["netns", "del", ns]);
+    for (const variant of variants) execFileSync("ip", ["netns", "del", `${ns}-${variant}`]);
   });
 
   it(`both variants take those of ${clusters} random clusters without a word`, () => {
     const seeds = Array.from({ length: clusters }, (_, n) => n + 1);
-    const texts = seeds.flatMap((seed) => {
+    const nodes = seeds.flatMap((seed) => {
       const text = randomClusterText(seed, {
         sctp: true,
         policies: true,
@@ -83,9 +104,12 @@ describe.runIf(missing === undefined)("the rules of whole clusters and iptables-
       });
       return ruleTexts(labCommands([{ file: `seed-${seed}.json`, text }], `seed-${seed}`));
     });
-    expect(texts.length).toBeGreaterThanOrEqual(clusters);
-    expect(complaints(texts)).toBe("");
-    console.log(`${clusters} random clusters: ${texts.length} texts, 2 variants each`);
+    expect(nodes.length).toBeGreaterThanOrEqual(clusters);
+    expect(complaints(nodes)).toBe("");
+    const count = nodes.reduce((sum, { texts }) => sum + texts.length, 0);
+    console.log(
+      `${clusters} random clusters: ${count} texts of ${nodes.length} nodes, tried and loaded by 2 variants each`,
+    );
   });
 
   it.each(["shop", "shop-firewall", "dns"])("both variants take those of demo:%s", (name) => {
@@ -100,7 +124,7 @@ describe.runIf(missing === undefined)("the rules of whole clusters and iptables-
 
   it("says what is wrong with a text that is wrong", () => {
     const text = "*filter\n-A INPUT -m nonsense -j ACCEPT\nCOMMIT\n";
-    const said = complaints([{ program: "iptables-restore", text, sets: undefined }]);
-    expect(said.match(/iptables-\w+-restore 0: [12]/g)).toHaveLength(2);
+    const said = complaints([{ texts: [{ program: "iptables-restore", text }], sets: "" }]);
+    expect(said.match(/iptables-\w+-restore 0-0: [12]/g)).toHaveLength(4);
   });
 });

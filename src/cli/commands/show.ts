@@ -16,6 +16,7 @@ export const showKinds = [
   "neigh",
   "ipam",
   "dns",
+  "env",
 ] as const;
 
 export interface ShowOptions {
