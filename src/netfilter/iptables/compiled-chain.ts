@@ -1,8 +1,7 @@
 import type { HookState } from "../../core/hooks.js";
 import type { SkBuff } from "../../core/skbuff.js";
 import { type Candidates, ChainIndex } from "./chain-index.js";
-import type { Match } from "./extension.js";
-import type { Rule } from "./rule.js";
+import { CompiledRule } from "./compiled-rule.js";
 import type { Chain, Ruleset, Table } from "./ruleset.js";
 
 /** Shorter chains are walked faster than looked up. */
@@ -14,15 +13,19 @@ export class CompiledChain {
   readonly #chains: CompiledChains;
   readonly #table: Table;
   readonly #index: ChainIndex | undefined;
-  /** What was found out about a rule, by its position. */
-  readonly #targets: (CompiledChain | undefined)[] = [];
-  readonly #tests: (readonly Match[] | undefined)[] = [];
+  /** By position, each made when a packet comes to it. */
+  readonly #rules: (CompiledRule | undefined)[];
 
   constructor(chains: CompiledChains, table: Table, chain: Chain, index: ChainIndex | undefined) {
     this.chain = chain;
     this.#chains = chains;
     this.#table = table;
     this.#index = index;
+    this.#rules = Array.from({ length: chain.rules.length });
+  }
+
+  get length(): number {
+    return this.#rules.length;
   }
 
   get index(): ChainIndex | undefined {
@@ -34,24 +37,24 @@ export class CompiledChain {
     return this.#index?.candidates(skb, state);
   }
 
-  /** The chain that the rule at `position` jumps to; undefined when there is none of that name. */
-  target(position: number, name: string): CompiledChain | undefined {
-    const known = this.#targets[position];
+  /** The rule at a position; undefined behind the last one. */
+  rule(position: number): CompiledRule | undefined {
+    const known = this.#rules[position];
     if (known !== undefined) return known;
-    const chain = this.#table.chains.get(name);
-    if (chain === undefined) return undefined;
-    const found = this.#chains.of(this.#table, chain);
-    this.#targets[position] = found;
-    return found;
+    const rule = this.chain.rules[position];
+    if (rule === undefined) return undefined;
+    const made = new CompiledRule(rule);
+    this.#rules[position] = made;
+    return made;
   }
 
-  /** The matches of the rule at `position` that can say no. */
-  tests(position: number, rule: Rule): readonly Match[] {
-    const known = this.#tests[position];
-    if (known !== undefined) return known;
-    const tests = rule.spec.matches.filter(({ extension }) => extension.name !== "comment");
-    this.#tests[position] = tests;
-    return tests;
+  /** The chain that a rule jumps to; undefined when there is none of that name. */
+  target(rule: CompiledRule, name: string): CompiledChain | undefined {
+    if (rule.target !== undefined) return rule.target;
+    const chain = this.#table.chains.get(name);
+    if (chain === undefined) return undefined;
+    rule.target = this.#chains.of(this.#table, chain);
+    return rule.target;
   }
 }
 

@@ -7,16 +7,10 @@ import type { Ipv4Header } from "../../wire/ipv4.js";
 import { formatAddress, underMask } from "./addresses.js";
 import type { Candidates } from "./chain-index.js";
 import type { CompiledChain, CompiledChains } from "./compiled-chain.js";
+import { type CompiledRule, fitsInterface } from "./compiled-rule.js";
 import type { MatchResult, TargetResult } from "./extension.js";
 import { formatProtocol } from "./protocols.js";
-import {
-  type Action,
-  actionName,
-  type AddressTest,
-  type InterfaceTest,
-  type Rule,
-  type RuleSpec,
-} from "./rule.js";
+import { type Action, actionName, type AddressTest, type Rule, type RuleSpec } from "./rule.js";
 import type { Chain, Ruleset, Table } from "./ruleset.js";
 import { ruleText } from "./save.js";
 
@@ -86,15 +80,15 @@ class Walk {
 
   run(): Verdict {
     for (;;) {
-      const rule = this.#nextRule();
-      if (rule === undefined) {
+      const compiled = this.#nextRule();
+      if (compiled === undefined) {
         if (!this.#return()) return this.#policy();
         continue;
       }
-      const matched = this.#test(rule);
+      const matched = this.#tracing ? this.#testAndTell(compiled.rule) : this.#test(compiled);
       if (matched === "hotdrop") return this.#dropped();
       if (matched !== true) continue;
-      const verdict = this.#act(rule);
+      const verdict = this.#act(compiled);
       if (verdict !== undefined) return verdict;
     }
   }
@@ -104,15 +98,15 @@ class Walk {
   }
 
   /** The next rule that the packet may match. Those before it count as looked at. */
-  #nextRule(): Rule | undefined {
-    const { rules } = this.#chain.chain;
+  #nextRule(): CompiledRule | undefined {
+    const chain = this.#chain;
     const from = this.#index;
     let at = from;
     if (this.#candidates !== undefined) {
       if (this.#candidates.frame !== this.#skb.frame) this.#candidates = this.#lookup();
-      at = this.#candidates?.next(from, rules.length) ?? from;
+      at = this.#candidates?.next(from, chain.length) ?? from;
     }
-    const rule = rules[at];
+    const rule = chain.rule(at);
     this.#index = rule === undefined ? at : at + 1;
     this.#looked += this.#index - from;
     return rule;
@@ -129,22 +123,29 @@ class Walk {
     return true;
   }
 
-  #test(rule: Rule): MatchResult {
+  #test(rule: CompiledRule): MatchResult {
+    const header = this.#skb.frame.network;
+    if (header?.kind === "ipv4" && !rule.fits(header, this.#state)) return false;
+    for (const match of rule.tests) {
+      const result = match.matches(this.#skb, this.#state);
+      if (result !== true) return result;
+    }
+    return true;
+  }
+
+  /** The same for someone who listens: what failed is told. */
+  #testAndTell(rule: Rule): MatchResult {
     const { spec } = rule;
     const header = this.#skb.frame.network;
     const failed = header?.kind === "ipv4" ? failedTest(spec, header, this.#state) : undefined;
     if (failed !== undefined) {
-      if (this.#tracing)
-        this.#tell(rule, false, describeFailure(failed, this.#skb, this.#state), "continue");
+      this.#tell(rule, false, describeFailure(failed, this.#skb, this.#state), "continue");
       return false;
     }
-    const tests = this.#chain.tests(this.#index - 1, rule);
-    for (let at = 0; at < tests.length; at++) {
-      const match = tests[at];
-      if (match === undefined) continue;
+    for (const match of spec.matches) {
       const result = match.matches(this.#skb, this.#state);
       if (result === true) continue;
-      if (this.#tracing) this.#tellMatchFailure(rule, match, result);
+      this.#tellMatchFailure(rule, match, result);
       return result;
     }
     return true;
@@ -165,7 +166,8 @@ class Walk {
   }
 
   /** Counts the rule and does what it says; undefined when the walk goes on. */
-  #act(rule: Rule): Verdict | undefined {
+  #act(compiled: CompiledRule): Verdict | undefined {
+    const { rule } = compiled;
     rule.packets++;
     rule.bytes += ipLength(this.#skb.frame);
     const { action } = rule.spec;
@@ -175,7 +177,7 @@ class Walk {
         return undefined;
       case "jump":
       case "goto":
-        return this.#enter(rule, action);
+        return this.#enter(compiled, action);
       case "verdict":
         return this.#verdict(rule, action.verdict);
       case "target":
@@ -223,11 +225,11 @@ class Walk {
   }
 
   #enter(
-    rule: Rule,
+    rule: CompiledRule,
     { kind, chain: name }: Extract<Action, { kind: "jump" | "goto" }>,
   ): Verdict | undefined {
-    const chain = this.#chain.target(this.#index - 1, name);
-    if (this.#tracing) this.#tellMatched(rule, kind);
+    const chain = this.#chain.target(rule, name);
+    if (this.#tracing) this.#tellMatched(rule.rule, kind);
     const depth = this.#back?.depth ?? 0;
     if (chain === undefined || depth >= MAX_DEPTH) return this.#dropped();
     if (kind === "jump") {
@@ -356,11 +358,6 @@ function failedTest(spec: RuleSpec, header: Ipv4Header, state: HookState): Basic
 
 function fitsAddress(test: AddressTest, address: Ipv4Header["source"]): boolean {
   return underMask(address, test) !== test.invert;
-}
-
-/** A hook without a device on that side has the empty name there. */
-function fitsInterface(test: InterfaceTest, name = ""): boolean {
-  return (test.prefix ? name.startsWith(test.name) : name === test.name) !== test.invert;
 }
 
 function describeFailure(failed: BasicTest, skb: SkBuff, state: HookState): string {
