@@ -3,7 +3,7 @@ import { filteredCapture } from "./capture-screen.js";
 import type { Command } from "./key-table.js";
 import { listAction } from "./list-actions.js";
 import { applyFilter, traceAction } from "./trace-actions.js";
-import { questionWords } from "./questions.js";
+import { questionWords, sameCommand } from "./questions.js";
 import {
   currentTrace,
   type Job,
@@ -63,6 +63,12 @@ export function run(state: UiState, command: Command): Update {
       return words === undefined
         ? told(state, "there is no packet here to ask the policies of")
         : ask(state, { kind: "why", words });
+    }
+    case "copy-command": {
+      const text = sameCommand(state);
+      return text === undefined
+        ? told(state, "no command shows the same")
+        : { state, effects: [{ kind: "copy", text, what: "the command" }] };
     }
     case "back":
       return back(state);

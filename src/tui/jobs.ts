@@ -18,6 +18,7 @@ import {
   openWorldOf,
   type OpenWorld,
   type UiState,
+  WHAT_IF,
   withPushed,
 } from "./ui-state.js";
 import { Sources } from "./sources.js";
@@ -95,7 +96,6 @@ export function withWorlds(state: UiState, worlds: readonly string[]): UiState {
     open: undefined,
     title: "Worlds",
     selected: 0,
-    question: undefined,
     items: [
       ...worlds.map((name) => item(name, { kind: "open", paths: name.split(" ") })),
       item("collect: the script that gathers a dump of a cluster", { kind: "collect" }),
@@ -119,7 +119,6 @@ export function withWorld(state: UiState, open: OpenWorld, items: readonly Item[
     title: "World",
     items,
     selected: 0,
-    question: undefined,
   });
 }
 
@@ -150,7 +149,6 @@ function* showCollect(): Work {
       open: undefined,
       title: "hopwise collect > collect.sh; sh collect.sh > dump",
       selected: 0,
-      question: undefined,
       items: lines.map((line) => item(line)),
     });
 }
@@ -160,12 +158,13 @@ function* askPolicies(open: OpenWorld, words: string): Work {
   const cluster = clusterWithPolicies(open.world);
   yield `asking the policies: ${words}`;
   const answers = askWhy(cluster, question);
-  return (state) => withWhy(state, open, question, answers);
+  return (state) => withWhy(state, open, words, question, answers);
 }
 
 function withWhy(
   state: UiState,
   open: OpenWorld,
+  words: string,
   question: WhyQuestion,
   answers: ReturnType<typeof askWhy>,
 ): UiState {
@@ -175,7 +174,7 @@ function withWhy(
     title: `Why ${question.source} > ${question.destination}`,
     items: whyItems(open, question, answers),
     selected: 0,
-    question,
+    words,
   });
 }
 
@@ -191,13 +190,10 @@ function* applyFix({ open, words, fix }: Extract<Job, { kind: "fix" }>): Work {
   yield `asking the policies again: ${words}`;
   const answers = askWhy(clusterWithPolicies(changed), question);
   return (state) => ({
-    ...withWhy(state, fixed, question, answers),
+    ...withWhy(state, fixed, words, question, answers),
     message: { kind: "note", text: `what if: ${fix.title}` },
   });
 }
-
-/** What the name of a world ends in that is not quite the one that was given. */
-const WHAT_IF = " what-if";
 
 function questionOf(words: string): WhyQuestion {
   const parsed = parseTraceWords(words);

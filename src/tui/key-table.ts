@@ -410,7 +410,7 @@ export const BINDINGS: readonly Binding[] = [
     keys: ["C-y"],
     shown: "Ctrl-y",
     label: "copy the equal command line",
-    screens: trace,
+    screens: ["trace", "world", "why", "table", "matrix"],
   },
   {
     command: "export",

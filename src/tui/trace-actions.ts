@@ -145,7 +145,6 @@ export function traceAction(state: UiState, command: Command): Update {
       return changeSpeed(state, command === "faster" ? 1 : -1);
     case "copy":
     case "copy-json":
-    case "copy-command":
       return copy(state, trace, command);
     case "edit": {
       const place = trace.model.steps[trace.at]?.place;
@@ -400,16 +399,8 @@ function changeSpeed(state: UiState, direction: 1 | -1): Update {
   return state.playing === undefined ? { state: next, effects: [] } : play(next, speed);
 }
 
-function copy(
-  state: UiState,
-  trace: OpenTrace,
-  command: "copy" | "copy-json" | "copy-command",
-): Update {
+function copy(state: UiState, trace: OpenTrace, command: "copy" | "copy-json"): Update {
   const step = trace.model.steps[trace.at];
-  if (command === "copy-command") {
-    const line = `hopwise trace ${commandLineOf(trace.model.request)} -w ${trace.model.view.recording.world}`;
-    return { state, effects: [{ kind: "copy", text: line, what: "the command" }] };
-  }
   if (step === undefined) return { state, effects: [] };
   const text =
     command === "copy"

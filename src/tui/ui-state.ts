@@ -1,7 +1,6 @@
 import type { Place } from "../base/errors.js";
 import type { Fix } from "../kube/policy/fixes.js";
 import type { Matrix } from "../kube/policy/matrix.js";
-import type { WhyQuestion } from "../lab/ask-why.js";
 import type { ShowKind, Table } from "../lab/show.js";
 import type { World } from "../lab/world.js";
 import type { Filter } from "../view/filter.js";
@@ -132,8 +131,8 @@ export interface ItemsScreenState {
   readonly title: string;
   readonly items: readonly Item[];
   readonly selected: number;
-  /** What was asked of the policies. */
-  readonly question: WhyQuestion | undefined;
+  /** What was asked of the policies: `batch/job-0 shop/db:5432`. */
+  readonly words?: string | undefined;
 }
 
 /** Who reaches whom. */
@@ -295,6 +294,13 @@ export function currentWorld(state: UiState): OpenWorld | undefined {
     } else if ("open" in screen && screen.open !== undefined) return screen.open;
   }
   return state.world;
+}
+
+/** What the name of a world ends in that is not quite the one that was given. */
+export const WHAT_IF = " what-if";
+
+export function isWhatIf({ name }: OpenWorld): boolean {
+  return name.endsWith(WHAT_IF);
 }
 
 export function openWorldOf(sources: Sources): OpenWorld {

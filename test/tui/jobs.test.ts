@@ -91,6 +91,19 @@ describe("why", () => {
     }
   });
 
+  it("is copied as the equal command, unless the world was only tried out", () => {
+    const copied = (state: UiState): unknown => update(state, { kind: "key", name: "C-y" }).effects;
+    expect(copied(why)).toEqual([
+      {
+        kind: "copy",
+        text: "hopwise why batch/job-0 shop/db:5432 -w demo:shop",
+        what: "the command",
+      },
+    ]);
+    const fix = items(why).items.find(({ action }) => action?.kind === "fix")?.action;
+    expect(copied(afterJob(why, fix as Job))).toEqual([]);
+  });
+
   it("is asked of the packet on the trace screen with w", () => {
     const trace = afterJob(shop, { kind: "trace", words: "batch/job-0 shop/db:5432" });
     expect(texts(press(trace, "w"))[0]).toMatch(/^! DENIED/);

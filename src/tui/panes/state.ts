@@ -34,6 +34,12 @@ export function stateLines(
         ...entryLines(entry, width, sinceStart.has(keyOf(entry)), changed.includes(entry)),
       );
   }
+  const { event } = step;
+  if (event.kind === "route" && event.text !== "")
+    lines.push(
+      [{ text: `route used by this step`, tone: "title" }],
+      ...wrap(`  ${event.text}`, width, "    "),
+    );
   if (lines.length === 0)
     lines.push(
       changedOnly
