@@ -1,9 +1,8 @@
 import type { Service } from "kubernetes-types/core/v1.js";
-import type { Ingress } from "kubernetes-types/networking/v1.js";
-import type { NetworkPolicy } from "kubernetes-types/networking/v1.js";
+import type { Ingress, NetworkPolicy, NetworkPolicyPeer } from "kubernetes-types/networking/v1.js";
 import type { FieldPath } from "../load/source-text.js";
 import { keyOf, type Loaded, namespaceOf } from "../objects.js";
-import type { Labels } from "../selectors.js";
+import { type Labels, matchesSelector } from "../selectors.js";
 import { type Cidr, cidrContains, cidrsOverlap, formatAddress, parseCidr } from "./cidr.js";
 import { type Finding, finding, type LintContext, type Severity } from "./finding.js";
 import { effectiveTypes, judgeSide, peerMatches, policySelects, rulesOf } from "./oracle.js";
@@ -13,22 +12,51 @@ import type { Endpoint, PodEndpoint, PolicyWorld } from "./world.js";
 /* Who really talks to whom in a cluster, and policies that forget about them: clients, controllers, probes, the other side. */
 
 /** How many pairs of a rule are tried. */
-const PAIRS = 2_000;
+const PAIRS = 500;
 
 export function trafficFindings(context: LintContext): readonly Finding[] {
-  return context.world.objects.networkPolicies
-    .flatMap((policy) => {
-      const selected = context.world.pods.filter(
-        (pod) => policySelects(policy, pod) && !pod.hostNetwork,
-      );
-      return [
-        ...clientAddresses(context, policy, selected),
-        ...apiServer(context, policy),
-        ...oneSided(context, policy, selected),
-        ...ownAddresses(context, policy, selected),
-      ];
-    })
-    .concat(blockedControllers(context), blockedProbes(context));
+  const { world } = context;
+  const byNamespace = new Map<string, PodEndpoint[]>();
+  for (const pod of world.pods) {
+    const own = byNamespace.get(pod.namespace);
+    if (own === undefined) byNamespace.set(pod.namespace, [pod]);
+    else own.push(pod);
+  }
+  const perPolicy = world.objects.networkPolicies.flatMap((policy) => {
+    const own = byNamespace.get(namespaceOf(policy.object)) ?? [];
+    const selected = own.filter((pod) => policySelects(policy, pod) && !pod.hostNetwork);
+    return [
+      ...clientAddresses(context, policy, selected),
+      ...apiServer(context, policy),
+      ...oneSided(world, byNamespace, policy, selected),
+      ...ownAddresses(context, policy, selected),
+    ];
+  });
+  return [...perPolicy, ...blockedControllers(context), ...blockedProbes(context)];
+}
+
+type Pods = readonly PodEndpoint[];
+
+/** The pods that some of a rule's peers stand for by their labels. */
+function namedPeers(
+  world: PolicyWorld,
+  byNamespace: ReadonlyMap<string, Pods>,
+  policy: Loaded<NetworkPolicy>,
+  peers: readonly NetworkPolicyPeer[],
+): Pods {
+  const found = peers
+    .filter(({ podSelector }) => Object.keys(podSelector?.matchLabels ?? {}).length > 0)
+    .flatMap(({ podSelector, namespaceSelector }) =>
+      (namespaceSelector === undefined
+        ? [namespaceOf(policy.object)]
+        : [...world.namespaces].flatMap(([name, labels]) =>
+            matchesSelector(namespaceSelector, labels) ? [name] : [],
+          )
+      )
+        .flatMap((name) => byNamespace.get(name) ?? [])
+        .filter((pod) => !pod.hostNetwork && matchesSelector(podSelector, pod.labels)),
+    );
+  return [...new Set(found)];
 }
 
 function about(
@@ -129,33 +157,19 @@ function apiServer({ world }: LintContext, policy: Loaded<NetworkPolicy>): reado
 
 /** A rule names the other side, whose own policies do not let it. Section 4. */
 function oneSided(
-  { world }: LintContext,
+  world: PolicyWorld,
+  byNamespace: ReadonlyMap<string, Pods>,
   policy: Loaded<NetworkPolicy>,
-  selected: readonly PodEndpoint[],
+  selected: Pods,
 ): readonly Finding[] {
   return directions
     .filter((direction) => effectiveTypes(policy.object).includes(direction))
     .flatMap((direction) =>
       rulesOf(policy.object, direction).flatMap(({ peers }, index) => {
-        const named = peers.filter(
-          ({ podSelector }) => Object.keys(podSelector?.matchLabels ?? {}).length > 0,
-        );
-        const others = world.pods.filter((pod) =>
-          named.some((peer) =>
-            peerMatches(
-              world,
-              { source: pod, destination: pod, protocol: "TCP", port: undefined },
-              direction,
-              policy,
-              peer,
-            ),
-          ),
-        );
+        const others = namedPeers(world, byNamespace, policy, peers);
         if (selected.length * others.length > PAIRS) return [];
-        const closed = closedPairs(world, direction, selected, others, policy, index);
-        const [first] = closed.refused;
-        // What some pair of the rule can do is no slip of the whole rule.
-        if (first === undefined || closed.open) return [];
+        const first = closedPair(world, direction, selected, others, policy, index);
+        if (first === undefined) return [];
         const other: Direction = direction === "egress" ? "ingress" : "egress";
         const [from, to] = first;
         return [
@@ -172,24 +186,20 @@ function oneSided(
     );
 }
 
-interface ClosedPairs {
-  readonly refused: readonly (readonly [PodEndpoint, PodEndpoint])[];
-  /** Some pair of the rule gets through on both sides. */
-  readonly open: boolean;
-}
-
-/** Pairs that a rule lets through, on ports that the destination declares, and that the other side refuses. */
-function closedPairs(
+/**
+ * A pair that a rule lets through, on a port that the destination declares, and that the other side refuses. Undefined where
+ * some pair of the rule gets through on both sides: what some pair can do is no slip of the whole rule.
+ */
+function closedPair(
   world: PolicyWorld,
   direction: Direction,
   selected: readonly PodEndpoint[],
   others: readonly PodEndpoint[],
   policy: Loaded<NetworkPolicy>,
   index: number,
-): ClosedPairs {
+): readonly [PodEndpoint, PodEndpoint] | undefined {
   const other: Direction = direction === "egress" ? "ingress" : "egress";
-  const refused: (readonly [PodEndpoint, PodEndpoint])[] = [];
-  let open = false;
+  let refused: readonly [PodEndpoint, PodEndpoint] | undefined;
   for (const subject of selected) {
     for (const peer of others) {
       if (peer.key === subject.key) continue;
@@ -203,12 +213,12 @@ function closedPairs(
           reason.rule.policy.loaded !== policy
         )
           continue;
-        if (judgeSide(world, flow, other).outcome === "deny") refused.push([source, destination]);
-        else open = true;
+        if (judgeSide(world, flow, other).outcome !== "deny") return undefined;
+        refused ??= [source, destination];
       }
     }
   }
-  return { refused, open };
+  return refused;
 }
 
 /** Addresses that no policy keeps away: the pod's own and its node's. Section 1.9. */
@@ -338,18 +348,18 @@ function blockedProbes({ world, services }: LintContext): readonly Finding[] {
       .slice(0, 1)
       .map((address): readonly [string, Endpoint] => [name, { kind: "address", address }]),
   );
+  const scrapers: readonly Endpoint[] = world.pods.filter(({ labels }) =>
+    [labels["app.kubernetes.io/name"], labels["app"]].includes("prometheus"),
+  );
+  const webhooks = services.filter(({ object }) =>
+    /(^|-)webhook(-service)?$/.test(object.metadata?.name ?? ""),
+  );
   return world.pods.flatMap((pod) => {
     if (pod.hostNetwork) return [];
     const annotations = pod.loaded.object.metadata?.annotations ?? {};
     const port = Number(annotations["prometheus.io/port"] ?? pod.ports[0]?.number ?? 0);
-    const scrapers: readonly Endpoint[] = world.pods.filter(({ labels }) =>
-      [labels["app.kubernetes.io/name"], labels["app"]].includes("prometheus"),
-    );
-    const webhook = services.find(
-      ({ object }) =>
-        namespaceOf(object) === pod.namespace &&
-        /(^|-)webhook(-service)?$/.test(object.metadata?.name ?? "") &&
-        selects(object, pod),
+    const webhook = webhooks.find(
+      ({ object }) => namespaceOf(object) === pod.namespace && selects(object, pod),
     );
     const asked =
       webhook !== undefined
