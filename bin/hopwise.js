@@ -1,7 +1,7 @@
 #!/usr/bin/env node
 // The program: checks that it can run at all, then hands over to main(): of dist/program, which holds all modules in few
 // files and starts faster, or of dist/cli when only tsc has run since.
-import { statSync } from "node:fs";
+import { readFileSync, statSync } from "node:fs";
 import module from "node:module";
 
 const [major = 0, minor = 0] = process.versions.node.split(".").map(Number);
@@ -12,6 +12,10 @@ if (major < 20 || (major === 20 && minor < 19)) {
 } else if (main === undefined) {
   process.stderr.write("hopwise: not built yet; run: npm run build\n");
   process.exitCode = 70;
+} else if (process.argv.length === 3 && process.argv[2] === "--version") {
+  // Nothing else need be read for that.
+  const { version } = JSON.parse(readFileSync(new URL("../package.json", import.meta.url), "utf8"));
+  process.stdout.write(`${version}\n`);
 } else {
   // React's development build keeps every frame it draws.
   process.env.NODE_ENV ??= "production";

@@ -48,6 +48,7 @@ const CONFIG_MAPS: readonly string[] = [
 const NODE_FILES: readonly (readonly [file: string, command: string])[] = [
   ["ipset-save.txt", "ipset save"],
   ["nft.txt", "nft -s list ruleset"],
+  ["ipvsadm.txt", "ipvsadm -Sn"],
   ["ip-addr.json", "ip -d -j addr show"],
   ["ip-route.json", "ip -j route show table all"],
   ["ip-rule.json", "ip -j rule show"],
@@ -119,7 +120,7 @@ const nodePart: readonly string[] = [
   '    mv "$dir/sysctl.part" "$dir/sysctl.txt"',
   "  fi",
   "  # An empty ruleset says nothing of use.",
-  '  [ -s "$dir/nft.txt" ] || rm -f "$dir/nft.txt"',
+  '  for file in nft ipvsadm; do [ -s "$dir/$file.txt" ] || rm -f "$dir/$file.txt"; done',
   "}",
   "",
   "# CNI configurations without credentials in them.",
