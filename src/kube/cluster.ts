@@ -28,6 +28,7 @@ import { type RunningPods, withRunningPods } from "./controllers/running-pods.js
 import { assignPodAddresses6, assignPodCidrs6, internalIp6 } from "./controllers/second-family.js";
 import { Scheduler } from "./controllers/scheduler.js";
 import { allocateServices } from "./controllers/service-ips.js";
+import { withStaticPods } from "./controllers/static-pods.js";
 import { expandWorkloads, type WorkloadPod } from "./controllers/workloads.js";
 import { describeRoute, type ExternalRoute, findExternalRoutes } from "./external-routes.js";
 import { type FlannelNetwork, findFlannel, subnetEnv } from "./flannel-config.js";
@@ -106,7 +107,7 @@ export interface ClusterOptions {
 
 /** Runs the controllers over the objects. Throws UserError or UserErrors with every mistake. */
 export function buildCluster(load: LoadResult, options: ClusterOptions = {}): Cluster {
-  const { objects } = load;
+  const objects = { ...load.objects, Pod: withStaticPods(load.objects.Pod) };
   const notes: Note[] = [...load.notes];
   const errors: UserError[] = [];
   const networks = findNetworks(objects, notes, errors);

@@ -1,5 +1,7 @@
 import { expect, test } from "vitest";
+import { buildCluster } from "../../src/kube/cluster.js";
 import { generateName, templateHash } from "../../src/kube/controllers/names.js";
+import { loadObjects } from "../../src/kube/load.js";
 import { cluster, mistakesOf, shown } from "./texts.js";
 
 const template = "{metadata: {labels: {app: a}}, spec: {containers: [{name: c}]}}";
@@ -158,4 +160,34 @@ test("generated names are unlike those that are taken and fit a DNS label", () =
   );
   expect(new Set(names).size).toBe(500);
   for (const name of names) expect(name).toMatch(/^x{58}[bcdfghjklmnpqrstvwxz2456789]{5}$/);
+});
+
+test("a pod in a node's folder of manifests is a static pod of that node, once", () => {
+  const manifest = (name: string): string =>
+    `apiVersion: v1\nkind: Pod\nmetadata: {name: ${name}, namespace: kube-system}\nspec: {hostNetwork: true, containers: [{name: c}]}\n`;
+  const file = "cp-1/etc/kubernetes/manifests/etcd.yaml";
+  const read = (...texts: readonly { file: string; text: string }[]): readonly string[] =>
+    buildCluster(loadObjects(texts))
+      .pods.filter(({ name }) => name.startsWith("etcd"))
+      .map(({ name, node, hostNetwork }) => `${name} ${node ?? "-"} ${hostNetwork}`);
+  expect(read({ file, text: manifest("etcd") })).toEqual(["etcd-cp-1 cp-1 true"]);
+  const mirror = {
+    file: "dump.yaml",
+    text: manifest("etcd-cp-1").replace("hostNetwork: true", "nodeName: cp-1, hostNetwork: true"),
+  };
+  expect(read({ file, text: manifest("etcd") }, mirror)).toEqual(["etcd-cp-1 cp-1 true"]);
+  expect(read({ file: "app/manifests/etcd.yaml", text: manifest("etcd") })[0]).toMatch(/^etcd w/);
+});
+
+test("a DaemonSet of the host network does not wait for the pod network", () => {
+  const node = `---\napiVersion: v1\nkind: Node\nmetadata: {name: x}\nspec: {taints: [{key: node.kubernetes.io/network-unavailable, effect: NoSchedule}]}\nstatus: {addresses: [{type: InternalIP, address: 192.168.1.1}]}\n`;
+  const daemons = (spec: string): readonly string[] =>
+    podsOf(
+      workload(
+        "DaemonSet",
+        `${selector}, template: {metadata: {labels: {app: a}}, spec: {${spec} containers: [{name: c}]}}`,
+      ) + node,
+    );
+  expect(daemons("")).toEqual([]);
+  expect(daemons("hostNetwork: true,")).toHaveLength(1);
 });

@@ -84,7 +84,7 @@ export function canRunOn(
   return (
     refusalOf(
       options.daemon
-        ? { ...spec, tolerations: [...(spec.tolerations ?? []), ...daemonTolerations] }
+        ? { ...spec, tolerations: [...(spec.tolerations ?? []), ...tolerationsOfDaemons(spec)] }
         : spec,
       node,
     ) === undefined
@@ -99,6 +99,12 @@ const daemonTolerations: readonly Toleration[] = [
   "node.kubernetes.io/pid-pressure",
   "node.kubernetes.io/unschedulable",
 ].map((key) => ({ key, operator: "Exists" }));
+
+/** A pod of the host network need not wait for the pod network. Mirrors pkg/controller/daemon/util:AddOrUpdateDaemonPodTolerations(). */
+function tolerationsOfDaemons({ hostNetwork }: PodSpec): readonly Toleration[] {
+  const network = { key: "node.kubernetes.io/network-unavailable", operator: "Exists" };
+  return hostNetwork === true ? [...daemonTolerations, network] : daemonTolerations;
+}
 
 /** Why the scheduler would not use this node, in its words; undefined when it would. */
 function refusalOf(spec: PodSpec, node: Node): string | undefined {

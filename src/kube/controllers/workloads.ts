@@ -181,11 +181,13 @@ class Expansion {
   ): void {
     const start = spec?.ordinals?.start ?? 0;
     const owner = nameOf(parent.loaded.object);
+    const revision = `${owner}-${templateHash(parent.template)}`;
     for (let index = start; index < start + (spec?.replicas ?? 1) && this.#room(parent); index++) {
       const name = `${owner}-${index}`;
       const labels = {
         "statefulset.kubernetes.io/pod-name": name,
         "apps.kubernetes.io/pod-index": String(index),
+        "controller-revision-hash": revision,
       };
       const subdomain = spec?.serviceName;
       this.#add(parent, {
@@ -210,7 +212,7 @@ class Expansion {
       );
       this.#add(parent, {
         name,
-        labels: { "controller-revision-hash": hash },
+        labels: { "controller-revision-hash": hash, "pod-template-generation": "1" },
         spec: { nodeName: nameOf(node) },
       });
     }
@@ -224,13 +226,16 @@ class Expansion {
         ? 0
         : Math.min(spec?.parallelism ?? 1, spec?.completions ?? Number.MAX_SAFE_INTEGER);
     const indexed = spec?.completionMode === "Indexed";
+    const uid = object.metadata?.uid;
+    const controller =
+      uid === undefined ? {} : { "batch.kubernetes.io/controller-uid": uid, "controller-uid": uid };
     for (let index = 0; index < wanted && this.#room(parent); index++) {
       const base = indexed ? `${job}-${index}-` : `${job}-`;
       const name = generateName(base, `${keyOf(object)}/${index}`, this.#taken);
       const own = indexed ? { "batch.kubernetes.io/job-completion-index": String(index) } : {};
       this.#add(parent, {
         name,
-        labels: { "batch.kubernetes.io/job-name": job, "job-name": job, ...own },
+        labels: { "batch.kubernetes.io/job-name": job, "job-name": job, ...controller, ...own },
       });
     }
   }
@@ -294,7 +299,8 @@ class Expansion {
   /** The workload of a given pod: its controller, or the controller of that. */
   #workloadOf(pod: Pod): WorkloadPod["workload"] {
     const owner = controllerOf(pod);
-    if (owner === undefined) return undefined;
+    // A static pod belongs to its node.
+    if (owner === undefined || owner.kind === "Node") return undefined;
     if (owner.kind !== "ReplicaSet" && owner.kind !== "Job")
       return { kind: owner.kind as Kind, name: owner.name };
     const between = this.#objects[owner.kind].find(
