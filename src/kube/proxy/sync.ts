@@ -42,7 +42,7 @@ function portTexts(ports: readonly ServicePort[]): ReadonlyMap<string, string> {
   const texts = new Map<string, string>();
   for (const port of ports) {
     const name = `${port.object.namespace}/${port.object.name}`;
-    texts.set(name, `${texts.get(name) ?? ""}${JSON.stringify(port)}\n`);
+    texts.set(name, `${texts.get(name) ?? ""}${textOf(port)}\n`);
   }
   return texts;
 }
@@ -56,8 +56,15 @@ function endpointTexts(
       .filter(([, list]) => list.length > 0)
       .map(([key, list]) => [
         key,
-        JSON.stringify(list.map(({ object: _object, ...endpoint }) => endpoint)),
+        textOf(list.map(({ object: _object, ...endpoint }) => endpoint)),
       ]),
+  );
+}
+
+/** A value as text that compares; bits of IPv6 addresses are no JSON. */
+function textOf(value: unknown): string {
+  return JSON.stringify(value, (_key, part: unknown) =>
+    typeof part === "bigint" ? String(part) : part,
   );
 }
 

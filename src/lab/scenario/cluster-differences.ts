@@ -4,6 +4,7 @@ import type { Cluster } from "../../kube/cluster.js";
 import { podIpv4 } from "../../kube/controllers/endpoint-slices.js";
 import type { PodState } from "../../kube/controllers/running-pods.js";
 import { keyOf, type Loaded } from "../../kube/objects.js";
+import type { ProxyConfig } from "../../kube/proxy/config.js";
 import type { ClusterWorld } from "../world.js";
 
 /** `10.244.1.6 ready, 10.244.2.5 terminating serving`, by `namespace/name` of the Service. */
@@ -38,6 +39,14 @@ export function refuseRecords({ records, name }: ClusterWorld): void {
     `a scenario changes what is rendered, and node ${node} of ${name} is recorded`,
     { help: "leave the node's dumps out of the world" },
   );
+}
+
+/** Later syncs are known of one mode. */
+export function refuseMode({ mode }: Pick<ProxyConfig, "mode">): void {
+  if (mode === "iptables") return;
+  throw new UserError("SCENARIO_PROXY", `kube-proxy mode "${mode}" is not modelled in a scenario`, {
+    help: "only iptables is, for now",
+  });
 }
 
 /** Nodes stay as they are. */

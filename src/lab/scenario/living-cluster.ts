@@ -21,7 +21,13 @@ import { type AgentWorld, NodeAgents, runsOn } from "./node-agents.js";
 import { without } from "./object-edits.js";
 import { runAgent, tellObject } from "./run-command.js";
 import type { ScenarioSettings } from "./scenario.js";
-import { endpointTexts, refuseMove, refuseNodes, refuseRecords } from "./cluster-differences.js";
+import {
+  endpointTexts,
+  refuseMode,
+  refuseMove,
+  refuseNodes,
+  refuseRecords,
+} from "./cluster-differences.js";
 
 /** From the end of a pod's programs to that of its sandbox and its object. Differs: a kubelet takes up to a second or two. */
 export const SANDBOX_TIME: Micros = milliseconds(100);
@@ -53,7 +59,9 @@ export class LivingCluster {
 
   /** Builds every node and pod of the world. Throws UserError for what a scenario cannot change. */
   constructor(world: ClusterWorld, seed: number, settings: ScenarioSettings) {
+    const { config } = nodeRuleInputs(world.cluster);
     refuseRecords(world);
+    refuseMode(config);
     this.world = world;
     this.#settings = settings;
     this.cluster = world.cluster;
@@ -63,7 +71,7 @@ export class LivingCluster {
     const agents: AgentWorld = {
       sim: this.live.sim,
       makers: this.makers,
-      config: nodeRuleInputs(world.cluster).config,
+      config,
       conntrackCleanup: settings.conntrackCleanup,
     };
     this.#agents = world.cluster.nodes.map((node) => new NodeAgents(agents, world.cluster, node));

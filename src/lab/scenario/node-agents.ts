@@ -13,7 +13,7 @@ import { renderIptablesSync, serviceChanges } from "../../kube/proxy/sync.js";
 import { parseConntrackList } from "../../netfilter/conntrack/parse.js";
 import type { LabCommand } from "../../tools/command.js";
 import { formatIp } from "../../wire/ip.js";
-import { nodeRuleInputs, renderNodePolicies } from "../cluster-lab.js";
+import { type NodeRuleInputs, nodeRuleInputs, renderNodePolicies } from "../cluster-lab.js";
 import { podRules, renderedMaker } from "../provenance.js";
 import { runAgent, runTold } from "./run-command.js";
 
@@ -34,7 +34,7 @@ export class NodeAgents {
   readonly #world: AgentWorld;
   readonly #network: NodeNetwork;
   readonly #attached = new Map<string, { readonly pod: ClusterPod; readonly result: CniResult }>();
-  #services: ServiceObjects;
+  #services: NodeRuleInputs;
   #policies: KubeRouterText | undefined;
   #syncs = 1;
   #policySyncs = 1;
@@ -46,7 +46,7 @@ export class NodeAgents {
     this.name = node.name;
     this.#world = world;
     this.#network = new NodeNetwork(node);
-    this.#services = nodeRuleInputs(cluster).services;
+    this.#services = nodeRuleInputs(cluster, world.config);
     this.#policies =
       cluster.objects.NetworkPolicy.length === 0
         ? undefined
@@ -74,31 +74,34 @@ export class NodeAgents {
       this.#run(command, "CNI", `DEL for pod ${key}`);
   }
 
-  /** One run of kube-proxy's sync loop; nothing when no Service or endpoint changed since the last. */
+  /** One run of kube-proxy's sync loop in each family; nothing when no Service or endpoint changed since the last. */
   syncProxy(cluster: Cluster): void {
-    const node = this.#nodeIn(cluster);
-    const after = nodeRuleInputs(cluster).services;
-    const { services, udpEndpoints } = serviceChanges(this.#services, after);
-    if (node === undefined || services.size === 0) return;
-    const { config, makers } = this.#world;
-    const rendered = renderIptablesSync(
-      this.#services,
-      after,
-      proxyNode(node.loaded.object),
-      config,
-    );
+    const before = this.#services;
+    const after = nodeRuleInputs(cluster, this.#world.config);
     this.#services = after;
-    const stdinName = `${this.name}/kube-proxy.${++this.#syncs}.rules`;
-    makers.set(stdinName, renderedMaker("kube-proxy", rendered, cluster));
-    this.#run(
-      { argv: ["iptables-restore", "--noflush", "--counters"], stdin: rendered.text, stdinName },
-      "kube-proxy",
-      `sync: ${[...services].join(", ")} changed`,
-    );
-    if (udpEndpoints && this.#world.conntrackCleanup) this.#cleanConntrack();
+    this.#syncFamily(cluster, before.services, after.services);
+    if (before.services6 !== undefined && after.services6 !== undefined)
+      this.#syncFamily(cluster, before.services6, after.services6);
   }
 
-  #cleanConntrack(): void {
+  #syncFamily(cluster: Cluster, before: ServiceObjects, after: ServiceObjects): void {
+    const node = this.#nodeIn(cluster);
+    const { services, udpEndpoints } = serviceChanges(before, after);
+    if (node === undefined || services.size === 0) return;
+    const { config, makers } = this.#world;
+    const rendered = renderIptablesSync(before, after, proxyNode(node.loaded.object), config);
+    const six = after.family === 6 ? "6" : "";
+    const stdinName = `${this.name}/kube-proxy.${++this.#syncs}.rules${six}`;
+    makers.set(stdinName, renderedMaker("kube-proxy", rendered, cluster));
+    const argv = [`ip${six}tables-restore`, "--noflush", "--counters"];
+    const why = `sync: ${[...services].join(", ")} changed`;
+    this.#run({ argv, stdin: rendered.text, stdinName }, "kube-proxy", why);
+    // Differs: connections of IPv6 are left alone.
+    if (udpEndpoints && after.family === 4 && this.#world.conntrackCleanup)
+      this.#cleanConntrack(after);
+  }
+
+  #cleanConntrack(services: ServiceObjects): void {
     const { sim } = this.#world;
     const list = { ns: this.name, argv: ["conntrack", "-L", "-p", "udp"] };
     const { stdout } = runTold(sim, list, {
@@ -113,7 +116,7 @@ export class NodeAgents {
         replySource: formatIp(reply.source),
       }),
     );
-    for (const argv of conntrackCleanup(this.#services, flows))
+    for (const argv of conntrackCleanup(services, flows))
       this.#run({ argv }, "kube-proxy", "stale UDP connections: no serving endpoint answers them");
   }
 

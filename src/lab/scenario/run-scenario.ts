@@ -5,7 +5,7 @@ import type {
   StepRecording,
 } from "../../core/scenario-recording.js";
 import type { TraceEvent } from "../../core/trace.js";
-import { later, type Micros } from "../../sim/time.js";
+import { later, type Micros, seconds } from "../../sim/time.js";
 import type { World } from "../world.js";
 import { LivingCluster } from "./living-cluster.js";
 import { placed } from "./placed.js";
@@ -68,6 +68,7 @@ function runStep(
     if (step.at !== undefined) waitUntil(runner, later(start, step.at), step);
     if (step.after !== undefined) sim.runUntilIdle(later(sim.queue.now, step.after));
   });
+  placed(step.details, () => refuseLong(since()));
   sim.trace = (event) => events.push(event);
   const from = since();
   const sent = placed<SentOnStep | undefined>(step.details, () => runner.run(step, events));
@@ -84,6 +85,14 @@ function runStep(
     connections: runner.connections.names(),
     expect: step.expect,
   };
+}
+
+/** Timers of the cluster run on while nothing happens: no scenario is endless. */
+const LONGEST: Micros = seconds(30 * 86_400);
+
+function refuseLong(time: Micros): void {
+  if (time <= LONGEST) return;
+  throw new UserError("LIMIT_TIME", "a scenario ends before 30 days are over");
 }
 
 function waitUntil({ living }: StepRunner, instant: Micros, { details }: ScenarioStep): void {

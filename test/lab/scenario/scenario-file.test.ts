@@ -149,6 +149,7 @@ describe("a step that the world has nothing for", () => {
     ["a node", "  - run: {worker-9: ip addr}"],
     ["a probe", "  - probe: {shop/api-0: fails}"],
     ["a time that is over", "  - wait: 5s\n  - {at: 3s, wait: 1s}"],
+    ["a month and a minute", "  - wait: 30d\n  - wait: 1m\n  - wait: 1m"],
     [
       "a field of an object",
       "  - apply: {apiVersion: v1, kind: Service, metadata: {name: x}, spec: {slector: {}}}",
