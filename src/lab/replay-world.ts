@@ -15,11 +15,7 @@ import { policiesNotRendered } from "./policies.js";
 import { loadRecordedConnections } from "./recorded/cluster-records.js";
 import { missingOnPath } from "./recorded/missing.js";
 import { endWorld } from "./recorded/outside.js";
-import {
-  assumedRoutes,
-  chainRules as recordedChainRules,
-  namesOf as namesOfRecorded,
-} from "./recorded/recorded-trace.js";
+import { assumedRoutes, namesOf as namesOfRecorded } from "./recorded/recorded-trace.js";
 import { isOutside, namesOf } from "./trace.js";
 import type { ClusterWorld, RecordedWorld, World } from "./world.js";
 
@@ -150,7 +146,7 @@ function recordedReplay(world: RecordedWorld, seed: number): ReplayWorld {
       proxy: undefined,
       names: namesOfRecorded(world),
       makers: new Map(),
-      chain: (ns, table, chain) => recordedChainRules(sim, ns, table, chain),
+      chain: (ns, table, chain) => chainRules(sim, ns, table, chain),
       notes: recorded.notes.map(({ text }) => text),
       assumedRoutes: assumedRoutes(world),
     },

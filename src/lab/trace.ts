@@ -13,7 +13,7 @@ import { keyOf } from "../kube/objects.js";
 import { encodeDns } from "../wire/dns.js";
 import { formatIpv4, type Ipv4, parseIpv4, prefixContains } from "../wire/ip.js";
 import { runLabCommand } from "./build.js";
-import { chainRules } from "./chain-rules.js";
+import { chainsAtRest } from "./chain-rules.js";
 import { type ClusterPart, wholeCluster } from "./cluster-lab.js";
 import { type Destination, parseDestination, parseSource, type Source } from "./endpoints.js";
 import { buildLiveCluster, type LiveCluster, resolvConfOf } from "./live-cluster.js";
@@ -126,7 +126,7 @@ function record(
     events,
     names: namesOf(cluster),
     makers: live.makers,
-    chain: (name, table, chain) => chainRules(sim, name, table, chain),
+    chain: chainsAtRest(sim),
     notes: [
       ...cluster.notes.map(({ text }) => text),
       ...endpointNotes(cluster, serviceMeant(destination, lookup), destination.port),

@@ -114,11 +114,23 @@ export function openCaptured(state: UiState, screen: CaptureScreenState): UiStat
   const view = screen.log.view(at);
   if (view === undefined) return note(`packet ${by} has no trace`);
   const name = `packet ${by}`;
-  const opened = withNewTrace(state, new TraceModel(name, view, screen.open.sources, undefined));
+  const opened = withNewTrace(
+    withoutEarlier(state),
+    new TraceModel(name, view, screen.open.sources, undefined),
+  );
   if (by === number) return opened;
   const was =
     result.kind === "seen" ? "the world brought it when" : "it answers, and did not arrive here:";
   return { ...opened, message: { kind: "note", text: `packet ${number}: ${was} packet ${by}` } };
+}
+
+/** Packets that were opened from here before are opened again when they are asked for: their traces are not kept. */
+function withoutEarlier(state: UiState): UiState {
+  if (state.screens.some(({ kind }) => kind === "trace")) return state;
+  const last = state.traces.findLastIndex(
+    ({ model }, index) => model.request !== undefined || index <= state.current,
+  );
+  return { ...state, traces: state.traces.slice(0, last + 1) };
 }
 
 /** The screen moved by some rows. */

@@ -1,5 +1,5 @@
 import type { Place } from "../base/errors.js";
-import type { Recording } from "../core/recording.js";
+import type { ChainRule, Recording } from "../core/recording.js";
 import type { RuleEvent } from "../core/trace.js";
 import type { PacketEvent } from "./follow.js";
 
@@ -22,9 +22,14 @@ export interface ChainView {
   readonly ns: string;
   readonly table: string;
   readonly chain: string;
-  readonly rows: readonly ChainRow[];
+  /** How many rules it has. */
+  readonly count: number;
+  /** The place of the step's own rule, from 0; undefined for a step that is its policy. */
+  readonly here: number | undefined;
   /** `PREROUTING[1]`, outermost first. */
   readonly calls: readonly string[];
+  /** Its rows from one place up to before another: a chain may have more than anybody looks at. */
+  readonly rows: (from: number, to: number) => readonly ChainRow[];
 }
 
 /**
@@ -41,7 +46,7 @@ export function chainAt(
   const position = recording.events.indexOf(event);
   const later = countsAfter(recording, event.ns, event.table, event.chain, position);
   const rules = recording.chain(event.ns, event.table, event.chain);
-  const rows = rules.map((rule): ChainRow => {
+  const rowOf = (rule: ChainRule): ChainRow => {
     const met = visit.met.get(rule.number);
     const here = event.kind === "rule" && event.number === rule.number;
     const reached = met !== undefined && (event.kind === "policy" || rule.number <= event.number);
@@ -55,8 +60,16 @@ export function chainAt(
       packets: [here && event.kind === "rule" && event.matched ? after - 1 : after, after],
       here,
     };
-  });
-  return { ns: event.ns, table: event.table, chain: event.chain, rows, calls: visit.calls };
+  };
+  return {
+    ns: event.ns,
+    table: event.table,
+    chain: event.chain,
+    count: rules.length,
+    here: event.kind === "rule" && event.number <= rules.length ? event.number - 1 : undefined,
+    calls: visit.calls,
+    rows: (from, to) => rules.slice(from, to).map(rowOf),
+  };
 }
 
 interface Visit {

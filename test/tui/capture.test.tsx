@@ -100,7 +100,8 @@ describe("the capture screen", () => {
         model?.steps.findIndex(
           ({ chain, rule }) => chain === "KUBE-SERVICES" && rule !== undefined,
         ) ?? -1;
-      return model?.chain(index)?.rows.find(({ here }) => here)?.packets;
+      const chain = model?.chain(index);
+      return chain?.rows(0, chain.count).find(({ here }) => here)?.packets;
     });
     expect(counts).toEqual([
       [0, 1],

@@ -1,14 +1,13 @@
 import type { NetworkNamespace } from "../../core/namespace.js";
-import type { ChainRule, PlacedNote, Recording } from "../../core/recording.js";
+import type { PlacedNote, Recording } from "../../core/recording.js";
 import type { Simulation } from "../../core/simulation.js";
 import type { TraceEvent } from "../../core/trace.js";
 import { isRoute, routeOutput } from "../../inet/route.js";
 import { rulesetOf } from "../../netfilter/iptables/apply.js";
 import { unmodelledParts } from "../../netfilter/iptables/ruleset.js";
-import { ruleText } from "../../netfilter/iptables/save.js";
-import { isTableName } from "../../netfilter/iptables/tables.js";
 import { formatIpv4, formatIpv4Prefix, IPV4_ANY, maskIpv4 } from "../../wire/ip.js";
 import { buildLab, runLabCommand } from "../build.js";
+import { chainsAtRest } from "../chain-rules.js";
 import type { Listener } from "../lab.js";
 import { sendRequest } from "../send.js";
 import type { TraceRequest } from "../trace.js";
@@ -73,7 +72,7 @@ export function traceRecorded(world: RecordedWorld, request: TraceRequest): Reco
     events,
     names: namesOf(world),
     makers: new Map(),
-    chain: (name, table, chain) => chainRules(sim, name, table, chain),
+    chain: chainsAtRest(sim),
     notes: [...recorded.notes.map(({ text }) => text), ...run.notes, ...listens],
     unknown: [...missingOnPath(recorded, events), ...notModelledOnPath(world.records, events)],
     oneWay: request.oneWay,
@@ -228,24 +227,4 @@ function unreached(
     }
   }
   return notes;
-}
-
-/** The rules of a chain in whichever of the two rulesets has it. */
-export function chainRules(
-  sim: Simulation,
-  name: string,
-  table: string,
-  chain: string,
-): readonly ChainRule[] {
-  const ns = sim.namespaces.get(name);
-  if (ns === undefined || !isTableName(table)) return [];
-  const ruleset = [rulesetOf(ns), rulesetOf(ns, "ipv4", "legacy")].find(
-    ({ tables }) => (tables.get(table)?.chains.get(chain)?.rules.length ?? 0) > 0,
-  );
-  return (ruleset?.tables.get(table)?.chains.get(chain)?.rules ?? []).map((rule, index) => ({
-    number: index + 1,
-    text: ruleText(chain, rule, ruleset?.variant ?? "nft"),
-    place: rule.spec.place,
-    packets: rule.packets,
-  }));
 }

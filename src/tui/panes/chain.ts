@@ -35,13 +35,17 @@ function lastChain(model: TraceModel, at: number): number | undefined {
 
 function linesOf(model: TraceModel, chain: ChainView | undefined, width: number): readonly Line[] {
   if (chain === undefined) return [];
-  const counters = chain.rows.reduce((most, row) => Math.max(most, packetsText(row).length), 8);
-  const count = `${chain.rows.length} ${chain.rows.length === 1 ? "rule" : "rules"}`;
+  const { from, to } = around(chain);
+  const rows = chain.rows(from, to);
+  const counters = rows.reduce((most, row) => Math.max(most, packetsText(row).length), 8);
+  const count = `${chain.count} ${chain.count === 1 ? "rule" : "rules"}`;
   return [
     [{ text: `${chain.table} ${chain.chain} on ${chain.ns}`, tone: "title" }, `   ${count}`],
     ...(chain.calls.length === 0 ? [] : wrap(`from ${chain.calls.join(" > ")}`, width, "     ")),
     [{ text: `   #  ${"PKTS".padEnd(counters)}  RULE`, tone: "title" }],
-    ...around(chain.rows, (row) => rowLines(model, row, counters, width)),
+    ...(from > 0 ? [`      ${from} rules before`] : []),
+    ...rows.flatMap((row) => rowLines(model, row, counters, width)),
+    ...(to < chain.count ? [`      ${chain.count - to} rules after`] : []),
   ];
 }
 
@@ -49,22 +53,9 @@ function linesOf(model: TraceModel, chain: ChainView | undefined, width: number)
 const NEAR = 60;
 
 /** The rules around the step's own; of a long chain the others are only counted. */
-function around(
-  rows: readonly ChainRow[],
-  lines: (row: ChainRow) => readonly Line[],
-): readonly Line[] {
-  if (rows.length <= 2 * NEAR + 1) return rows.flatMap(lines);
-  const here = Math.max(
-    0,
-    rows.findIndex((row) => row.here),
-  );
-  const from = Math.max(0, here - NEAR);
-  const to = Math.min(rows.length, here + NEAR + 1);
-  return [
-    ...(from > 0 ? [`      ${from} rules before`] : []),
-    ...rows.slice(from, to).flatMap(lines),
-    ...(to < rows.length ? [`      ${rows.length - to} rules after`] : []),
-  ];
+function around({ count, here = 0 }: ChainView): { readonly from: number; readonly to: number } {
+  if (count <= 2 * NEAR + 1) return { from: 0, to: count };
+  return { from: Math.max(0, here - NEAR), to: Math.min(count, here + NEAR + 1) };
 }
 
 function rowLines(
