@@ -5,18 +5,23 @@ import type { UiState } from "./ui-state.js";
 const DRAW_MS = 100;
 /** For how long pieces follow each other before keys are read. */
 const BREATH_MS = 50;
+/** How long to wait before a half read key is looked at again. */
+const DECIDE_MS = 10;
 
 export interface JobListener {
   /** What is done next: it is on the screen before the piece starts, for nobody knows how long that takes. */
   readonly working: (text: string) => void;
   readonly done: (change: (state: UiState) => UiState) => void;
   readonly failed: (error: unknown) => void;
+  /** Whether a key is half read: it may be the one that stops the job. */
+  readonly undecided: () => boolean;
 }
 
 /** Runs one job at a time, piece by piece, and lets keys through between pieces. */
 export class JobRunner {
   #running: { readonly work: Work; readonly listener: JobListener } | undefined;
   #next: NodeJS.Immediate | undefined;
+  #later: NodeJS.Timeout | undefined;
   #drawn = Number.NEGATIVE_INFINITY;
 
   get busy(): boolean {
@@ -33,6 +38,7 @@ export class JobRunner {
   /** Stops the job where it is: nothing of it is kept. */
   cancel(): void {
     clearImmediate(this.#next);
+    clearTimeout(this.#later);
     const work = this.#running?.work;
     this.#running = undefined;
     work?.return((state) => state);
@@ -62,6 +68,12 @@ export class JobRunner {
       this.#running = undefined;
       return listener.failed(error);
     }
-    this.#next = setImmediate(() => this.#pieces());
+    this.#next = setImmediate(() => this.#goOn());
+  }
+
+  #goOn(): void {
+    if (this.#running?.listener.undecided() === true)
+      this.#later = setTimeout(() => this.#goOn(), DECIDE_MS);
+    else this.#pieces();
   }
 }

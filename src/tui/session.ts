@@ -121,9 +121,10 @@ export class Session {
   }
 
   #begin(job: Job): void {
-    const { store, outside, remember } = this.#options;
+    const { store, outside, remember, terminal } = this.#options;
     const rest = (): UiState => ({ ...store.get(), working: undefined });
     this.#jobs.start(workOf(job, store.get(), outside), {
+      undecided: () => terminal.undecided,
       working: (text) => store.set({ ...store.get(), working: text }),
       done: (change) => {
         store.set(change(rest()));

@@ -35,6 +35,11 @@ export class Terminal {
     return this.#ours;
   }
 
+  /** Whether an escape was read that may be the start of a longer sequence. */
+  get undecided(): boolean {
+    return this.#reader.pending;
+  }
+
   enter(): void {
     if (this.#ours) return;
     this.#ours = true;

@@ -45,7 +45,7 @@ function sessionFrom(state: UiState, cacheDir: string, from: Outside = outside) 
     quit: (code) => codes.push(code),
   });
   const type = (text: string): void => session.input([...reader.feed(text), ...reader.flush()]);
-  return { store, shown, session, type, codes };
+  return { store, shown, session, type, codes, reader };
 }
 
 const rest = async (): Promise<void> => {
@@ -94,6 +94,18 @@ describe("a long job", () => {
     expect(store.get().traces[0]?.at).toBe(0);
     type("j");
     expect(store.get().traces[0]?.at).toBe(1);
+  });
+
+  it("waits for a key that is half read: it may be the Esc that stops it", async () => {
+    const { store, type, session, reader } = sessionFrom(start, cacheDir);
+    type(":open demo:dns\r");
+    reader.feed("\u001b");
+    await rest();
+    expect(store.get().working).toBe("reading demo:dns");
+    session.input(reader.flush());
+    await rest();
+    expect(store.get().message?.text).toBe("stopped: reading demo:dns");
+    expect(topScreen(store.get()).kind).toBe("trace");
   });
 
   it("gives way to Ctrl-c", () => {
