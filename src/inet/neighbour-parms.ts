@@ -72,7 +72,6 @@ class AllParms {
   readonly #ns: NetworkNamespace;
   readonly #default: NeighbourParms;
   readonly #byDevice = new Map<NetDevice, NeighbourParms>();
-
   readonly #family: "ipv4" | "ipv6";
 
   constructor(ns: NetworkNamespace, family: "ipv4" | "ipv6") {

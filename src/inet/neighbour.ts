@@ -15,6 +15,8 @@ const GC_THRESH3 = 1_024;
 export interface NeighbourTableOps<A extends IpAddress = Ipv4> extends NeighbourOps<A> {
   /** The MAC that an address has without asking: of a group, a broadcast, any on lo; undefined when it must be asked for. */
   fixedMac(dev: NetDevice, address: A): Mac | undefined;
+  /** This host stands in for an address on a device from now on, or no longer. */
+  followProxy?(dev: NetDevice, address: A, stands: boolean): void;
   /** The address an entry is kept under. */
   keyOf(dev: NetDevice, address: A): A;
 }
@@ -71,11 +73,14 @@ export class NeighbourTable<A extends IpAddress = Ipv4> {
   /** `ip neigh add proxy`. */
   addProxy(dev: NetDevice, address: A): void {
     const known = this.#proxies.get(dev) ?? new Set();
+    if (!known.has(address)) this.ops?.followProxy?.(dev, address, true);
     this.#proxies.set(dev, known.add(address));
   }
 
   removeProxy(dev: NetDevice, address: A): boolean {
-    return this.#proxies.get(dev)?.delete(address) === true;
+    const stood = this.#proxies.get(dev)?.delete(address) === true;
+    if (stood) this.ops?.followProxy?.(dev, address, false);
+    return stood;
   }
 
   hasProxy(dev: NetDevice, address: A): boolean {

@@ -1,6 +1,7 @@
 import { UserError } from "../base/errors.js";
 import { type NetworkNamespace, perNamespace } from "../core/namespace.js";
 import type { Simulation } from "../core/simulation.js";
+import { familyOf } from "../inet/families.js";
 import { listenTcp, type TcpConnection } from "../inet/tcp-socket.js";
 import { UdpSocket } from "../inet/udp-socket.js";
 import { microseconds } from "../sim/time.js";
@@ -8,14 +9,17 @@ import type { LabCommand } from "../tools/command.js";
 import type { ToolResult } from "../tools/command.js";
 import { runTool } from "../tools/index.js";
 import { createLinux } from "../tools/stack.js";
-import type { Lab, Listener } from "./lab.js";
+import { type Lab, type Listener, usesIpv6 } from "./lab.js";
 
 /** Builds a lab: namespaces, then its commands in order, then its programs. Throws a UserError for a command that fails. */
 export function buildLab(lab: Lab, seed: number): Simulation {
   const sim = createLinux({ seed });
+  const ipv6 = usesIpv6(lab);
   for (const ns of lab.namespaces) {
     // A namespace is called as people call it (shop/web-0); a script for a real Linux writes the slash as a dot.
     sim.createNamespace(ns);
+    if (ipv6)
+      runLabCommand(sim, { ns, argv: ["sysctl", "-qw", "net.ipv6.conf.all.disable_ipv6=0"] });
     runLabCommand(sim, { ns, argv: ["ip", "link", "set", "lo", "up"] });
   }
   for (const command of lab.commands) runLabCommand(sim, command);
@@ -89,7 +93,7 @@ export function startListener(
     });
     return;
   }
-  const socket = new UdpSocket(ns);
+  const socket = new UdpSocket(ns, {}, familyOf(address));
   const failed = socket.bind(address, port);
   if (failed !== undefined)
     throw new UserError("LAB_LISTEN", `cannot listen on udp/${port} in ${name}: ${failed}`, {

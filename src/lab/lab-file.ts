@@ -4,7 +4,7 @@ import { nearest } from "../base/nearest.js";
 import { parseDocuments } from "../kube/load/documents.js";
 import { type FieldPath, SourceText } from "../kube/load/source-text.js";
 import type { LabCommand } from "../tools/command.js";
-import { formatMac, IPV4_ANY, type Mac, parseIpv4 } from "../wire/ip.js";
+import { formatMac, IPV4_ANY, IPV6_ANY, type Mac, parseIpv4, parseIpv6 } from "../wire/ip.js";
 import { splitCommandLine } from "./command-line.js";
 import type { Lab, Listener, Probe } from "./lab.js";
 
@@ -40,7 +40,10 @@ const labSchema = v.strictObject({
     v.array(
       v.record(
         v.string(),
-        v.pipe(v.string(), v.regex(/^(tcp|udp)\/\d+$/, "expected tcp/PORT or udp/PORT")),
+        v.pipe(
+          v.string(),
+          v.regex(/^(tcp|udp)6?\/\d+$/, "expected tcp/PORT, udp/PORT, tcp6/PORT or udp6/PORT"),
+        ),
       ),
     ),
     [],
@@ -194,9 +197,9 @@ function listener(ns: string, what: string, path: FieldPath, { at, check }: Read
   const [protocolName = "tcp", number = "0"] = what.split("/");
   return {
     ns,
-    protocol: protocolName === "udp" ? "udp" : "tcp",
+    protocol: protocolName.startsWith("udp") ? "udp" : "tcp",
     port: Number(number),
-    address: IPV4_ANY,
+    address: protocolName.endsWith("6") ? IPV6_ANY : IPV4_ANY,
     place: at([...path, ns]).place,
   };
 }
@@ -209,12 +212,13 @@ function probeOf(
   check: Check,
 ): Probe {
   check(probe.from, ["probes", index, "from"]);
-  const address = parseIpv4(probe.to);
+  const [to = "", device] = probe.to.split("%");
+  const address = parseIpv4(probe.to) ?? parseIpv6(to);
   if (address === undefined) {
     errors.push(
       new UserError(
         "LAB_ADDRESS",
-        `"${probe.to}" is not an IPv4 address`,
+        `"${probe.to}" is not an IP address`,
         at(["probes", index, "to"]),
       ),
     );
@@ -223,6 +227,7 @@ function probeOf(
     ns: probe.from,
     protocol: probe.proto,
     address: address ?? IPV4_ANY,
+    device,
     port: probe.port,
     sourcePort: probe.sport,
     data: probe.data,

@@ -1,14 +1,17 @@
 import type { NetworkNamespace } from "../core/namespace.js";
+import { familyOf } from "../inet/families.js";
 import { PingSocket } from "../inet/ping.js";
 import { connectTcp } from "../inet/tcp-socket.js";
 import { UdpSocket } from "../inet/udp-socket.js";
 import { later, type Micros, seconds } from "../sim/time.js";
-import { IPV4_ANY, type Ipv4 } from "../wire/ip.js";
+import type { IpAddress } from "../wire/ip.js";
 
 /** One request of a program. */
 export interface OutgoingRequest {
   readonly protocol: "tcp" | "udp" | "icmp";
-  readonly address: Ipv4;
+  readonly address: IpAddress;
+  /** The device that a link-local address is behind. */
+  readonly device?: string | undefined;
   readonly port: number;
   /** The id of an ICMP echo. */
   readonly sourcePort: number;
@@ -58,10 +61,11 @@ function start(ns: NetworkNamespace, request: OutgoingRequest, done: () => void)
 
 function startTcp(
   ns: NetworkNamespace,
-  { address, port, sourcePort, ttl }: OutgoingRequest,
+  { address, device, port, sourcePort, ttl }: OutgoingRequest,
   done: () => void,
 ): void {
-  const connection = connectTcp(ns, { address, port, sourcePort, ttl });
+  const owner = { boundDevice: device };
+  const connection = connectTcp(ns, { address, port, sourcePort, ttl, owner });
   connection.onConnected = done;
   connection.onError = done;
   if (connection.error !== undefined) done();
@@ -69,24 +73,25 @@ function startTcp(
 
 function startUdp(
   ns: NetworkNamespace,
-  { address, port, sourcePort, ttl, data }: OutgoingRequest,
+  { address, device, port, sourcePort, ttl, data }: OutgoingRequest,
   done: () => void,
 ): void {
-  const socket = new UdpSocket(ns);
+  const family = familyOf(address);
+  const socket = new UdpSocket(ns, { boundDevice: device }, family);
   socket.ttl = ttl;
   socket.onDatagram = done;
   socket.onError = done;
   const failed =
-    socket.bind(IPV4_ANY, sourcePort) ?? socket.connect(address, port) ?? socket.send(data);
+    socket.bind(family.any, sourcePort) ?? socket.connect(address, port) ?? socket.send(data);
   if (failed !== undefined) done();
 }
 
 function startPing(
   ns: NetworkNamespace,
-  { address, sourcePort, ttl, data }: OutgoingRequest,
+  { address, device, sourcePort, ttl, data }: OutgoingRequest,
   done: () => void,
 ): void {
-  const socket = new PingSocket(ns);
+  const socket = new PingSocket(ns, { boundDevice: device });
   socket.ttl = ttl;
   socket.onReply = done;
   socket.onError = done;

@@ -1,6 +1,6 @@
 import type { LabCommand } from "../tools/command.js";
 import { shellQuote } from "./command-line.js";
-import type { Lab } from "./lab.js";
+import { type Lab, usesIpv6 } from "./lab.js";
 
 export interface ShellOptions {
   /** Put before every namespace's name, so that several labs can stand side by side. */
@@ -31,19 +31,20 @@ export function labScript(lab: Lab, options: ShellOptions = {}): string {
     "  exit 0",
     "fi",
     "",
-    ...lab.namespaces.flatMap((ns) => makeNamespace(netnsName(ns, prefix))),
+    ...lab.namespaces.flatMap((ns) => makeNamespace(netnsName(ns, prefix), usesIpv6(lab))),
     "",
     ...lab.commands.flatMap((command) => commandLines(command, prefix)),
   ];
   return `${lines.join("\n")}\n`;
 }
 
-/** IPv6 is off so that only what the lab is about is on the wire. */
-function makeNamespace(name: string): readonly string[] {
+/** IPv6 is off unless the lab uses it, so that only what the lab is about is on the wire. */
+function makeNamespace(name: string, ipv6: boolean): readonly string[] {
+  const off = ipv6 ? 0 : 1;
   const quoted = shellQuote(name);
   return [
     `ip netns add ${quoted}`,
-    `ip netns exec ${quoted} sysctl -qw net.ipv6.conf.all.disable_ipv6=1 net.ipv6.conf.default.disable_ipv6=1`,
+    `ip netns exec ${quoted} sysctl -qw net.ipv6.conf.all.disable_ipv6=${off} net.ipv6.conf.default.disable_ipv6=${off}`,
     `ip -n ${quoted} link set lo up`,
   ];
 }

@@ -5,9 +5,17 @@ import type { NetworkNamespace } from "../core/namespace.js";
 import type { Simulation } from "../core/simulation.js";
 import type { TraceEvent } from "../core/trace.js";
 import { addressesOf } from "../inet/addresses.js";
-import { formatIpv4, type Ipv4, isIpv4Loopback, parseIpv4 } from "../wire/ip.js";
+import { addresses6Of } from "../inet/ipv6/addresses.js";
+import {
+  formatIp,
+  type IpAddress,
+  isIpv4Loopback,
+  isIpv6LinkLocal,
+  parseIpv4,
+  parseIpv6,
+} from "../wire/ip.js";
 import { buildLab } from "./build.js";
-import { chainRules } from "./chain-rules.js";
+import { chainsAtRest } from "./chain-rules.js";
 import { sendRequest } from "./send.js";
 import type { TraceRequest } from "./trace.js";
 import type { LabWorld } from "./world.js";
@@ -16,11 +24,11 @@ import type { LabWorld } from "./world.js";
 export function traceInLab({ lab, name }: LabWorld, request: TraceRequest): Recording {
   const sim = buildLab(lab, request.seed);
   const ns = namespaceCalled(sim, request.source, name);
-  const { address, port } = destinationOf(sim, request, name);
+  const { address, device, port } = destinationOf(sim, request, name);
   const events: TraceEvent[] = [];
   sim.trace = (event) => events.push(event);
   request.decider?.begin(sim);
-  sendRequest(ns, { ...request, address, port, data: new TextEncoder().encode("hopwise") });
+  sendRequest(ns, { ...request, address, device, port, data: new TextEncoder().encode("hopwise") });
   sim.trace = undefined;
   return {
     world: name,
@@ -29,8 +37,10 @@ export function traceInLab({ lab, name }: LabWorld, request: TraceRequest): Reco
     request: {
       ...request,
       sourceNs: ns.name,
-      sourceAddress: formatIpv4(firstAddress(ns) ?? address),
-      address: formatIpv4(address),
+      sourceAddress: formatIp(
+        firstAddress(ns, typeof address === "number" ? "number" : "bigint") ?? address,
+      ),
+      address: formatIp(address),
       port,
     },
     lookup: undefined,
@@ -38,7 +48,7 @@ export function traceInLab({ lab, name }: LabWorld, request: TraceRequest): Reco
     events,
     names: new Map(),
     makers: new Map(),
-    chain: (where, table, chain) => chainRules(sim, where, table, chain),
+    chain: chainsAtRest(sim),
     notes: [],
     unknown: [],
     oneWay: request.oneWay,
@@ -49,26 +59,46 @@ function destinationOf(
   sim: Simulation,
   { destination, protocol }: TraceRequest,
   world: string,
-): { readonly address: Ipv4; readonly port: number } {
-  const [, host = "", digits] = /^([^:]+)(?::(\d+))?$/.exec(destination) ?? [];
+): {
+  readonly address: IpAddress;
+  readonly device: string | undefined;
+  readonly port: number;
+} {
+  // An IPv6 address stands in brackets before a port, as in a URL; alone it may stand bare.
+  const [, literal, host = literal ?? destination, digits] =
+    /^(?:\[([^\]]+)\]|([^:]+))(?::(\d+))?$/.exec(destination) ?? [];
   const port = Number(digits ?? 0);
   if (protocol !== "icmp" && (port < 1 || port > 65_535)) {
     throw new UserError("PORT_MISSING", `"${destination}" names no port`, {
       help: `say ADDRESS:PORT, or --proto icmp`,
     });
   }
-  const address = parseIpv4(host) ?? firstAddress(namespaceCalled(sim, host, world));
+  const [bare = "", device] = host.split("%");
+  const address =
+    parseIpv4(host) ??
+    parseIpv6(bare) ??
+    firstAddress(namespaceCalled(sim, host, world), undefined);
   if (address === undefined) {
     throw new UserError("LAB_ADDRESS", `the namespace "${host}" has no address`);
   }
-  return { address, port: protocol === "icmp" ? 0 : port };
+  return { address, device, port: protocol === "icmp" ? 0 : port };
 }
 
-/** The namespace's first address that is not a loopback one. */
-function firstAddress(ns: NetworkNamespace): Ipv4 | undefined {
-  return [...ns.devices.values()]
-    .flatMap((dev) => addressesOf(dev).map(({ local }) => local))
-    .find((address) => !isIpv4Loopback(address));
+/** The namespace's first address that is not a loopback one; of IPv6 one that is not link-local either. */
+function firstAddress(
+  ns: NetworkNamespace,
+  family: "number" | "bigint" | undefined,
+): IpAddress | undefined {
+  const devices = [...ns.devices.values()].filter(({ isLoopback }) => !isLoopback);
+  const addresses: readonly IpAddress[] = [
+    ...devices.flatMap((dev) => addressesOf(dev).map(({ local }) => local)),
+    ...devices.flatMap((dev) => addresses6Of(dev).map(({ address }) => address)),
+  ];
+  return addresses.find(
+    (address) =>
+      (family === undefined || typeof address === family) &&
+      (typeof address === "number" ? !isIpv4Loopback(address) : !isIpv6LinkLocal(address)),
+  );
 }
 
 function namespaceCalled(sim: Simulation, name: string, world: string): NetworkNamespace {

@@ -1,4 +1,4 @@
-import { formatIpv4 } from "../wire/ip.js";
+import { formatIp } from "../wire/ip.js";
 import { placeText } from "../view/text.js";
 import { checkWorld, type CheckNote } from "../lab/check.js";
 import type { Probe } from "../lab/lab.js";
@@ -155,7 +155,7 @@ function probeItems(open: OpenWorld, probes: readonly Probe[]): readonly Item[] 
   return [
     heading("its packets: Enter sends one"),
     ...probes.map(({ ns, protocol, address, port, ttl, sourcePort }) => {
-      const goal = `${formatIpv4(address)}${protocol === "icmp" ? "" : `:${port}`}`;
+      const goal = `${formatIp(address)}${protocol === "icmp" ? "" : `:${port}`}`;
       const words = [
         ns,
         goal,

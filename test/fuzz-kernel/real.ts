@@ -2,7 +2,7 @@ import { type ChildProcessByStdio, spawn } from "node:child_process";
 import { createInterface } from "node:readline";
 import type { Readable, Writable } from "node:stream";
 import type { Lab } from "../../src/lab/lab.js";
-import { formatIpv4 } from "../../src/wire/ip.js";
+import { formatIp } from "../../src/wire/ip.js";
 import type { SeenFrame } from "../kernel/normalise.js";
 import type { ProbeSpec } from "../kernel/observation.js";
 import type { RunOfLab } from "./compare.js";
@@ -86,8 +86,8 @@ function specOf(lab: Lab, probes: readonly ProbeSpec[], distance: number): objec
     deviceProfile: deviceKnobs,
     profile: [...realOnlyKnobs, ...fuzzProfile],
     commands: lab.commands.map(({ ns, argv, stdin }) => ({ ns, argv, stdin })),
-    listeners: lab.listeners.map((one) => ({ ...one, address: formatIpv4(one.address) })),
-    probes: probes.map((one) => ({ ...one, address: formatIpv4(one.address), ttl: one.ttl ?? 0 })),
+    listeners: lab.listeners.map((one) => ({ ...one, address: formatIp(one.address) })),
+    probes: probes.map((one) => ({ ...one, address: formatIp(one.address), ttl: one.ttl ?? 0 })),
     slot: distance,
   };
 }

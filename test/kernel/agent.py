@@ -32,6 +32,21 @@ def enter(netns):
         os.close(handle)
 
 
+def is6(address):
+    return ":" in address
+
+
+def any_of(address):
+    return "::" if is6(address) else "0.0.0.0"
+
+
+def end_of(probe, port):
+    """The address of a probe as connect() takes it; a link-local one with the index of its device."""
+    if not is6(probe["address"]):
+        return (probe["address"], port)
+    return (probe["address"], port, 0, socket.if_nametoindex(probe["device"]) if probe.get("device") else 0)
+
+
 def leave():
     libc.setns(home, CLONE_NEWNET)
 
@@ -85,8 +100,10 @@ class Program:
         self.replies = spec.get("replies")
         enter(netns)
         kind = socket.SOCK_STREAM if self.tcp else socket.SOCK_DGRAM
-        self.socket = socket.socket(socket.AF_INET, kind)
+        self.socket = socket.socket(socket.AF_INET6 if is6(spec["address"]) else socket.AF_INET, kind)
         self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        if is6(spec["address"]):
+            self.socket.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
         self.socket.bind((spec["address"], spec["port"]))
         if self.tcp:
             self.socket.listen(64)
@@ -178,21 +195,32 @@ class Judge:
     def probe(self, probe):
         limit = probe["limit"]
         enter(self.spec["namespaces"][probe["ns"]])
+        v6 = is6(probe["address"])
+        family = socket.AF_INET6 if v6 else socket.AF_INET
         try:
+            probe["end"] = end_of(probe, probe["port"])
             if probe["protocol"] == "tcp":
-                one = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+                one = socket.socket(family, socket.SOCK_STREAM)
                 one.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
                 # The connection is gone at once when the run ends, and leaves no retransmissions.
             elif probe["protocol"] == "udp":
-                one = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+                one = socket.socket(family, socket.SOCK_DGRAM)
+            elif v6:
+                one = socket.socket(family, socket.SOCK_RAW, socket.IPPROTO_ICMPV6)
+                one.setsockopt(socket.IPPROTO_IPV6, 23, 2)  # IPV6_MTU_DISCOVER = DO
             else:
-                one = socket.socket(socket.AF_INET, socket.SOCK_RAW, socket.IPPROTO_ICMP)
+                one = socket.socket(family, socket.SOCK_RAW, socket.IPPROTO_ICMP)
                 one.setsockopt(socket.IPPROTO_IP, 10, 2)  # IP_MTU_DISCOVER = DO: as ping sends
         finally:
             leave()
         one.setblocking(False)
         if probe["ttl"]:
-            one.setsockopt(socket.IPPROTO_IP, socket.IP_TTL, probe["ttl"])
+            if v6:
+                one.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_UNICAST_HOPS, probe["ttl"])
+                if probe["protocol"] != "tcp":
+                    one.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_MULTICAST_HOPS, probe["ttl"])
+            else:
+                one.setsockopt(socket.IPPROTO_IP, socket.IP_TTL, probe["ttl"])
         try:
             return getattr(self, "probe_" + probe["protocol"])(one, probe, limit)
         finally:
@@ -201,8 +229,8 @@ class Judge:
 
     def probe_tcp(self, one, probe, limit):
         if probe["sourcePort"]:
-            one.bind(("0.0.0.0", probe["sourcePort"]))
-        failed = one.connect_ex((probe["address"], probe["port"]))
+            one.bind((any_of(probe["address"]), probe["sourcePort"]))
+        failed = one.connect_ex(probe["end"])
         if failed not in (0, errno.EINPROGRESS):
             return "connect: " + name_of(failed)
         if self.turn([(one, "w")], limit) is None:
@@ -223,8 +251,8 @@ class Judge:
         return "echo" if got == data else "recv: " + got.hex()
 
     def probe_udp(self, one, probe, limit):
-        one.bind(("0.0.0.0", probe["sourcePort"]))
-        failed = one.connect_ex((probe["address"], probe["port"]))
+        one.bind((any_of(probe["address"]), probe["sourcePort"]))
+        failed = one.connect_ex(probe["end"])
         if failed:
             return "connect: " + name_of(failed)
         data = bytes.fromhex(probe["dataHex"]) if probe.get("dataHex") else probe["data"].encode()
@@ -240,7 +268,28 @@ class Judge:
             return "recv: " + name_of(error.errno)
         return "echo" if got == data else "answer"
 
+    def probe_icmp6(self, one, probe, limit):
+        one.setsockopt(socket.IPPROTO_IPV6, 25, 1)  # IPV6_RECVERR
+        packet = struct.pack("!BBHHH", 128, 0, 0, probe["sourcePort"], 1) + probe["data"].encode()
+        try:
+            one.sendto(packet, probe["end"][:1] + (0,) + probe["end"][2:])
+        except OSError as error:
+            return "send: " + name_of(error.errno)
+        end = time.monotonic() + limit
+        while time.monotonic() < end:
+            if self.turn([(one, "r")], end - time.monotonic()) is None:
+                break
+            try:
+                got = one.recv(65536)
+            except OSError as error:
+                return "recv: " + name_of(error.errno)
+            if got[0] == 129 and struct.unpack("!H", got[4:6])[0] == probe["sourcePort"]:
+                return "reply"
+        return "recv: timeout"
+
     def probe_icmp(self, one, probe, limit):
+        if is6(probe["address"]):
+            return self.probe_icmp6(one, probe, limit)
         one.setsockopt(socket.IPPROTO_IP, IP_RECVERR, 1)
         one.connect((probe["address"], 0)) if probe.get("connect") else None
         data = probe["data"].encode()
@@ -270,7 +319,8 @@ class Judge:
 def main():
     spec = json.load(sys.stdin)
     judge = Judge(spec)
-    judge.turn([], 0.05)
+    judge.turn([], spec.get("wait", 0.05))
+    judge.frames.clear() if spec.get("wait", 0) > 1 else None  # addresses and links that came up
     results = [judge.probe(probe) for probe in spec["probes"]]
     judge.turn([], 0.5)
     judge.frames.sort(key=lambda frame: frame["time"])

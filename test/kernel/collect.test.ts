@@ -14,7 +14,7 @@ import { traceRequest } from "../../src/lab/trace.js";
 import { loadWorld } from "../../src/lab/world.js";
 import { verdictName } from "../../src/view/outcome.js";
 import { viewOf } from "../../src/view/trace-view.js";
-import { formatIpv4 } from "../../src/wire/ip.js";
+import { formatIp } from "../../src/wire/ip.js";
 import { missingJudge } from "./judge.js";
 import { run } from "./process.js";
 
@@ -76,7 +76,7 @@ async function startListeners(
 ): Promise<readonly ChildProcess[]> {
   const words = lab.listeners
     .filter((one) => one.ns === ns)
-    .map(({ protocol, address, port }) => `${protocol}/${formatIpv4(address)}/${port}`);
+    .map(({ protocol, address, port }) => `${protocol}/${formatIp(address)}/${port}`);
   if (words.length === 0) return [];
   const name = netnsName(ns, prefix);
   const ready = join(folder, `${name}.ready`);
@@ -128,7 +128,7 @@ async function compare(
 function requestsOf(lab: Lab): readonly Parameters<typeof traceRequest>[1][] {
   return lab.probes.map(({ ns, address, port, protocol, ttl }, index) => ({
     source: ns,
-    destination: protocol === "icmp" ? formatIpv4(address) : `${formatIpv4(address)}:${port}`,
+    destination: protocol === "icmp" ? formatIp(address) : `${formatIp(address)}:${port}`,
     protocol,
     sourcePort: 40_000 + index,
     ttl,
@@ -139,10 +139,10 @@ function requestsOf(lab: Lab): readonly Parameters<typeof traceRequest>[1][] {
 }
 
 /**
- * Labs left out. macvlan devices are not built from dumps yet: a trace through them ends UNKNOWN and names the device.
+ * Labs left out. IPv6 is not built from dumps yet. macvlan devices are not built from dumps yet: a trace through them ends UNKNOWN and names the device.
  * two-tests-printed-as-one is about rules that iptables-save prints otherwise than the kernel has them: no dump tells.
  */
-const left = /^macvlan-|^two-tests-printed-as-one/;
+const left = /^macvlan-|^two-tests-printed-as-one|^v6-/;
 /** Labs that differ from others in their rules alone; they are compared when `HOPWISE_COLLECT=all` asks for it. */
 const alike = /^(match|target|reject-with|fragments|snat|dnat|rp-filter|icmp|nat|masquerade)-/;
 const all = process.env["HOPWISE_COLLECT"] === "all";

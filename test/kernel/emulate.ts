@@ -1,25 +1,32 @@
 import type { Simulation } from "../../src/core/simulation.js";
 import type { NetworkNamespace } from "../../src/core/namespace.js";
+import { familyOf } from "../../src/inet/families.js";
 import { PingSocket } from "../../src/inet/ping.js";
 import { connectTcp } from "../../src/inet/tcp-socket.js";
 import { UdpSocket } from "../../src/inet/udp-socket.js";
 import { buildLab } from "../../src/lab/build.js";
-import type { Lab } from "../../src/lab/lab.js";
+import { type Lab, usesIpv6 } from "../../src/lab/lab.js";
 import { later, microseconds, seconds } from "../../src/sim/time.js";
 import { runTool } from "../../src/tools/index.js";
 import { encodeFrame } from "../../src/wire/frame.js";
-import { IPV4_ANY } from "../../src/wire/ip.js";
-import { profile } from "./profile.js";
+import { probeKnob, profile, profile6 } from "./profile.js";
 import type { SeenFrame } from "./normalise.js";
 import type { Observation, ProbeSpec } from "./observation.js";
 
 /** Builds the same lab in the emulator, runs the same probes one after the other, and reads the same tables. */
 export function emulate(lab: Lab, probes: readonly ProbeSpec[], seed = 1): Observation {
   const commands = lab.namespaces.flatMap((ns) =>
-    profile.map((knob) => ({ ns, argv: ["sysctl", "-w", knob] })),
+    [...profile, ...(usesIpv6(lab) ? profile6 : [])].map((knob) => ({
+      ns,
+      argv: ["sysctl", "-w", knob],
+    })),
   );
   const sim = buildLab({ ...lab, commands: [...commands, ...lab.commands] }, seed);
-  sim.runUntilIdle(later(sim.queue.now, seconds(0.05)));
+  if (usesIpv6(lab))
+    for (const ns of sim.namespaces.values())
+      for (const dev of ns.devices.keys())
+        runTool(sim, { ns: ns.name, argv: ["sysctl", "-qw", probeKnob(dev)] });
+  sim.runUntilIdle(later(sim.queue.now, seconds(usesIpv6(lab) ? 1.3 : 0.05)));
   const frames: SeenFrame[] = [];
   sim.trace = (event) => {
     if (event.kind !== "device" || event.dev === undefined) return;
@@ -86,6 +93,7 @@ function startTcp(ns: NetworkNamespace, probe: ProbeSpec): Running {
     port: probe.port,
     sourcePort: probe.sourcePort === 0 ? undefined : probe.sourcePort,
     ttl: probe.ttl,
+    owner: { boundDevice: probe.device },
   });
   connection.onConnected = () => {
     running.waits = "recv";
@@ -108,14 +116,15 @@ function startTcp(ns: NetworkNamespace, probe: ProbeSpec): Running {
 }
 
 function startUdp(ns: NetworkNamespace, probe: ProbeSpec): Running {
-  const socket = new UdpSocket(ns);
+  const family = familyOf(probe.address);
+  const socket = new UdpSocket(ns, { boundDevice: probe.device }, family);
   const data =
     probe.dataHex === undefined
       ? new TextEncoder().encode(probe.data)
       : Uint8Array.from(Buffer.from(probe.dataHex, "hex"));
   const running: Running = { text: undefined, waits: "recv", close: () => socket.close() };
   if (probe.ttl !== undefined) socket.ttl = probe.ttl;
-  socket.bind(IPV4_ANY, probe.sourcePort);
+  socket.bind(family.any, probe.sourcePort);
   socket.onDatagram = (datagram) => {
     running.text = same(datagram.data, data) ? "echo" : "answer";
   };
@@ -132,7 +141,7 @@ function startUdp(ns: NetworkNamespace, probe: ProbeSpec): Running {
 }
 
 function startPing(ns: NetworkNamespace, probe: ProbeSpec): Running {
-  const socket = new PingSocket(ns);
+  const socket = new PingSocket(ns, { boundDevice: probe.device });
   const running: Running = { text: undefined, waits: "recv", close: () => socket.close() };
   if (probe.ttl !== undefined) socket.ttl = probe.ttl;
   socket.onReply = () => {

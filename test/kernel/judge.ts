@@ -2,11 +2,11 @@ import { execFileSync } from "node:child_process";
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import type { Lab } from "../../src/lab/lab.js";
+import { type Lab, usesIpv6 } from "../../src/lab/lab.js";
 import { labScript, netnsName } from "../../src/lab/shell.js";
-import { formatIpv4 } from "../../src/wire/ip.js";
+import { formatIp } from "../../src/wire/ip.js";
 import { run } from "./process.js";
-import { profile, realOnly } from "./profile.js";
+import { probeKnob, profile, profile6, realOnly } from "./profile.js";
 import type { Observation, ProbeSpec } from "./observation.js";
 
 /** Labs judged in this process, for names of their own. */
@@ -50,22 +50,24 @@ export async function judge(
   writeFileSync(script, withProfile(labScript(lab, { prefix }), lab, prefix));
   try {
     await run("sh", [script]);
-    for (const ns of lab.namespaces) await quietOffloads(netnsName(ns, prefix));
+    for (const ns of lab.namespaces) await quietOffloads(netnsName(ns, prefix), usesIpv6(lab));
     const agent = await run(
       "python3",
       [new URL("agent.py", import.meta.url).pathname],
       JSON.stringify({
+        // Links come up a little late when both ends have the same index.
+        wait: usesIpv6(lab) ? 1.3 : 0.05,
         namespaces: Object.fromEntries(lab.namespaces.map((ns) => [ns, netnsName(ns, prefix)])),
         listeners: lab.listeners.map((one) => ({
           ...one,
-          address: formatIpv4(one.address),
+          address: formatIp(one.address),
           ...(one.protocol === "udp" && one.port === 53 && Object.keys(replies).length > 0
             ? { replies }
             : {}),
         })),
         probes: probes.map((one) => ({
           ...one,
-          address: formatIpv4(one.address),
+          address: formatIp(one.address),
           ttl: one.ttl ?? 0,
         })),
       }),
@@ -104,13 +106,13 @@ export function withProfile(script: string, lab: Lab, prefix: string): string {
   );
   const knobs = lab.namespaces.map(
     (ns) =>
-      `ip netns exec ${netnsName(ns, prefix)} sysctl -qw ${[...profile, ...realOnly].join(" ")}`,
+      `ip netns exec ${netnsName(ns, prefix)} sysctl -qw ${[...profile, ...(usesIpv6(lab) ? profile6 : []), ...realOnly].join(" ")}`,
   );
   return lines.toSpliced(last + 1, 0, ...knobs).join("\n");
 }
 
 /** Frames leave with their checksums filled in, one packet a frame. */
-async function quietOffloads(netns: string): Promise<void> {
+async function quietOffloads(netns: string, ipv6: boolean): Promise<void> {
   const links: { ifname: string; link_type: string }[] = JSON.parse(
     await run("ip", ["-n", netns, "-j", "link", "show"]),
   );
@@ -120,5 +122,7 @@ async function quietOffloads(netns: string): Promise<void> {
       ({ ifname }) =>
         `ethtool -K ${ifname} tx off tso off gso off gro off rx off >/dev/null 2>&1 || true`,
     );
+  const probes = links.map(({ ifname }) => `sysctl -qw ${probeKnob(ifname)}`);
+  if (ipv6) await run("ip", ["netns", "exec", netns, "sh", "-c", probes.join("\n")]);
   if (off.length > 0) await run("ip", ["netns", "exec", netns, "sh", "-c", off.join("\n")]);
 }

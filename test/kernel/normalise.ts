@@ -1,5 +1,7 @@
-import { decodeFrame, type Frame } from "../../src/wire/frame.js";
-import { formatIpv4, formatMac } from "../../src/wire/ip.js";
+import { decodeFrame, decodeIpPacket, type Frame } from "../../src/wire/frame.js";
+import { formatIpv4, formatIpv6, formatMac } from "../../src/wire/ip.js";
+import type { Ipv6Header } from "../../src/wire/ipv6.js";
+import { decodeNdisc, ND_OPT_NONCE, ND_OPT_REDIRECT_HDR } from "../../src/wire/ndisc.js";
 import { decodeVxlan, isVxlanPort } from "../../src/wire/vxlan.js";
 import { TCP_ACK, TCP_FIN, TCP_PSH, TCP_RST, TCP_SYN, TCP_URG } from "../../src/wire/tcp.js";
 
@@ -58,6 +60,7 @@ export class Normaliser {
 
   #packet(frame: Frame): string {
     const { network, transport } = frame;
+    if (network?.kind === "ipv6") return this.#packet6(frame, network);
     if (network?.kind !== "ipv4") return "";
     const flags = `${network.dontFragment ? " DF" : ""}${network.moreFragments ? " MF" : ""}${network.fragmentOffset > 0 ? ` +${network.fragmentOffset}` : ""}`;
     const head = `ttl ${network.ttl} tos 0x${network.tos.toString(16)} id ${this.#id(network.id, transport)}${flags}`;
@@ -76,6 +79,66 @@ export class Normaliser {
       default:
         return `${from} > ${to} ${head}`;
     }
+  }
+
+  #packet6(frame: Frame, network: Ipv6Header): string {
+    const { transport, payload } = frame;
+    const [from, to] = [formatIpv6(network.source), formatIpv6(network.destination)];
+    const label = network.flowLabel === 0 ? "" : ` label 0x${network.flowLabel.toString(16)}`;
+    const head = `hlim ${network.hopLimit} class 0x${network.trafficClass.toString(16)}${label}${this.#extensions(network)}`;
+    switch (transport?.kind) {
+      case "tcp":
+        return `${from}.${this.port(transport.sourcePort)} > ${to}.${this.port(transport.destinationPort)} tcp [${flagNames(transport.flags)}] seq ${this.#sequence(transport.sequence, (transport.flags & TCP_SYN) !== 0)} ack ${(transport.flags & TCP_ACK) === 0 ? "-" : this.#sequence(transport.acknowledgment, false)} ${head} ${text(payload)}${wrong(transport)}`;
+      case "udp":
+        return `${from}.${this.port(transport.sourcePort)} > ${to}.${this.port(transport.destinationPort)} udp ${head} ${text(payload)}${wrong(transport)}`;
+      case "icmpv6":
+        return `${from} > ${to} icmpv6 ${transport.type}/${transport.code} rest 0x${transport.rest.toString(16)} ${head} ${this.#icmp6Data(transport.type, payload)}${wrong(transport)}`;
+      default:
+        return `${from} > ${to} proto ${network.protocol} ${head} ${hex(payload)}`;
+    }
+  }
+
+  #extensions({ extensions }: Ipv6Header): string {
+    return extensions
+      .map((extension) =>
+        extension.kind === "options"
+          ? ` ext ${extension.type} ${hex(extension.body)}`
+          : ` frag ${this.#alias(`frag ${extension.id}`)} ${extension.fragmentOffset}${extension.moreFragments ? "+" : ""}`,
+      )
+      .join("");
+  }
+
+  /** The packet that an error quotes; of neighbour discovery all but the nonce, which is random. */
+  #icmp6Data(type: number, payload: Uint8Array): string {
+    if (type < 128) {
+      const framed = new Uint8Array(14 + payload.length);
+      framed.set([0x86, 0xdd], 12);
+      framed.set(payload, 14);
+      const quote = decodeFrame(framed);
+      if (quote.ok) return `quotes {${this.#packet(quote.value).replace(/ bad checksum.*$/, "")}}`;
+      const inner = decodeIpPacket(payload);
+      const { network } = inner.ok ? inner.value : { network: undefined };
+      if (network?.kind !== "ipv6") return `quotes ${hex(payload)}`;
+      return `quotes ${payload.length} {${formatIpv6(network.source)} > ${formatIpv6(network.destination)} proto ${network.protocol} hlim ${network.hopLimit}}`;
+    }
+    const message = decodeNdisc({ kind: "icmpv6", type, code: 0, rest: 0 }, payload);
+    if (!message.ok) return text(payload);
+    const { target, destination, options } = message.value;
+    const shown = options.map((option) =>
+      option.type === ND_OPT_NONCE
+        ? "nonce"
+        : option.type === ND_OPT_REDIRECT_HDR
+          ? `redirected ${option.body.length}`
+          : `${option.type}:${hex(option.body)}`,
+    );
+    const addresses = [target, destination].filter((address) => address !== undefined);
+    return [...addresses.map(formatIpv6), ...shown].join(" ");
+  }
+
+  #alias(key: string): string {
+    const alias = this.#ids.get(key) ?? `#${this.#ids.size + 1}`;
+    this.#ids.set(key, alias);
+    return alias;
   }
 
   /** A VXLAN header and the frame in it. */

@@ -1,4 +1,11 @@
 import type { Lab, Probe } from "../../src/lab/lab.js";
+import { decodeFrame } from "../../src/wire/frame.js";
+import {
+  ICMPV6_MGM_REDUCTION,
+  ICMPV6_MGM_REPORT,
+  ICMPV6_MLD2_REPORT,
+  NDISC_ROUTER_SOLICITATION,
+} from "../../src/wire/icmpv6.js";
 import { Normaliser, type SeenFrame } from "./normalise.js";
 
 /** A probe with how long its program waits for each answer, in seconds, and bytes to send instead of text. */
@@ -25,7 +32,7 @@ export interface Observation {
 export function comparable(seen: Observation, lab: Lab, probes: readonly Probe[]): string {
   const normaliser = new Normaliser(portsOf(lab, probes));
   const byDevice = new Map<string, string[]>();
-  for (const frame of seen.frames) {
+  for (const frame of seen.frames.filter((one) => !isChatter(one))) {
     const key = `${frame.ns} ${frame.dev}`;
     byDevice.set(key, [...(byDevice.get(key) ?? []), normaliser.line(frame)]);
   }
@@ -56,6 +63,20 @@ export function comparable(seen: Observation, lab: Lab, probes: readonly Probe[]
   );
   return `${sections.join("\n")}\n`;
 }
+
+/** What IPv6 hosts tell and ask their links at times of their own: group reports and router solicitations. */
+function isChatter({ bytes }: SeenFrame): boolean {
+  const decoded = decodeFrame(bytes);
+  const transport = decoded.ok ? decoded.value.transport : undefined;
+  return transport?.kind === "icmpv6" && CHATTER.has(transport.type);
+}
+
+const CHATTER: ReadonlySet<number> = new Set([
+  ICMPV6_MGM_REPORT,
+  ICMPV6_MGM_REDUCTION,
+  ICMPV6_MLD2_REPORT,
+  NDISC_ROUTER_SOLICITATION,
+]);
 
 /** Every port that the lab's own text names. */
 function portsOf(lab: Lab, probes: readonly Probe[]): ReadonlySet<number> {

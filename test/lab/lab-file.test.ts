@@ -52,7 +52,7 @@ describe("a lab file", () => {
   it.each([
     ["an unknown field", good.replace("listen:", "listn:"), /unknown field "listn"/, 14],
     ["an unknown namespace", good.replace("- a: ip", "- aa: ip"), /no namespace "aa"/, 7],
-    ["a bad address", good.replace("to: 192.0.2.2", "to: 192.0.2.300"), /not an IPv4 address/, 17],
+    ["a bad address", good.replace("to: 192.0.2.2", "to: 192.0.2.300"), /not an IP address/, 17],
     [
       "a shell's syntax",
       good.replace("dev eth0\n", "dev eth0 | cat\n"),

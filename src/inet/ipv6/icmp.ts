@@ -21,7 +21,7 @@ import { inetPeers } from "../inet-peer.js";
 import { attachRoute } from "../route-entry.js";
 import { kernelSocket } from "../socket-owner.js";
 import { route6Actions } from "./actions.js";
-import { isOwnAddress6 } from "./addresses.js";
+import { anycastOf, isOwnAddress6 } from "./addresses.js";
 import { devConf6 } from "./devconf.js";
 import { ip6Packet } from "./packet.js";
 import { isRoute6, type Route6, routeOutput6 } from "./route.js";
@@ -71,7 +71,10 @@ function answersGroups(type: number, code: number): boolean {
 /** From the address that was asked when it is ours; else the one that the packet's own device would use. */
 function errorSource(skb: SkBuff, network: Ipv6Header): Ipv6 | undefined {
   const { ns, inDev } = skb;
-  if (isOwnAddress6(ns, network.destination, ownedBy(skb, network))) return network.destination;
+  const { destination } = network;
+  const dev = deviceOf(skb);
+  const anycast = dev !== undefined && anycastOf(dev).includes(destination);
+  if (anycast || isOwnAddress6(ns, destination, ownedBy(skb, network))) return destination;
   return inDev === undefined ? undefined : selectSource6(ns, inDev, network.source);
 }
 

@@ -53,6 +53,8 @@ export interface Advertisement {
   readonly target: Ipv6;
   readonly solicited: boolean;
   readonly override: boolean;
+  /** The one that has the address forwards. */
+  readonly router: boolean;
   /** Tell the link-layer address. */
   readonly withAddress: boolean;
   readonly cause: SkBuff | undefined;
@@ -60,14 +62,12 @@ export interface Advertisement {
 
 /** From the target itself where it is ours. Mirrors net/ipv6/ndisc.c:ndisc_send_na(). */
 export function sendAdvertisement(answer: Advertisement): void {
-  const { dev, destination, target, solicited, override } = answer;
+  const { dev, destination, target, solicited, override, router } = answer;
   const ours = isOwnAddress6(dev.ns, target, dev, true);
   const source = ours ? target : selectSource6(dev.ns, dev, destination);
   if (source === undefined) return;
   const flags =
-    (devConf6(dev).forwarding === 0 ? 0 : NA_ROUTER) +
-    (solicited ? NA_SOLICITED : 0) +
-    (override ? NA_OVERRIDE : 0);
+    (router ? NA_ROUTER : 0) + (solicited ? NA_SOLICITED : 0) + (override ? NA_OVERRIDE : 0);
   const withAddress = answer.withAddress || devConf6(dev).force_tllao !== 0;
   sendLinkMessage({
     dev,

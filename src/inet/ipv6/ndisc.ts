@@ -3,6 +3,7 @@ import { deliver, drop } from "../../core/drop.js";
 import type { DeviceNotice, NetworkNamespace } from "../../core/namespace.js";
 import type { SkBuff } from "../../core/skbuff.js";
 import { told } from "../../core/trace.js";
+import { microseconds } from "../../sim/time.js";
 import {
   ICMPV6_ADDR_UNREACH,
   ICMPV6_DEST_UNREACH,
@@ -40,6 +41,7 @@ import { addressOn, anycastOf, type InterfaceAddress6, isUsable } from "./addres
 import { failDad, isOwnNonce } from "./dad.js";
 import { devConf6, devConfs6 } from "./devconf.js";
 import { icmp6Send } from "./icmp.js";
+import { joinGroup, leaveGroup } from "./multicast.js";
 import { ndiscSolicit, sendAdvertisement } from "./ndisc-output.js";
 import { acceptRedirect } from "./redirect.js";
 
@@ -50,6 +52,9 @@ export function setUpNdisc(ns: NetworkNamespace): void {
     fixedMac,
     parms: neighbourParms6,
     keyOf: (_, address) => address,
+    // Mirrors pndisc_constructor() and pndisc_destructor().
+    followProxy: (dev, address, stands) =>
+      (stands ? joinGroup : leaveGroup)(dev, solicitedNode(address)),
     // Mirrors ndisc_error_report() and net/ipv6/route.c:ip6_link_failure().
     errorReport: (skb) => icmp6Send(skb, ICMPV6_DEST_UNREACH, ICMPV6_ADDR_UNREACH),
   };
@@ -118,15 +123,47 @@ function receiveSolicitation(
   if (dad && (destination !== solicitedNode(target) || mac !== undefined))
     return drop(skb, "IPV6_NDISC_BAD_OPTIONS", "ndisc_recv_ns");
   const held = addressOn(dev, target);
+  const router = devConf6(dev).forwarding !== 0;
   const unsure = held !== undefined && !isUsable(held);
   if (unsure) return meetsTentative(skb, held, dad, message);
-  if (held === undefined && !anycastOf(dev).includes(target) && !standsIn(dev, target))
-    return drop(skb, "IPV6_NDISC_NS_OTHERHOST", "ndisc_recv_ns");
   const toGroup = isIpv6Multicast(destination);
-  const answer = { dev, target, override: held !== undefined && (dad || toGroup), cause: skb };
+  if (held !== undefined) return answer(skb, dev, network, { target, mac, held: true, router });
+  const anycast = anycastOf(dev).includes(target);
+  if (!anycast && !standsIn(dev, target))
+    return drop(skb, "IPV6_NDISC_NS_OTHERHOST", "ndisc_recv_ns");
+  const asked = { target, mac, held: false, router: anycast && router };
+  const delay = neighbourParms6(dev).proxyDelay;
+  if (skb.packetType === "HOST" || !toGroup || delay === 0) return answer(skb, dev, network, asked);
+  // Others may have the address as well: whoever answers waits a random time. RFC 4861 §7.2.7.
+  const { queue, random } = dev.ns.sim;
+  queue.after(microseconds(Math.floor(random() * delay)), "proxy neighbour", () => {
+    if (dev.up) answer(skb, dev, network, asked);
+    else drop(skb, "NOT_SPECIFIED", "neigh_proxy_process");
+  });
+}
+
+interface AskedFor {
+  readonly target: Ipv6;
+  /** Of the asker. */
+  readonly mac: Mac | undefined;
+  /** The device has the address itself. */
+  readonly held: boolean;
+  readonly router: boolean;
+}
+
+/** Learns who asks and answers. */
+function answer(
+  skb: SkBuff,
+  dev: NetDevice,
+  { source, destination }: Ipv6Header,
+  { target, mac, held, router }: AskedFor,
+): void {
+  const dad = source === IPV6_ANY;
+  const toGroup = isIpv6Multicast(destination);
+  const reply = { dev, target, override: held && (dad || toGroup), router, cause: skb };
   if (dad) {
     sendAdvertisement({
-      ...answer,
+      ...reply,
       destination: IPV6_ALL_NODES,
       solicited: false,
       withAddress: true,
@@ -137,7 +174,7 @@ function receiveSolicitation(
   if (mac !== undefined && neighbour !== undefined)
     neighbour.update(mac, "STALE", { override: true, weakOverride: true }, skb);
   if (neighbour !== undefined)
-    sendAdvertisement({ ...answer, destination: source, solicited: true, withAddress: toGroup });
+    sendAdvertisement({ ...reply, destination: source, solicited: true, withAddress: toGroup });
   deliver(skb, "neighbour discovery");
 }
 
