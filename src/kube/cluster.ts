@@ -141,7 +141,10 @@ export function buildCluster(load: LoadResult, options: ClusterOptions = {}): Cl
   const expanded = running === undefined ? wanted : withRunningPods(wanted, running);
   throwCollected(errors);
   const placed = schedule(expanded, loadedNodes, notes);
-  const pods = assignPodAddresses6(assignPodAddresses(placed, nodes, notes, errors), nodes);
+  const pods = assignPodAddresses6(
+    assignPodAddresses(placed, nodes, notes, errors, running?.ipam),
+    nodes,
+  );
   throwCollected(errors);
   const slices = [...objects.EndpointSlice, ...assumeApiSlice(objects.EndpointSlice, loadedNodes)];
   const endpointSlices = makeEndpointSlices({

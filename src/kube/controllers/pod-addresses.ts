@@ -13,13 +13,15 @@ const SHOWN_MISFITS = 10;
 /**
  * Gives every pod on a node its address: the one in its status, the node's own for the host network, else the next that
  * the node's CNI gives. Pods with an address of their own come first, as they were there first; then the order of the
- * list. A node that runs out is added to `errors`, at the pod that gets none.
+ * list. A node that runs out is added to `errors`, at the pod that gets none. `ipam` is what the IPAM of nodes that have
+ * run for a while remembers, by node and path.
  */
 export function assignPodAddresses(
   pods: readonly ClusterPod[],
   nodes: readonly ClusterNode[],
   notes: Note[],
   errors: UserError[],
+  ipam: ReadonlyMap<string, ReadonlyMap<string, string>> = new Map(),
 ): readonly ClusterPod[] {
   const byNode = new Map<string, NodeAddresses>(
     nodes.map((node) => [node.name, new NodeAddresses(node)]),
@@ -47,6 +49,7 @@ export function assignPodAddresses(
       text: `${misfits.length - SHOWN_MISFITS} more pods have addresses that do not fit their nodes`,
     });
   }
+  for (const [name, files] of ipam) byNode.get(name)?.resume(files);
   const full = new Set<string>();
   return given.map((pod) => {
     const addresses = byNode.get(pod.node ?? "");
@@ -107,6 +110,11 @@ class NodeAddresses {
     }
     const result = this.#ask(pod, text);
     return result instanceof CniFailure ? `address ${text}: ${result.message}` : undefined;
+  }
+
+  /** Takes over what the node's IPAM remembers beside the addresses that are in use: the one it gave last. */
+  resume(files: ReadonlyMap<string, string>): void {
+    for (const [path, content] of files) this.#host.files.set(path, content);
   }
 
   allocate(pod: ClusterPod): string | CniFailure {

@@ -22,6 +22,8 @@ export interface RunningPods {
   readonly leaving: readonly Loaded<Pod>[];
   /** Names of pods of the past: a controller gives none of them again. */
   readonly names: ReadonlySet<string>;
+  /** The files in which each node's IPAM remembers the address that it gave last. */
+  readonly ipam: ReadonlyMap<string, ReadonlyMap<string, string>>;
 }
 
 /** The pods that are wanted and those that are leaving, each as it runs. */

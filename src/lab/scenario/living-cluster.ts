@@ -197,6 +197,7 @@ export class LivingCluster {
       states: this.#states,
       leaving: [...this.#leaving.values()],
       names: this.#past,
+      ipam: new Map(this.#agents.map((agents) => [agents.name, agents.ipamFiles()])),
     };
     const cluster = buildCluster(this.load, { conflist, running });
     throwCollected(validatePolicies(policyObjectsOf(cluster)));

@@ -18,6 +18,8 @@ import { podRules, renderedMaker } from "../provenance.js";
 import { runAgent, runTold } from "./run-command.js";
 
 const UDP = 17;
+/** Where host-local writes the address that it gave last. */
+const LAST_GIVEN = /last_reserved_ip\.\d+$/;
 
 /** What is the same for the agents of all nodes. */
 export interface AgentWorld {
@@ -72,6 +74,11 @@ export class NodeAgents {
     this.#attached.delete(key);
     for (const command of this.#network.removePod(attached.pod, attached.result))
       this.#run(command, "CNI", `DEL for pod ${key}`);
+  }
+
+  /** What the node's IPAM remembers of the address that it gave last, by path. */
+  ipamFiles(): ReadonlyMap<string, string> {
+    return new Map([...this.#network.host.files].filter(([path]) => LAST_GIVEN.test(path)));
   }
 
   /** One run of kube-proxy's sync loop in each family; nothing when no Service or endpoint changed since the last. */

@@ -201,4 +201,19 @@ spec: {clusterIP: 10.96.44.81, selector: {app: slow}, ports: [{port: 80}]}
     );
     expect(failures(view)).toEqual([]);
   });
+
+  it("gives a new pod the address after the one given last, and not that of a pod that is gone", () => {
+    const pod = (name: string): string =>
+      `{apiVersion: v1, kind: Pod, metadata: {name: ${name}, namespace: shop}, spec: {nodeName: worker-2, containers: [{name: c}]}}`;
+    const view = play(
+      shop,
+      `
+  - apply: ${pod("one")}
+  - delete: {object: pod shop/one, grace: 0s}
+  - apply: ${pod("two")}
+  - run: {shop/two: ip addr show eth0}
+    expect: {prints: 10.244.2.9/24}`,
+    );
+    expect(failures(view)).toEqual([]);
+  });
 });
