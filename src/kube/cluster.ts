@@ -33,6 +33,7 @@ import { expandWorkloads, type WorkloadPod } from "./controllers/workloads.js";
 import { describeRoute, type ExternalRoute, findExternalRoutes } from "./external-routes.js";
 import { type FlannelNetwork, findFlannel, subnetEnv } from "./flannel-config.js";
 import { type LoadResult, type Note, noteAt } from "./load.js";
+import { findMasqueradeAgent, kindnetConflist, type MasqueradeAgent } from "./masquerade-agents.js";
 import { type Kind, keyOf, type Loaded, nameOf, namespaceOf } from "./objects.js";
 
 export interface ClusterNode {
@@ -54,7 +55,13 @@ export interface ClusterNode {
 }
 
 /** How packets go from the pods of one node to those of another: routes to the nodes themselves, or what flannel makes. */
-export type NetworkBetweenNodes = { readonly kind: "routes" } | FlannelNetwork;
+export type NetworkBetweenNodes =
+  | {
+      readonly kind: "routes";
+      /** Who masquerades what leaves the cluster; undefined for nobody. */
+      readonly agent: MasqueradeAgent | undefined;
+    }
+  | FlannelNetwork;
 
 export interface ClusterPod {
   readonly namespace: string;
@@ -122,9 +129,14 @@ export function buildCluster(load: LoadResult, options: ClusterOptions = {}): Cl
   const loadedNodes = assumeNodes(objects, notes);
   const podCidrs = assignPodCidrs(loadedNodes, networks.pods.prefix, serviceCidr, errors);
   const podCidrs6 = assignPodCidrs6(loadedNodes, networks.pods6);
-  const network: NetworkBetweenNodes = findFlannel(objects, errors) ?? { kind: "routes" };
+  const network: NetworkBetweenNodes = findFlannel(objects, errors) ?? {
+    kind: "routes",
+    agent: findMasqueradeAgent(objects, options.conflist),
+  };
   noteFlannel(network, networks, notes);
-  if (options.conflist === undefined && network.kind === "routes")
+  if (options.conflist === undefined && network.kind === "routes" && network.agent === "kindnet")
+    notes.push({ text: "CNI assumed: kindnet's ptp with host-local and portmap on every node" });
+  else if (options.conflist === undefined && network.kind === "routes")
     notes.push({ text: "CNI assumed: bridge cni0 with host-local and portmap on every node" });
   const nodes = loadedNodes.flatMap((loaded) =>
     makeNode(
@@ -200,11 +212,13 @@ function makeNode(
   }
   const cidr = podCidr === undefined ? undefined : formatIpv4Prefix(podCidr);
   const conflist = given ?? (network.kind === "flannel" ? conflistOf(network) : undefined);
+  const assumed =
+    network.kind === "routes" && network.agent === "kindnet" ? kindnetConflist : defaultConflist;
   const list =
     cidr === undefined
       ? undefined
       : conflist === undefined
-        ? defaultConflist(cidr)
+        ? assumed(cidr)
         : withPodCidr(conflist, cidr);
   const second = podCidr6 === undefined ? [] : [formatIpv6Prefix(podCidr6)];
   const spec = {

@@ -9,6 +9,7 @@ import type { CniResult } from "./cni/result.js";
 import { newLink } from "./cni/veth.js";
 import type { Cluster, ClusterNode, ClusterPod } from "./cluster.js";
 import { flannelCommands } from "./flannel.js";
+import { masqueradeCommands } from "./masquerade-agents.js";
 
 /*
  * Nodes and pods as network namespaces. Nodes whose addresses share a /24 are on one segment: a bridge in the namespace
@@ -133,7 +134,14 @@ function networkBetweenNodes(
   segments: readonly Segment[],
 ): readonly LabCommand[] {
   const { network } = cluster;
-  if (network.kind === "routes") return routesBetweenNodes(cluster, node, segments);
+  if (network.kind === "routes") {
+    const { agent } = network;
+    const pods = cluster.networks.pods.prefix;
+    return [
+      ...routesBetweenNodes(cluster, node, segments),
+      ...(agent === undefined ? [] : masqueradeCommands(agent, node.name, pods)),
+    ];
+  }
   const own = segmentOf(segments, node);
   const others = cluster.nodes.filter((other) => other !== node);
   return flannelCommands(network, node, others, (other) => segmentOf(segments, other) === own);

@@ -26,7 +26,7 @@ import { serviceObjects, type ServiceObjects, serviceState } from "../kube/proxy
 import type { LabCommand } from "../tools/command.js";
 import { formatIpv4, formatIpv4Prefix, IPV4_ANY, parseIpv4 } from "../wire/ip.js";
 import type { Lab, Listener } from "./lab.js";
-import { flannelMaker, podRules, renderedMaker } from "./provenance.js";
+import { agentMaker, flannelMaker, podRules, renderedMaker } from "./provenance.js";
 import { recordedWins } from "./recorded/cluster-records.js";
 import type { ClusterWorld } from "./world.js";
 
@@ -68,7 +68,7 @@ export function clusterLab(
   const rendered = [
     ...underlayCommands(cluster),
     ...nodes.flatMap((node) => [
-      ...withFlannelMaker(nodeCommands(cluster, node), node, cluster, makers),
+      ...withAgentMaker(nodeCommands(cluster, node), node, cluster, makers),
       ...ruleCommands(world, node, inputs, makers),
       ...podCommands(node, pods, makers),
     ]),
@@ -123,16 +123,23 @@ function podCommands(
     );
 }
 
-/** Of a node's own commands only flannel's bring rules. */
-function withFlannelMaker(
+/** Of a node's own commands only the network's agent's bring rules. */
+function withAgentMaker(
   commands: readonly LabCommand[],
   node: ClusterNode,
   cluster: Cluster,
   makers: Map<string, RuleMaker>,
 ): readonly LabCommand[] {
+  const { network } = cluster;
+  const agent = network.kind === "routes" ? network.agent : undefined;
   for (const { stdin, stdinName } of commands)
     if (stdin !== undefined && stdinName !== undefined)
-      makers.set(stdinName, flannelMaker(stdin, node.name, cluster));
+      makers.set(
+        stdinName,
+        agent === undefined
+          ? flannelMaker(stdin, node.name, cluster)
+          : agentMaker(agent, stdin, node.name),
+      );
   return commands;
 }
 

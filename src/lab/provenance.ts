@@ -59,6 +59,12 @@ const REASONS: Readonly<Record<string, string>> = {
   firewall: "forwarding from and to the address",
 };
 
+/** The maker of the rules of an agent that masquerades, on one node. */
+export function agentMaker(agent: string, stdin: string, node: string): RuleMaker {
+  const why = "what leaves the cluster goes out with the node's address";
+  return everyLine(agent, stdin, `Node ${node}`, { by: agent, why, objects: [] });
+}
+
 /** The maker of flanneld's rules on one node: its ConfigMap asks for them. */
 export function flannelMaker(stdin: string, node: string, cluster: Cluster): RuleMaker {
   const config = cluster.configMaps.find(

@@ -2,12 +2,14 @@ import { afterAll, describe, expect, it } from "vitest";
 import { randomBetween, type Random, seededRandom } from "../../src/base/random.js";
 import type { Cluster } from "../../src/kube/cluster.js";
 import { externalAddresses } from "../../src/kube/external-routes.js";
+import { kindnetConflist } from "../../src/kube/masquerade-agents.js";
 import { outsideCommands } from "../../src/kube/nodes.js";
 import { clusterLab, wholeCluster } from "../../src/lab/cluster-lab.js";
 import type { Lab } from "../../src/lab/lab.js";
 import { loadWorld } from "../../src/lab/world.js";
 import type { LabCommand } from "../../src/tools/command.js";
 import { formatIpv4, type Ipv4, parseIpv4 } from "../../src/wire/ip.js";
+import { flannelConfigMap } from "../kube/flannel-texts.js";
 import { randomClusterText } from "../kube/random-cluster.js";
 import { emulate } from "./emulate.js";
 import { judge, missingJudge } from "./judge.js";
@@ -27,7 +29,10 @@ const told: string[] = [];
 /** One random cluster with a host outside, and connections to its Services from everywhere. */
 function flowsOf(seed: number): { readonly lab: Lab; readonly probes: readonly ProbeSpec[] } {
   const text = randomClusterText(seed, { sctp: false, policies: seed % 4 === 0, dualStack: false });
-  const world = loadWorld([{ file: `seed-${seed}.json`, text }], `seed-${seed}`);
+  const world = loadWorld(
+    [{ file: `seed-${seed}.json`, text }, ...networkOf(seed)],
+    `seed-${seed}`,
+  );
   if (world.kind !== "cluster") throw new Error("no cluster");
   const { cluster } = world;
   const random = seededRandom(seed);
@@ -48,6 +53,20 @@ function flowsOf(seed: number): { readonly lab: Lab; readonly probes: readonly P
     lab: { ...lab, namespaces: [...lab.namespaces, "outside"], commands: forced },
     probes: probesOf(cluster, lab.namespaces, random),
   };
+}
+
+/** From seed 73 on the clusters have other networks too, in turn. */
+function networkOf(seed: number): readonly { readonly file: string; readonly text: string }[] {
+  if (seed <= 72) return [];
+  const { name, cniVersion, plugins } = kindnetConflist("usePodCidr");
+  const kindnet = { name, cniVersion, plugins: plugins.map(({ raw }) => raw) };
+  return (
+    [
+      [{ file: "10-kindnet.conflist", text: JSON.stringify(kindnet) }],
+      [{ file: "flannel.yaml", text: flannelConfigMap('{"Type": "vxlan"}') }],
+      [{ file: "flannel.yaml", text: flannelConfigMap('{"Type": "host-gw"}') }],
+    ][seed % 3] ?? []
+  );
 }
 
 /** Connections are remembered for as long as a busy machine takes to look at them. */
