@@ -2,12 +2,12 @@ import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import type { UserError } from "../../src/base/errors.js";
 import {
-  allocateServices,
   BandedRange,
   nodePortBand,
   serviceBand,
   serviceRange,
-} from "../../src/kube/controllers/service-ips.js";
+} from "../../src/kube/controllers/banded-range.js";
+import { allocateServices } from "../../src/kube/controllers/service-ips.js";
 import { formatIpv4, type Ipv4, parseIpv4Prefix } from "../../src/wire/ip.js";
 import { load, shown } from "./texts.js";
 
