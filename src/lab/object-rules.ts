@@ -9,6 +9,7 @@ import type { ClusterWorld } from "./world.js";
 /** One generated rule and why it is there. */
 export interface ObjectRule {
   readonly node: string;
+  /** `nat`; `ip6 nat` for IPv6. */
   readonly table: string;
   /** As the generated text has it: `-A KUBE-SERVICES -d 10.96.44.10/32 …`, `-I OUTPUT -j KUBE-FIREWALL`. */
   readonly text: string;
@@ -102,14 +103,15 @@ function isFor({ kind, name }: FoundObject, { cluster }: ClusterWorld): (one: Ma
 
 /** The rules of one command's text, each with its table. */
 function rulesOf(
-  { stdin, stdinName = "", ns = "" }: LabCommand,
+  { argv, stdin, stdinName = "", ns = "" }: LabCommand,
   makers: ReadonlyMap<string, RuleMaker>,
 ): readonly ObjectRule[] {
   const maker = makers.get(stdinName);
   if (stdin === undefined || maker === undefined) return [];
+  const family = argv[0] === "ip6tables-restore" ? "ip6 " : "";
   let table = "";
   return stdin.split("\n").flatMap((text, index): readonly ObjectRule[] => {
-    if (text.startsWith("*")) table = text.slice(1);
+    if (text.startsWith("*")) table = `${family}${text.slice(1)}`;
     const made = /^-[AI] /.test(text) ? maker.line?.(index + 1) : undefined;
     return made === undefined
       ? []

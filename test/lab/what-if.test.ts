@@ -1,9 +1,17 @@
+import fc from "fast-check";
 import { describe, expect, it } from "vitest";
+import { UserError } from "../../src/base/errors.js";
 import type { Recording } from "../../src/core/recording.js";
+import type { Simulation } from "../../src/core/simulation.js";
+import { loadObjects } from "../../src/kube/load.js";
+import { splitObjectName } from "../../src/lab/named-object.js";
 import { type TraceRequest, traceRequest } from "../../src/lab/trace.js";
 import { traceBranches } from "../../src/lab/what-if/branches.js";
+import { setField } from "../../src/lab/what-if/edit-objects.js";
+import { nodeSetting, ruleDeletion } from "../../src/lab/what-if/node-settings.js";
 import { loadWhatIf, type WhatIf } from "../../src/lab/what-if/what-if.js";
 import type { World } from "../../src/lab/world.js";
+import { createLinux } from "../../src/tools/stack.js";
 import { verdictName } from "../../src/view/outcome.js";
 import { viewOf } from "../../src/view/trace-view.js";
 import { demoWorld } from "../cli/demo-world.js";
@@ -108,6 +116,21 @@ describe("a setting", () => {
     expect(verdict(whatIf({ set: [set] }), source, destination)).toBe(expected);
   });
 
+  it("of a bridge port turns hairpin off, and the verdict says that it was the bridge", () => {
+    const port = "vethb8e5035a";
+    const hairpin = { ...request("shop/api-0", "shop/api:80"), endpoint: "shop/api-0" };
+    const sent = viewOf(traceRequest(whatIf({}), hairpin));
+    expect(sent.steps.map(({ effect }) => effect)).toContain(
+      `out ${port} = in ${port}: hairpin_mode on`,
+    );
+    const off = whatIf({ set: [`worker-1.${port}.hairpin_mode=off`] });
+    const { verdict: refused } = viewOf(traceRequest(off, hairpin));
+    expect(verdictName(refused)).toBe("DROPPED");
+    expect(refused.because).toMatch(
+      /^bridge cni0 of worker-1: \S+: it came in by vethb8e5035a and hairpin is off there$/,
+    );
+  });
+
   it("of a device that is not on the packet's path changes nothing", () => {
     const world = whatIf({ set: ["worker-2.eth0.mtu=1400"] });
     expect(verdict(world, "shop/web-0", "shop/api-0:8080")).toBe("DELIVERED");
@@ -129,6 +152,7 @@ describe("a setting", () => {
     ["svc/shop/web=x", "", undefined],
     ["svc/shop/web.spec.__proto__.x=1", "is no way to a field", undefined],
     ["worker-1.eth0.mtu", "gives no value", undefined],
+    ["svc/shop/web.sessionAffinity", "gives no value", undefined],
   ])("--set %s is refused with what is wrong", (set, message, help) => {
     expect(() => whatIf({ set: [set] })).toThrow(
       expect.objectContaining({
@@ -136,6 +160,42 @@ describe("a setting", () => {
         message: expect.stringContaining(message),
         ...(help === undefined ? {} : { details: expect.objectContaining({ help }) }),
       }),
+    );
+  });
+});
+
+describe("what a person types", () => {
+  const load = loadObjects(texts.filter(({ kind }) => kind === "kubernetes"));
+  const namespaces = ["worker-1", "shop/web-0"];
+  const build = (): Simulation => createLinux({ seed: 1 });
+  const words = fc.oneof(
+    fc.string({ maxLength: 60 }),
+    fc
+      .tuple(
+        fc.constantFrom("svc/shop/web", "pod/shop/db-0", "worker-1", "rule/", "worker-1 filter "),
+        fc.constantFrom(".", "[", ".spec.", ".ports[0].", ".eth0.", "FORWARD[", ".net.ipv4.", ""),
+        fc.string({ maxLength: 20 }),
+        fc.constantFrom("", "=", "=1", "={", "=[]", ":3"),
+      )
+      .map((parts) => parts.join("")),
+  );
+
+  it("throws nothing but UserError, whatever it is", () => {
+    const harmless = (act: () => void): void => {
+      try {
+        act();
+      } catch (error) {
+        if (!(error instanceof UserError)) throw error;
+      }
+    };
+    fc.assert(
+      fc.property(words, (text) => {
+        if (splitObjectName(text.split("=")[0] ?? "") !== undefined)
+          harmless(() => void setField(load, text, "w"));
+        harmless(() => void nodeSetting(text, namespaces, build));
+        harmless(() => void ruleDeletion(text, namespaces, build));
+      }),
+      { numRuns: 300 },
     );
   });
 });

@@ -5,7 +5,7 @@ import type { World } from "../world.js";
 
 /** One line that a node has in one world and not in the other. */
 export interface RuleLine {
-  /** `nat`, `filter`, …; `ipset` for sets. */
+  /** `nat`, `filter`, …; `ip6 nat` for IPv6, `ipset` for sets. */
   readonly table: string;
   /** `-A KUBE-SERVICES …`. */
   readonly text: string;
@@ -80,9 +80,10 @@ function linesIn(
       ? [{ table: tool, text: argv.slice(1).join(" "), file: "", line: 0, made: undefined }]
       : [];
   const maker = makers.get(stdinName);
+  const family = tool === "ip6tables-restore" ? "ip6 " : "";
   let table = tool === "ipset" ? "ipset" : "";
   return stdin.split("\n").flatMap((text, index): readonly RuleLine[] => {
-    if (text.startsWith("*")) table = text.slice(1);
+    if (text.startsWith("*")) table = `${family}${text.slice(1)}`;
     const rule = text.replace(/^\[\d+:\d+\] /, "");
     if (!/^-[AI] |^(add|create) |^:\S+ (ACCEPT|DROP)/.test(rule)) return [];
     const line = index + 1;

@@ -73,9 +73,12 @@ export function removeObject(
 
 /** Sets one field: `svc/shop/web.spec.externalTrafficPolicy=Local`. Throws UserError for what the API would refuse. */
 export function setField(load: LoadResult, text: string, world: string): LoadResult {
-  const [, target = "", value = ""] = /^([^=]*)=(.*)$/s.exec(text) ?? [];
+  const [, target = "", value] = /^([^=]*)=(.*)$/s.exec(text) ?? [];
   const named = splitObjectName(target);
-  if (named === undefined) throw new Error(`"${text}" is no setting of an object`);
+  if (value === undefined || named === undefined)
+    throw new UserError("SET_SYNTAX", `--set ${text} gives no value`, {
+      help: "say svc/NS/NAME.FIELD=VALUE; an empty value takes the field away",
+    });
   const { kind, name } = named;
   const list = listOf(load.objects, kind);
   // Names have dots too: the longest that is there counts.
