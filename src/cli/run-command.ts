@@ -2,7 +2,8 @@ import { isAbsolute, join } from "node:path";
 import { safeText } from "../base/safe-text.js";
 import { runScenario } from "../lab/scenario/run-scenario.js";
 import { parseScenario } from "../lab/scenario/scenario-file.js";
-import { loadWorld } from "../lab/world.js";
+import { scenarioScript } from "../lab/scenario/script.js";
+import { labOf, loadWorld } from "../lab/world.js";
 import { scenarioView } from "../view/scenario.js";
 import { scenarioJson } from "../view/scenario-json.js";
 import { formatScenario, summary } from "../view/scenario-text.js";
@@ -19,8 +20,10 @@ export function runCommand(path: string, options: RunOptions, streams: Streams):
   const own = scenario.worlds.map((name) => (name.startsWith("demo:") ? name : near(name)));
   const paths = worldPaths(options.world ?? (own.length === 0 ? undefined : own));
   const world = loadWorld(readWorlds(paths), paths.join(" "));
-  const view = scenarioView(runScenario(world, scenario, { seed: options.seed }));
-  if (options.json === true || options.output === "json")
+  const recording = runScenario(world, scenario, { seed: options.seed });
+  const view = scenarioView(recording);
+  if (options.output === "sh") streams.out(scenarioScript(labOf(world), recording));
+  else if (options.json === true || options.output === "json")
     streams.out(`${JSON.stringify(scenarioJson(view), undefined, 2)}\n`);
   else if (options.quiet === true) streams.out(`${safeText(summary(view))}\n`);
   else streams.out(formatScenario(view, { all: options.verbose ?? false }));

@@ -5,6 +5,8 @@ import { type Lab, usesIpv6 } from "./lab.js";
 export interface ShellOptions {
   /** Put before every namespace's name, so that several labs can stand side by side. */
   readonly prefix?: string | undefined;
+  /** Namespaces that what follows the script makes: `down` takes them away too. */
+  readonly later?: readonly string[] | undefined;
 }
 
 /** A namespace's name as `ip netns` takes it: `shop/web-0` is `shop.web-0`. */
@@ -25,7 +27,7 @@ export function labScript(lab: Lab, options: ShellOptions = {}): string {
     "set -eu",
     "",
     'if [ "${1:-up}" = down ]; then',
-    ...lab.namespaces.map(
+    ...[...lab.namespaces, ...(options.later ?? [])].map(
       (ns) => `  ip netns del ${shellQuote(netnsName(ns, prefix))} 2>/dev/null || true`,
     ),
     "  exit 0",
@@ -39,7 +41,7 @@ export function labScript(lab: Lab, options: ShellOptions = {}): string {
 }
 
 /** IPv6 is off unless the lab uses it, so that only what the lab is about is on the wire. */
-function makeNamespace(name: string, ipv6: boolean): readonly string[] {
+export function makeNamespace(name: string, ipv6: boolean): readonly string[] {
   const off = ipv6 ? 0 : 1;
   const quoted = shellQuote(name);
   return [
@@ -49,7 +51,7 @@ function makeNamespace(name: string, ipv6: boolean): readonly string[] {
   ];
 }
 
-function commandLines(command: LabCommand, prefix: string): readonly string[] {
+export function commandLines(command: LabCommand, prefix: string): readonly string[] {
   const words = command.argv.map((word, index) =>
     command.argv[0] === "ip" && command.argv[index - 1] === "netns"
       ? netnsName(word, prefix)

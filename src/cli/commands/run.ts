@@ -4,7 +4,7 @@ import type { Streams } from "../streams.js";
 
 export interface RunOptions {
   readonly world?: readonly string[];
-  readonly output: "text" | "json";
+  readonly output: "text" | "json" | "sh";
   readonly json?: boolean;
   readonly seed?: number;
   readonly verbose?: boolean;
@@ -16,8 +16,8 @@ export function registerRun(program: Command, streams: Streams): void {
     .description("a scenario: objects change over simulated time while connections live")
     .argument("<scenario>", "YAML file with steps, or demo:NAME")
     .addOption(
-      new Option("-o, --output <format>", "how it is printed")
-        .choices(["text", "json"])
+      new Option("-o, --output <format>", "how it is printed; sh: its commands, for a real Linux")
+        .choices(["text", "json", "sh"])
         .default("text"),
     )
     .option("--json", "the same as -o json")

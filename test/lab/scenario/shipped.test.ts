@@ -1,5 +1,7 @@
 import { readdirSync } from "node:fs";
 import { describe, expect, it } from "vitest";
+// Loaded here, so that no test waits for it.
+import "../../../src/cli/run-command.js";
 import { hopwise } from "../../cli/run.js";
 
 const names = readdirSync(new URL("../../../topologies/scenarios/", import.meta.url))
