@@ -4,6 +4,7 @@ import type { Recording } from "../core/recording.js";
 import type { NetworkNamespace } from "../core/namespace.js";
 import type { Simulation } from "../core/simulation.js";
 import type { TraceEvent } from "../core/trace.js";
+import { later, seconds } from "../sim/time.js";
 import { addressesOf } from "../inet/addresses.js";
 import { addresses6Of } from "../inet/ipv6/addresses.js";
 import {
@@ -16,6 +17,7 @@ import {
 } from "../wire/ip.js";
 import { buildLab } from "./build.js";
 import { chainsAtRest } from "./chain-rules.js";
+import { usesIpv6 } from "./lab.js";
 import { sendRequest } from "./send.js";
 import type { TraceRequest } from "./trace.js";
 import type { LabWorld } from "./world.js";
@@ -23,6 +25,7 @@ import type { LabWorld } from "./world.js";
 /** Sends one request in a lab: SRC is a namespace, DST an address or a namespace, with a port. Throws UserError. */
 export function traceInLab({ lab, name }: LabWorld, request: TraceRequest): Recording {
   const sim = buildLab(lab, request.seed);
+  if (usesIpv6(lab)) settle(sim);
   const ns = namespaceCalled(sim, request.source, name);
   const { address, device, port } = destinationOf(sim, request, name);
   const events: TraceEvent[] = [];
@@ -53,6 +56,11 @@ export function traceInLab({ lab, name }: LabWorld, request: TraceRequest): Reco
     unknown: [],
     oneWay: request.oneWay,
   };
+}
+
+/** Hosts know their IPv6 addresses for sure, and have told their links of their groups, after some seconds. */
+function settle(sim: Simulation): void {
+  sim.runUntilIdle(later(sim.queue.now, seconds(30)));
 }
 
 function destinationOf(

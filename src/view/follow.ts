@@ -1,5 +1,6 @@
 import type { Recording } from "../core/recording.js";
 import type { BornEvent, PacketStamp, TraceEvent } from "../core/trace.js";
+import { isLinkTalk } from "../wire/icmpv6.js";
 
 /** One way of a conversation: the events of the packet that made it there, copies that went elsewhere left out. */
 export interface Leg {
@@ -50,8 +51,10 @@ export function isPacketEvent(event: TraceEvent): event is PacketEvent {
   return "packet" in event;
 }
 
-function isIp(event: PacketStamp): boolean {
-  return event.frame.network?.kind === "ipv4";
+/** A packet of the conversation: what IPv6 hosts say of themselves to find each other is none. */
+function isIp({ frame: { network, transport } }: PacketStamp): boolean {
+  if (network?.kind !== "ipv6") return network?.kind === "ipv4";
+  return transport?.kind !== "icmpv6" || !isLinkTalk(transport.type);
 }
 
 /** Copies that a bridge or a tee makes of a packet carry it on; they are no answers. */

@@ -7,6 +7,7 @@ import type {
   TraceEvent,
 } from "../core/trace.js";
 import { ICMP_DEST_UNREACH, ICMP_TIME_EXCEEDED } from "../wire/icmp.js";
+import { isIcmpv6Error } from "../wire/icmpv6.js";
 import { TCP_RST } from "../wire/tcp.js";
 import type { Frame } from "../wire/frame.js";
 import { policySide } from "./steps.js";
@@ -184,6 +185,7 @@ function isReset({ transport }: Frame): boolean {
 }
 
 function isIcmpError({ transport }: Frame): boolean {
+  if (transport?.kind === "icmpv6") return isIcmpv6Error(transport.type);
   return (
     transport?.kind === "icmp" &&
     (transport.type === ICMP_DEST_UNREACH || transport.type === ICMP_TIME_EXCEEDED)

@@ -78,6 +78,11 @@ export function encodeIcmpv6(header: Icmpv6Header, pseudo: number, into: Uint8Ar
   put16(into, 2, spoilChecksum(internetChecksum(into, pseudo), header.checksumError));
 }
 
+/** Neighbour discovery and multicast listener discovery: what hosts of one link say to each other. */
+export function isLinkTalk(type: number): boolean {
+  return (type >= ICMPV6_MGM_QUERY && type <= NDISC_REDIRECT) || type === ICMPV6_MLD2_REPORT;
+}
+
 /** Whether a type tells of an error: those quote a packet and are never answered by another. RFC 4443 §2.1. */
 export function isIcmpv6Error(type: number): boolean {
   return type < 128;
