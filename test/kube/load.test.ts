@@ -165,6 +165,16 @@ describe("objects and their places", () => {
       mistakesOf(() => load(policy.replace("spec:", "spec:\n  quantumTunnel: {}"))),
     ).toHaveLength(1);
   });
+
+  test("a status may hold anything, in dumps and in what people kept of them", () => {
+    const status =
+      'phase: Running, qosClass: Burstable, conditions: [{type: Ready, status: "True", lastTransitionTime: x, reason: y}], containerStatuses: [{ready: true, name: c, restartCount: 0, state: {running: {}}}]';
+    const pod = (uid: string): string =>
+      `apiVersion: v1\nkind: Pod\nmetadata: {name: p${uid}}\nspec: {containers: [{name: c}]}\nstatus: {${status}}\n`;
+    expect(load(pod("")).notes).toEqual([]);
+    expect(load(pod(", uid: 4a-1f")).notes).toEqual([]);
+    expect(mistakesOf(() => load(pod("").replace("phase: Running", "phase: 1")))).toHaveLength(1);
+  });
 });
 
 describe("mistakes", () => {
