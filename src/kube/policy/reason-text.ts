@@ -34,7 +34,7 @@ export function reasonText(reason: Reason): string {
     case "other-protocol":
       return "the dialect decides about protocols that policies cannot name";
     case "unknown":
-      return `not known: it hangs on ${ruleName(reason.rule)}`;
+      return `not known: ${ruleName(reason.rule)} hangs on ${reason.missing}`;
     default:
       return reason satisfies never;
   }

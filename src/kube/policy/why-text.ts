@@ -177,6 +177,8 @@ export function sideText({ policies, verdict }: SideExplanation): string {
     return safeText(
       `${reason.tier} tier: ${reason.action === "Accept" ? "accepted" : "denied"} by ${reason.rule.policy.key} rule ${reason.rule.index + 1}`,
     );
+  // What is missing stands below, with the rule.
+  if (reason.kind === "unknown") return safeText(`not known: it hangs on ${ruleName(reason.rule)}`);
   if (reason.kind !== "denied-no-rule") return safeText(reasonText(reason));
   const rules = policies.reduce((sum, policy) => sum + policy.rules.length, 0);
   const one = policies.length === 1;

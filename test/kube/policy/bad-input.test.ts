@@ -232,7 +232,7 @@ describe("whatever a policy holds", () => {
           if (!(error instanceof UserError || error instanceof UserErrors)) throw error;
         }
       }),
-      { numRuns: Number(process.env["HOPWISE_POLICY_FUZZ"] ?? 300) },
+      { numRuns: Number(process.env["HOPWISE_POLICY_FUZZ"] ?? 150) },
     );
     expect(read).toBeGreaterThan(0);
   });

@@ -13,7 +13,7 @@ import {
 import { onOneNode, PacketJudge } from "./packets.js";
 
 /** Verdicts that are tried of each case, spread over all of it. `HOPWISE_POLICY_CASES=all` tries every one. */
-const most = process.env["HOPWISE_POLICY_CASES"] === "all" ? Number.POSITIVE_INFINITY : 40;
+const most = process.env["HOPWISE_POLICY_CASES"] === "all" ? Number.POSITIVE_INFINITY : 24;
 
 /** Why a case or verdict says nothing about rendered rules. */
 type Inapplicable =
