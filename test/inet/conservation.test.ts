@@ -113,7 +113,8 @@ test("whatever comes in, every packet that was born ends once", () => {
           ...fields
         } of frames) {
           const fragment = fields.moreFragments || fields.fragmentOffset > 0;
-          const protocol = header === undefined || header.kind === "icmpv6" ? 99 : PROTOCOLS[header.kind];
+          const protocol =
+            header === undefined || header.kind === "icmpv6" ? 99 : PROTOCOLS[header.kind];
           const data = big ? new Uint8Array(900) : payload;
           arrive(
             lab.router.device(at),

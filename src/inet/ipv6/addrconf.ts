@@ -28,7 +28,7 @@ import { beginDad, endDad } from "./dad.js";
 import { devConf6, devConfs6, hasIpv6 } from "./devconf.js";
 import { fib6 } from "./fib.js";
 import { type Fib6Route, IP6_RT_PRIO_ADDRCONF, type Route6Type } from "./fib-types.js";
-import { joinGroup, leaveAll, leaveGroup } from "./multicast.js";
+import { joinGroup, leaveAll, leaveGroup, reportAll } from "./multicast.js";
 import { solicitRouters } from "./router-solicitation.js";
 
 /** An address as it is asked for. */
@@ -232,7 +232,9 @@ function startAddress(address: InterfaceAddress6): void {
   beginDad(address, () => {
     addLocalRoute(address);
     joinAnycast(address);
-    if (address.scope === IPV6_SCOPE_LINK) solicitRouters(dev);
+    if (address.scope !== IPV6_SCOPE_LINK) return;
+    reportAll(dev);
+    solicitRouters(dev);
   });
 }
 

@@ -6,9 +6,8 @@ import { microseconds, seconds } from "../../sim/time.js";
 import { IPV6_ANY, solicitedNode } from "../../wire/ip.js";
 import { ND_OPT_NONCE, type NdOption } from "../../wire/ndisc.js";
 import { neighbourParms6 } from "../neighbour-parms.js";
-import { type InterfaceAddress6, IPV6_SCOPE_LINK } from "./addresses.js";
+import type { InterfaceAddress6 } from "./addresses.js";
 import { devConf6, devConfs6 } from "./devconf.js";
-import { reportAll } from "./multicast.js";
 import { sendSolicitation } from "./ndisc-output.js";
 
 /** An address that is being asked about. Mirrors the dad_* fields of struct inet6_ifaddr. */
@@ -79,7 +78,6 @@ function step(address: InterfaceAddress6, asking: Asking, done: () => void): voi
 function complete(address: InterfaceAddress6, done: () => void): void {
   address.tentative = false;
   done();
-  if (address.scope === IPV6_SCOPE_LINK) reportAll(address.dev);
 }
 
 /** The address goes, or is known to be taken: nothing more is asked. */

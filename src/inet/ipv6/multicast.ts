@@ -34,6 +34,8 @@ class Memberships {
   readonly groups = new Map<Ipv6, number>();
   /** Changes to tell, and how often still. */
   readonly changes = new Map<Ipv6, { readonly type: number; left: number }>();
+  /** How often reports go out still. Mirrors mc_ifc_count. */
+  repeats = 0;
   timer: Timer | undefined;
 }
 
@@ -86,6 +88,7 @@ export function reportAll(dev: NetDevice): void {
   if (!reports(dev)) return;
   const own = membershipsOf(dev);
   const records = [...own.groups.keys()]
+    .toReversed()
     .filter(isReported)
     .map((group): MldRecord => ({ type: MLD2_CHANGE_TO_EXCLUDE, group, sources: [] }));
   send(dev, records);
@@ -106,6 +109,7 @@ function tell(dev: NetDevice, group: Ipv6, type: number): void {
   if (!isReported(group) || !reports(dev)) return;
   const own = membershipsOf(dev);
   own.changes.set(group, { type, left: ROBUSTNESS });
+  own.repeats = ROBUSTNESS;
   own.timer?.cancel();
   own.timer = dev.ns.sim.queue.after(SOON, "mld report", () => tellChanges(dev, own));
 }
@@ -113,14 +117,14 @@ function tell(dev: NetDevice, group: Ipv6, type: number): void {
 /** Mirrors mld_ifc_work() and mld_send_cr(). */
 function tellChanges(dev: NetDevice, own: Memberships): void {
   own.timer = undefined;
-  const records = [...own.changes].map(([group, { type }]): MldRecord => ({
-    type,
-    group,
-    sources: [],
-  }));
-  for (const [group, change] of own.changes) if (--change.left === 0) own.changes.delete(group);
+  const records = [...own.changes]
+    .toReversed()
+    .map(([group, { type }]): MldRecord => ({ type, group, sources: [] }));
+  // What is told from :: is told again with the next change. Observed on 6.18.
+  if (linkLocalAddress(dev) !== undefined)
+    for (const [group, change] of own.changes) if (--change.left === 0) own.changes.delete(group);
   send(dev, records);
-  if (own.changes.size === 0) return;
+  if (--own.repeats <= 0 || own.changes.size === 0) return;
   own.timer = dev.ns.sim.queue.after(interval(dev), "mld report", () => tellChanges(dev, own));
 }
 
