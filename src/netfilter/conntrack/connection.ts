@@ -11,6 +11,7 @@ import type { SkBuff } from "../../core/skbuff.js";
 import type { ConntrackSnapshot } from "../../core/trace.js";
 import type { Micros } from "../../sim/time.js";
 import { type IpAddress, IPV4_ANY } from "../../wire/ip.js";
+import type { SctpTrack } from "./sctp.js";
 import type { TcpTrack } from "./tcp-track.js";
 import { TCP_STATES } from "./tcp-states.js";
 import { type Direction, ORIGINAL, REPLY } from "./tuple.js";
@@ -55,6 +56,7 @@ export class Connection implements ConntrackEntry {
   expires: Micros = 0 as Micros;
   master: ConntrackEntry | undefined;
   tcp: TcpTrack | undefined;
+  sctp: SctpTrack | undefined;
   /** UDP and GRE: from when on two-way traffic is a stream. */
   streamAfter: Micros = 0 as Micros;
   counters: { readonly original: ConntrackCounter; readonly reply: ConntrackCounter } | undefined;
@@ -105,7 +107,7 @@ export class Connection implements ConntrackEntry {
   }
 
   get state(): string | undefined {
-    return this.tcp === undefined ? undefined : TCP_STATES[this.tcp.state];
+    return this.tcp === undefined ? this.sctp?.state : TCP_STATES[this.tcp.state];
   }
 
   get confirmed(): boolean {

@@ -35,7 +35,7 @@ import { conntrackProtocol } from "./protocols.js";
 import { defineConntrackSysctls } from "./settings.js";
 import { type ConntrackTable, conntrack } from "./table.js";
 import { tellConntrack } from "./tell.js";
-import { IPPROTO_SCTP, REPLY, invertTuple, sameTuple, tupleOf } from "./tuple.js";
+import { REPLY, invertTuple, sameTuple, tupleOf } from "./tuple.js";
 
 /** Gives every namespace its sysctls. Hooks come with the first rule that needs them. */
 export const conntrackPernet: PernetOperations = {
@@ -143,7 +143,6 @@ function track(skb: SkBuff, state: HookState, table: ConntrackTable, zone: Zone)
     table.statistics.invalid++;
     return refuse(skb, "short packet");
   }
-  if (tuple.protocol === IPPROTO_SCTP) return notModelled(skb, "tracking of SCTP associations");
   const protocol = conntrackProtocol(tuple.protocol);
   for (;;) {
     let found = table.find(tuple, zone);
@@ -159,6 +158,8 @@ function track(skb: SkBuff, state: HookState, table: ConntrackTable, zone: Zone)
       found = made.originalHash;
     }
     const entry = found.connection;
+    if (entry.sctp?.isListed === true)
+      return notModelled(skb, "an association that a list told without its tags");
     const info = infoFor(found);
     const judgement = protocol.track(entry, {
       table,

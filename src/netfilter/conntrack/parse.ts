@@ -12,9 +12,11 @@ import { seconds } from "../../sim/time.js";
 import { type IpAddress, parseIpv4 } from "../../wire/ip.js";
 import { DEFAULT_ZONE, type Zone } from "./connection.js";
 import type { ConntrackTable } from "./table.js";
+import { SctpTrack } from "./sctp.js";
+import { SCTP_STATES, type SctpState } from "./sctp-states.js";
 import { TCP_STATES } from "./tcp-states.js";
 import { FLAG_BE_LIBERAL, FLAG_SACK_PERM, TcpTrack } from "./tcp-track.js";
-import { IPPROTO_GRE } from "./tuple.js";
+import { IPPROTO_GRE, IPPROTO_SCTP } from "./tuple.js";
 
 /** A line of `conntrack -L` or `/proc/net/nf_conntrack` as values. */
 export interface ListedConnection {
@@ -24,6 +26,7 @@ export interface ListedConnection {
   readonly timeout: number;
   /** The number of the TCP state; undefined for other protocols. */
   readonly tcpState: number | undefined;
+  readonly sctpState: SctpState | undefined;
   readonly isReplied: boolean;
   readonly isAssured: boolean;
   readonly mark: number;
@@ -74,6 +77,7 @@ export function loadConnections(table: ConntrackTable, listed: readonly ListedCo
     entry.timeout = seconds(item.timeout);
     entry.mark = item.mark;
     if (item.tcpState !== undefined) entry.tcp = trackFrom(item.tcpState);
+    if (item.sctpState !== undefined) entry.sctp = associationFrom(item.sctpState);
     if (item.counters !== undefined)
       entry.counters = { original: { ...item.counters[0] }, reply: { ...item.counters[1] } };
     table.insert(entry);
@@ -109,6 +113,13 @@ function trackFrom(state: number): TcpTrack {
   return track;
 }
 
+function associationFrom(state: SctpState): SctpTrack {
+  const track = new SctpTrack();
+  track.state = state;
+  track.isListed = true;
+  return track;
+}
+
 /** The words of a line before the first `key=value`, and everything from there on. */
 function parseLine(line: string, refuse: (message: string) => never): ListedConnection {
   const words = line.split(/\s+/);
@@ -120,6 +131,10 @@ function parseLine(line: string, refuse: (message: string) => never): ListedConn
   const state = words[3] ?? "";
   const tcpState = protocol === 6 ? TCP_STATES.findIndex((name) => name === state) : undefined;
   if (tcpState === -1) refuse(`unknown TCP state \`${state}'`);
+  const sctpState =
+    protocol === IPPROTO_SCTP ? SCTP_STATES.find((name) => name === state) : undefined;
+  if (protocol === IPPROTO_SCTP && sctpState === undefined)
+    refuse(`unknown SCTP state \`${state}'`);
   const values = words.flatMap((word) => (word.includes("=") ? [word.split("=", 2)] : []));
   const all = (key: string): readonly string[] =>
     values.flatMap(([name, value = ""]) => (name === key ? [value] : []));
@@ -129,6 +144,7 @@ function parseLine(line: string, refuse: (message: string) => never): ListedConn
     reply: tuple(1),
     timeout,
     tcpState,
+    sctpState,
     isReplied: !words.includes("[UNREPLIED]"),
     isAssured: words.includes("[ASSURED]"),
     mark: readNumber(all("mark")[0], 0xffff_ffff) ?? 0,

@@ -2,8 +2,9 @@ import { IPS_ASSURED, IPS_SEEN_REPLY } from "../../core/conntrack.js";
 import { IPPROTO_ICMP, IPPROTO_TCP, IPPROTO_UDP } from "../../wire/ipv4.js";
 import { icmp } from "./icmp.js";
 import { type ConntrackProtocol, VALID, refreshAndCount } from "./protocol.js";
+import { sctp } from "./sctp.js";
 import { tcp } from "./tcp.js";
-import { IPPROTO_GRE, IPPROTO_UDPLITE } from "./tuple.js";
+import { IPPROTO_GRE, IPPROTO_SCTP, IPPROTO_UDPLITE } from "./tuple.js";
 import { udp, udplite } from "./udp.js";
 
 /** Everything else: one entry per pair of addresses. Mirrors net/netfilter/nf_conntrack_proto_generic.c. */
@@ -40,6 +41,7 @@ const PROTOCOLS: ReadonlyMap<number, ConntrackProtocol> = new Map([
   [IPPROTO_TCP, tcp],
   [IPPROTO_UDP, udp],
   [IPPROTO_GRE, gre],
+  [IPPROTO_SCTP, sctp],
   [IPPROTO_UDPLITE, udplite],
 ]);
 

@@ -4,6 +4,8 @@ import type { IcmpHeader } from "../../wire/icmp.js";
 import type { IpAddress } from "../../wire/ip.js";
 import { IPPROTO_ICMP } from "../../wire/ipv4.js";
 import { type QuoteChange, rewriteQuote } from "../../wire/quote.js";
+import { withSctpPorts } from "../../wire/sctp.js";
+import { IPPROTO_SCTP } from "../conntrack/tuple.js";
 import type { NatKind } from "./range.js";
 
 /** ICMP messages that have an id: queries and their answers. */
@@ -26,6 +28,12 @@ export function translate(
   if (typeof address !== "number") return frame;
   const header =
     kind === "SRC" ? { ...network, source: address } : { ...network, destination: address };
+  if (transport === undefined && network.protocol === IPPROTO_SCTP) {
+    const ports =
+      kind === "SRC" ? { source: target.sourcePort } : { destination: target.destinationPort };
+    const payload = withSctpPorts(frame.payload, ports);
+    return { ...frame, network: header, payload };
+  }
   if (transport === undefined) {
     const samePorts =
       current.sourcePort === target.sourcePort &&

@@ -1,3 +1,4 @@
+import { withSctpPorts } from "../../../src/wire/sctp.js";
 import { describe, expect, test } from "vitest";
 import { UNTRACKED } from "../../../src/core/conntrack.js";
 import { NF_IP_PRI_RAW } from "../../../src/core/hooks.js";
@@ -130,19 +131,33 @@ describe("other protocols", () => {
     ]);
   });
 
-  test("SCTP is not modelled, and the trace says so", () => {
+  test("SCTP starts with an INIT, and the answer's tag is the one it asked for", () => {
     const world = rig();
-    const frame = packet(
-      "10.1.0.2",
-      "10.2.0.2",
-      132,
-      undefined,
-      new Uint8Array([0, 99, 0, 80, 0, 0, 0, 0, 0, 0, 0, 0]),
-    );
-    expect(infoOf(world.forward(frame))).toBe("INVALID");
-    expect(world.events.flatMap((event) => (event.kind === "unknown" ? [event.what] : []))).toEqual(
-      ["tracking of SCTP associations"],
-    );
+    const [client, server] = ["10.1.0.2:5000", "10.2.0.2:80"];
+    world.forward(sctp(client, server, 0, initChunk(1, 0x11121314)));
+    expect(world.list()).toEqual([
+      "sctp     132 10 CLOSED src=10.1.0.2 dst=10.2.0.2 sport=5000 dport=80 [UNREPLIED] src=10.2.0.2 dst=10.1.0.2 sport=80 dport=5000 mark=0 use=1",
+    ]);
+    const wrong = sctp(server, client, 0x11121315, initChunk(2, 0x21222324));
+    expect(infoOf(world.forward(wrong))).toBe("INVALID");
+    const right = sctp(server, client, 0x11121314, initChunk(2, 0x21222324));
+    expect(infoOf(world.forward(right))).toBe("ESTABLISHED_REPLY");
+    expect(world.list()).toEqual([
+      "sctp     132 3 COOKIE_WAIT src=10.1.0.2 dst=10.2.0.2 sport=5000 dport=80 src=10.2.0.2 dst=10.1.0.2 sport=80 dport=5000 mark=0 use=1",
+    ]);
+  });
+
+  test("an SCTP packet with a wrong checksum, or chunks that may not stand together, is invalid", () => {
+    const world = rig();
+    const good = sctp("10.1.0.2:5000", "10.2.0.2:80", 0, initChunk(1, 0x11121314));
+    const spoilt = {
+      ...good,
+      payload: good.payload.map((byte, at) => (at === 8 ? byte ^ 1 : byte)),
+    };
+    expect(infoOf(world.forward(spoilt))).toBe("INVALID");
+    const both = new Uint8Array([...initChunk(1, 0x11121314), ...initChunk(1, 0x11121314)]);
+    expect(infoOf(world.forward(sctp("10.1.0.2:5000", "10.2.0.2:80", 0, both)))).toBe("INVALID");
+    expect(world.list()).toEqual([]);
   });
 
   test("GRE has its PPTP call id as key", () => {
@@ -325,4 +340,24 @@ function confirmLate(world: Rig, skb: SkBuff | undefined): boolean {
       out: undefined,
     })
   );
+}
+
+/** An SCTP packet with a right checksum. */
+function sctp(from: string, to: string, tag: number, chunks: Uint8Array): Frame {
+  const [source = "", sourcePort = ""] = from.split(":");
+  const [destination = "", destinationPort = ""] = to.split(":");
+  const bytes = new Uint8Array(12 + chunks.length);
+  new DataView(bytes.buffer).setUint32(4, tag);
+  bytes.set(chunks, 12);
+  const ports = { source: Number(sourcePort), destination: Number(destinationPort) };
+  return packet(source, destination, 132, undefined, withSctpPorts(bytes, ports));
+}
+
+/** INIT (1) or INIT ACK (2). */
+function initChunk(type: number, initiateTag: number): Uint8Array {
+  const chunk = new Uint8Array(20);
+  chunk[0] = type;
+  chunk[3] = 20;
+  new DataView(chunk.buffer).setUint32(4, initiateTag);
+  return chunk;
 }
