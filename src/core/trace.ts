@@ -269,5 +269,7 @@ export function told(skb: SkBuff, what: WithoutStamp<TraceEvent>): TraceEvent {
     frame: skb.frame,
     mark: skb.mark,
   };
-  return Object.assign(stamp, what);
+  // Onto what is told, not the other way round: more than a dozen fields put on an object make V8 turn it into a table of
+  // ten times the size.
+  return Object.assign(what, stamp);
 }

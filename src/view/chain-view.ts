@@ -42,60 +42,79 @@ export function chainAt(
   event: PacketEvent,
 ): ChainView | undefined {
   if (event.kind !== "rule" && event.kind !== "policy") return undefined;
-  const visit = visitOf(legEvents, event);
-  const position = recording.events.indexOf(event);
-  const later = countsAfter(recording, event.ns, event.table, event.chain, position);
-  const rules = recording.chain(event.ns, event.table, event.chain);
-  const rowOf = (rule: ChainRule): ChainRow => {
-    const met = visit.met.get(rule.number);
-    const here = event.kind === "rule" && event.number === rule.number;
-    const reached = met !== undefined && (event.kind === "policy" || rule.number <= event.number);
-    const after = rule.packets - (later.get(rule.number) ?? 0);
-    return {
-      number: rule.number,
-      text: rule.text,
-      place: rule.place,
-      verdict: !reached ? "not reached" : met.matched ? "match" : "no match",
-      failed: reached ? met.failed : undefined,
-      packets: [here && event.kind === "rule" && event.matched ? after - 1 : after, after],
-      here,
-    };
-  };
+  const { ns, table, chain } = event;
+  const rules = recording.chain(ns, table, chain);
   return {
-    ns: event.ns,
-    table: event.table,
-    chain: event.chain,
+    ns,
+    table,
+    chain,
     count: rules.length,
     here: event.kind === "rule" && event.number <= rules.length ? event.number - 1 : undefined,
-    calls: visit.calls,
-    rows: (from, to) => rules.slice(from, to).map(rowOf),
+    calls: callsTo(legEvents, event),
+    rows: (from, to) => {
+      const met = metBy(legEvents, event, from, to);
+      const later = countsAfter(recording, event);
+      return rules.slice(from, to).map((rule) => rowOf(rule, event, met, later));
+    },
   };
 }
 
-interface Visit {
-  readonly met: ReadonlyMap<number, RuleEvent>;
-  readonly calls: readonly string[];
+type Walked = Extract<PacketEvent, { kind: "rule" | "policy" }>;
+
+function rowOf(
+  rule: ChainRule,
+  event: Walked,
+  visited: ReadonlyMap<number, RuleEvent>,
+  later: ReadonlyMap<number, number>,
+): ChainRow {
+  const met = visited.get(rule.number);
+  const here = event.kind === "rule" && event.number === rule.number;
+  const reached = met !== undefined && (event.kind === "policy" || rule.number <= event.number);
+  const after = rule.packets - (later.get(rule.number) ?? 0);
+  return {
+    number: rule.number,
+    text: rule.text,
+    place: rule.place,
+    verdict: !reached ? "not reached" : met.matched ? "match" : "no match",
+    failed: reached ? met.failed : undefined,
+    packets: [here && event.kind === "rule" && event.matched ? after - 1 : after, after],
+    here,
+  };
 }
 
-/** This visit of the chain: the rules looked at, and the jumps that led there. */
-function visitOf(
+function sameWalk(other: Walked, event: Walked): boolean {
+  return other.hook === event.hook && other.table === event.table && other.ns === event.ns;
+}
+
+/** The rules that this visit of the chain looked at, those between two places. */
+function metBy(
   events: readonly PacketEvent[],
-  event: Extract<PacketEvent, { kind: "rule" | "policy" }>,
-): Visit {
+  event: Walked,
+  from: number,
+  to: number,
+): ReadonlyMap<number, RuleEvent> {
   const met = new Map<number, RuleEvent>();
+  for (const other of events) {
+    if (other.kind === "rule" && other.chain === event.chain && sameWalk(other, event)) {
+      if (other.number === 1) met.clear();
+      if (other.number > from && other.number <= to) met.set(other.number, other);
+    }
+    if (other === event) break;
+  }
+  return met;
+}
+
+/** The jumps that led to this visit. */
+function callsTo(events: readonly PacketEvent[], event: Walked): readonly string[] {
   let calls: RuleEvent[] = [];
   for (const other of events) {
     if (other.kind !== "rule" && other.kind !== "policy") continue;
-    if (other.hook !== event.hook || other.table !== event.table || other.ns !== event.ns) {
+    if (!sameWalk(other, event)) {
       if (other.kind === "rule") calls = [];
       continue;
     }
     // A packet comes back to a chain when the one it called has ended.
     while (calls.length > 0 && calls.at(-1)?.outcome !== other.chain) calls.pop();
-    if (other.kind === "rule" && other.chain === event.chain) {
-      if (other.number === 1) met.clear();
-      met.set(other.number, other);
-    }
     if (other === event) break;
     if (
       other.kind === "rule" &&
@@ -104,29 +123,25 @@ function visitOf(
     )
       calls.push(other);
   }
-  return { met, calls: calls.map(({ chain, number }) => `${chain}[${number}]`) };
+  return calls.map(({ chain, number }) => `${chain}[${number}]`);
 }
 
 /** How often each rule of a chain counted after an event. */
-function countsAfter(
-  recording: Recording,
-  ns: string,
-  table: string,
-  chain: string,
-  position: number,
-): ReadonlyMap<number, number> {
+function countsAfter({ events }: Recording, event: Walked): ReadonlyMap<number, number> {
+  const { ns, table, chain } = event;
   const counts = new Map<number, number>();
-  for (let index = position + 1; index < recording.events.length; index++) {
-    const event = recording.events[index];
+  for (let index = events.length - 1; index >= 0; index--) {
+    const other = events[index];
+    if (other === event) break;
     if (
-      event?.kind !== "rule" ||
-      !event.matched ||
-      event.ns !== ns ||
-      event.table !== table ||
-      event.chain !== chain
+      other?.kind !== "rule" ||
+      !other.matched ||
+      other.ns !== ns ||
+      other.table !== table ||
+      other.chain !== chain
     )
       continue;
-    counts.set(event.number, (counts.get(event.number) ?? 0) + event.counter[1] - event.counter[0]);
+    counts.set(other.number, (counts.get(other.number) ?? 0) + other.counter[1] - other.counter[0]);
   }
   return counts;
 }

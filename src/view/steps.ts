@@ -41,26 +41,25 @@ export interface Step {
   readonly event: PacketEvent;
 }
 
-type Draft = Omit<Step, "n" | "leg">;
+/** A step before it has its number. */
+type Draft = Step;
 
 /** The steps of a request and its answer, numbered through. */
 export function stepsOf(
   recording: Recording,
   legs: { readonly out: Leg | undefined; readonly back: Leg | undefined },
 ): readonly Step[] {
-  const out =
-    legs.out === undefined
-      ? []
-      : draftsOf(recording, legs.out).map((draft) => ({ ...draft, leg: "out" as const }));
+  const out = legs.out === undefined ? [] : draftsOf(recording, legs.out);
   const back =
     legs.back === undefined
       ? []
-      : draftsOf(recording, legs.back).map((draft) => ({ ...draft, leg: "back" as const }));
+      : draftsOf(recording, legs.back).map((draft): Draft => ({ ...draft, leg: "back" }));
   const all = [...out, ...back];
+  // A spread that only replaces fields is cheap; one that adds some is not.
   return all.map((draft, index) => ({
-    n: index + 1,
     ...draft,
-    decisive: draft.decisive && !isRoutine(draft, all.slice(0, index)),
+    n: index + 1,
+    decisive: draft.decisive && !isRoutine(draft, all, index),
   }));
 }
 
@@ -68,13 +67,12 @@ export function stepsOf(
  * What decides nothing any more: the way back is known, so its routes are not news; neither is a node's word that it
  * does not masquerade, unless the node has just translated the packet.
  */
-function isRoutine(
-  draft: Draft & { readonly leg: "out" | "back" },
-  before: readonly Draft[],
-): boolean {
+function isRoutine(draft: Draft, all: readonly Draft[], index: number): boolean {
   if (draft.event.kind === "route") return draft.leg === "back" && draft.mark === "";
   if (draft.event.kind !== "rule" || draft.event.effect !== "return") return false;
-  return !before.some((other) => other.mark === "*" && other.decisive && other.ns === draft.ns);
+  return !all.some(
+    (other, at) => at < index && other.mark === "*" && other.decisive && other.ns === draft.ns,
+  );
 }
 
 /** One leg's events as lines: what belongs together is told once. */
@@ -88,7 +86,7 @@ function draftsOf(recording: Recording, leg: Leg): readonly Draft[] {
       recording,
       event,
       rest: leg.events.slice(index + 1, index + 4),
-      changes: shown === undefined ? [] : changesBetween(shown.frame, event.frame),
+      changes: shown === undefined ? NO_CHANGES : changesBetween(shown.frame, event.frame),
       markBefore: shown?.mark ?? 0,
       walk,
     };
@@ -252,8 +250,13 @@ function draftOf(context: Context): Draft | undefined {
   }
 }
 
+const NO_CHANGES: readonly Change[] = [];
+const NO_STATE: readonly string[] = [];
+
 function common(event: PacketEvent): Draft {
   return {
+    n: 0,
+    leg: "out",
     packet: event.packet,
     time: event.time,
     ns: event.ns,
@@ -267,9 +270,9 @@ function common(event: PacketEvent): Draft {
     step: event.kind,
     effect: "",
     mark: "",
-    changes: [],
+    changes: NO_CHANGES,
     counter: undefined,
-    state: [],
+    state: NO_STATE,
     decisive: false,
     frame: event.frame,
     event,

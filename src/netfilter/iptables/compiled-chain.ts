@@ -3,6 +3,8 @@ import type { SkBuff } from "../../core/skbuff.js";
 import { type Candidates, ChainIndex } from "./chain-index.js";
 import { CompiledRule } from "./compiled-rule.js";
 import type { Chain, Ruleset, Table } from "./ruleset.js";
+import { ruleText } from "./save.js";
+import type { Variant } from "./tables.js";
 
 /** Shorter chains are walked faster than looked up. */
 const MIN_INDEXED = 16;
@@ -15,6 +17,8 @@ export class CompiledChain {
   readonly #index: ChainIndex | undefined;
   /** By position, each made when a packet comes to it. */
   readonly #rules: (CompiledRule | undefined)[];
+  /** By position, each written when it is first told. */
+  readonly #texts: (string | undefined)[] = [];
 
   constructor(chains: CompiledChains, table: Table, chain: Chain, index: ChainIndex | undefined) {
     this.chain = chain;
@@ -46,6 +50,16 @@ export class CompiledChain {
     const made = new CompiledRule(rule);
     this.#rules[position] = made;
     return made;
+  }
+
+  /** What a trace calls the rule at a position: the same text each time, not another one for every packet. */
+  text(position: number, variant: Variant): string {
+    const known = this.#texts[position];
+    if (known !== undefined) return known;
+    const rule = this.chain.rules[position];
+    const text = rule === undefined ? "" : ruleText(this.chain.name, rule, variant);
+    this.#texts[position] = text;
+    return text;
   }
 
   /** The chain that a rule jumps to; undefined when there is none of that name. */

@@ -12,7 +12,6 @@ import type { MatchResult, TargetResult } from "./extension.js";
 import { formatProtocol } from "./protocols.js";
 import { type Action, actionName, type AddressTest, type Rule, type RuleSpec } from "./rule.js";
 import type { Chain, Ruleset, Table } from "./ruleset.js";
-import { ruleText } from "./save.js";
 
 /** Where a walk goes on after a chain: behind the rule that jumped. */
 interface Frame {
@@ -308,7 +307,7 @@ class Walk {
         table: this.#table.name,
         chain: this.#chain.chain.name,
         number: this.#index,
-        text: ruleText(this.#chain.chain.name, rule, this.#ruleset.variant),
+        text: this.#chain.text(this.#index - 1, this.#ruleset.variant),
         place: rule.spec.place,
         matched,
         failed,
