@@ -1,6 +1,9 @@
 import { describe, expect, test } from "vitest";
+import { buildLab } from "../../src/lab/build.js";
+import { clusterLab } from "../../src/lab/cluster-lab.js";
 import { renderNodeRules } from "../../src/lab/node-rules.js";
 import { loadWorld } from "../../src/lab/world.js";
+import { runTool } from "../../src/tools/index.js";
 import { formatIpv6, formatIpv6Prefix } from "../../src/wire/ip.js";
 import { cluster, mistakesOf } from "./texts.js";
 
@@ -150,4 +153,16 @@ test("a load balancer with the policy Local gets a port for its health checks, f
   expect(mistakesOf(() => cluster(taken.join("---\n"))).map(({ message }) => message)).toEqual([
     "Service default/u: spec.healthCheckNodePort: Invalid value: 30100: failed to allocate requested HealthCheck NodePort 30100: provided port is already allocated",
   ]);
+});
+
+test("a node of a dual-stack cluster has the rules of both families", () => {
+  const texts = [...world, service("both", "ipFamilyPolicy: PreferDualStack")];
+  const loaded = loadWorld([{ file: "w.yaml", text: texts.join("---\n") }], "w");
+  if (loaded.kind !== "cluster") throw new Error("no cluster");
+  const sim = buildLab(clusterLab(loaded).lab, 1);
+  const saved = (program: string): string =>
+    runTool(sim, { ns: "a", argv: [program, "-t", "nat"] }).stdout;
+  expect(saved("iptables-save")).toContain("-d 10.96.1.1/32");
+  expect(saved("ip6tables-save")).toContain("-d fd00:10:96::101/128");
+  expect(saved("ip6tables-save")).toContain("--to-destination [fd00:10:244:1::2]:80");
 });
