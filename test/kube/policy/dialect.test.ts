@@ -47,8 +47,8 @@ describe("a dialect", () => {
 
 describe("docs/policies.md", () => {
   it.each(switches)("says what %s decides, its default, and who does otherwise", (name) => {
-    const row = page.split("\n").find((line) => line.startsWith(`| \`${name}\` |`)) ?? "";
-    const cells = row.split("|").map((cell) => cell.trim());
+    const rows = page.split("\n").map((line) => line.split("|").map((cell) => cell.trim()));
+    const cells = rows.find(([, first]) => first === `\`${name}\``) ?? [];
     const known = [defaultDialect, ...otherSettings(defaultDialect, name)].map((dialect) =>
       String(dialect[name]),
     );
