@@ -34,7 +34,8 @@ export function traceTowards(
     const chance = `${endpoint} is chosen by --endpoint; by chance it has ${chanceText(chanceOf(made))}`;
     return made.length === 0 ? told : { ...told, notes: [...told.notes, chance] };
   }
-  const tries = told.lookup === undefined ? 0 : SEEDS_TRIED;
+  const choosesByName = told.lookup !== undefined && !told.lookup.means?.startsWith("Service ");
+  const tries = choosesByName ? SEEDS_TRIED : 0;
   for (let seed = request.seed; seed < request.seed + tries; seed++) {
     const recording = send({ ...request, endpoint: undefined, seed });
     if (reaches(recording, wanted))
