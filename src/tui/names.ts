@@ -51,7 +51,7 @@ export function namesIn(world: World): Names {
     ...noNames,
     pods: pods.map(({ key }) => key),
     nodes: nodes.map(({ name }) => name),
-    services: served.map(({ object, port }) => `${keyOf(object)}:${port}`),
+    services: [...new Set(served.map(({ object, port }) => `${keyOf(object)}:${port}`))],
     urls: served
       .filter(({ port }) => port === 80)
       .map(({ object }) => `http://${nameOf(object)}.${namespaceOf(object)}`),
