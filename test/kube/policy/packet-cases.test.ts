@@ -83,20 +83,24 @@ function differences(policyCase: PolicyCase, sum: Sum): readonly string[] {
 }
 
 describe("packets through the rendered rules", () => {
-  it("agree with the recorded truth in every case that kube-router can enforce", () => {
-    for (const policyCase of caseFile.cases) {
-      if (!isEnforced(policyCase)) {
-        count(inapplicable, "kube-router knows NetworkPolicy alone");
-        continue;
+  it(
+    "agree with the recorded truth in every case that kube-router can enforce",
+    { timeout: 300_000 },
+    () => {
+      for (const policyCase of caseFile.cases) {
+        if (!isEnforced(policyCase)) {
+          count(inapplicable, "kube-router knows NetworkPolicy alone");
+          continue;
+        }
+        const origin = `${policyCase.origin.project} (${policyCase.origin.truth})`;
+        const sum = sums.get(origin) ?? { cases: 0, verdicts: 0, deviating: 0 };
+        sums.set(origin, sum);
+        sum.cases++;
+        const wrong = differences(policyCase, sum);
+        expect({ id: policyCase.id, wrong }).toEqual({ id: policyCase.id, wrong: [] });
       }
-      const origin = `${policyCase.origin.project} (${policyCase.origin.truth})`;
-      const sum = sums.get(origin) ?? { cases: 0, verdicts: 0, deviating: 0 };
-      sums.set(origin, sum);
-      sum.cases++;
-      const wrong = differences(policyCase, sum);
-      expect({ id: policyCase.id, wrong }).toEqual({ id: policyCase.id, wrong: [] });
-    }
-  });
+    },
+  );
 
   it("were tried for every origin, and what does not apply is listed by reason", () => {
     const lines = [...sums].map(
