@@ -4,7 +4,6 @@ import type { OptionsExtension } from "./ipv6-extension.js";
 import { type Ipv6, getIpv6, putIpv6 } from "./ip.js";
 
 /** Record types of an MLDv2 report. RFC 3810 §5.2.12. */
-export const MLD2_MODE_IS_INCLUDE = 1;
 export const MLD2_MODE_IS_EXCLUDE = 2;
 export const MLD2_CHANGE_TO_INCLUDE = 3;
 export const MLD2_CHANGE_TO_EXCLUDE = 4;

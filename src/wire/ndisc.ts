@@ -1,4 +1,4 @@
-import { get16, get32, get48, get8, put48, put8 } from "./bytes.js";
+import { get32, get48, get8, put48, put8 } from "./bytes.js";
 import { type Decoded, decoded, refused } from "./decoded.js";
 import {
   type Icmpv6Header,
@@ -13,9 +13,7 @@ import { type Ipv6, type Mac, getIpv6, putIpv6 } from "./ip.js";
 /** Option types of neighbour discovery. RFC 4861 §4.6, RFC 3971 §5.3. */
 export const ND_OPT_SOURCE_LL_ADDR = 1;
 export const ND_OPT_TARGET_LL_ADDR = 2;
-export const ND_OPT_PREFIX_INFO = 3;
 export const ND_OPT_REDIRECT_HDR = 4;
-export const ND_OPT_MTU = 5;
 export const ND_OPT_NONCE = 14;
 
 /** The flags of a neighbour advertisement, in the header's second word. RFC 4861 §4.4. */
@@ -114,39 +112,4 @@ export function linkLayerOption(type: number, mac: Mac): NdOption {
 export function linkLayerOf(message: NdMessage, type: number): Mac | undefined {
   const option = message.options.find((candidate) => candidate.type === type);
   return option?.body.length === 6 ? (get48(option.body, 0) as Mac) : undefined;
-}
-
-/** A prefix information option of a router advertisement. RFC 4861 §4.6.2. */
-export interface PrefixInfo {
-  readonly length: number;
-  readonly onLink: boolean;
-  readonly autonomous: boolean;
-  /** In seconds; 0xffffffff is for ever. */
-  readonly validLifetime: number;
-  readonly preferredLifetime: number;
-  readonly prefix: Ipv6;
-}
-
-/** Reads the body of a prefix information option; undefined when it is not of its 30 bytes. */
-export function decodePrefixInfo({ body }: NdOption): PrefixInfo | undefined {
-  if (body.length !== 30) return undefined;
-  return {
-    length: get8(body, 0),
-    onLink: (get8(body, 1) & 0x80) !== 0,
-    autonomous: (get8(body, 1) & 0x40) !== 0,
-    validLifetime: get32(body, 2),
-    preferredLifetime: get32(body, 6),
-    prefix: getIpv6(body, 14),
-  };
-}
-
-/** Lifetime (seconds), hop limit and flags in the header of a router advertisement. */
-export function advertisedBy(header: Icmpv6Header): {
-  readonly hopLimit: number;
-  readonly flags: number;
-  readonly lifetime: number;
-} {
-  const bytes = new Uint8Array(4);
-  new DataView(bytes.buffer).setUint32(0, header.rest);
-  return { hopLimit: get8(bytes, 0), flags: get8(bytes, 1), lifetime: get16(bytes, 2) };
 }

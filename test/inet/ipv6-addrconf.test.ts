@@ -4,6 +4,7 @@ import type { NetworkNamespace } from "../../src/core/namespace.js";
 import type { Simulation } from "../../src/core/simulation.js";
 import { addresses6Of } from "../../src/inet/ipv6/addresses.js";
 import { addAddress6 } from "../../src/inet/ipv6/addrconf.js";
+import { groupsOf } from "../../src/inet/ipv6/multicast.js";
 import { createVethPair } from "../../src/link/veth.js";
 import { later, seconds } from "../../src/sim/time.js";
 import { formatFrame } from "../../src/wire/format-frame.js";
@@ -82,6 +83,21 @@ describe("a link that comes up with IPv6", () => {
     expect(lines[sure]).toContain("multicast listener report");
     expect(lines[sure + 1]).toContain("router solicitation");
     expect(shown(a)).toEqual(["fe80::ff:fe00:101"]);
+  });
+
+  it("is in the groups of its addresses, and in those of routers while it forwards", () => {
+    const { sim, a, b } = pair();
+    a.setUp(true);
+    b.setUp(true);
+    wait(sim, 5);
+    const groups = (): string[] => [...groupsOf(a).keys()].map(formatIpv6);
+    const own = ["ff01::1", "ff02::1", "ff02::1:ff00:101"];
+    expect(groups()).toEqual(own);
+    set(a.ns, "net.ipv6.conf.all.forwarding", 1);
+    // The network's own address, fe80::, is a router's as well.
+    expect(groups()).toEqual([...own, "ff02::2", "ff01::2", "ff05::2", "ff02::1:ff00:0"]);
+    set(a.ns, "net.ipv6.conf.all.forwarding", 0);
+    expect(groups()).toEqual(own);
   });
 
   it("asks no routers when it forwards", () => {

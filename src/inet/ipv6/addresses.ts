@@ -114,11 +114,6 @@ export function forgetAddresses6(dev: NetDevice): void {
   addressesIn(dev.ns).anycast.delete(dev);
 }
 
-/** All addresses of the namespace, device by device. */
-export function allAddresses6(ns: NetworkNamespace): readonly InterfaceAddress6[] {
-  return [...ns.devices.values()].flatMap((dev) => addresses6Of(dev));
-}
-
 /** Mirrors __ipv6_addr_type() and ipv6_addr_src_scope(). */
 export function scopeOf(address: Ipv6): number {
   if (isIpv6Multicast(address)) return ipv6MulticastScope(address);

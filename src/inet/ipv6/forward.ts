@@ -5,6 +5,7 @@ import type { SkBuff } from "../../core/skbuff.js";
 import { milliseconds } from "../../sim/time.js";
 import { ipLength, withTtl } from "../../wire/frame.js";
 import {
+  ICMPV6_ADDR_UNREACH,
   ICMPV6_ADM_PROHIBITED,
   ICMPV6_DEST_UNREACH,
   ICMPV6_EXC_HOPLIMIT,
@@ -77,11 +78,9 @@ function proxy(skb: SkBuff, network: Ipv6Header): "none" | "ours" | "unreachable
     !isIcmpv6Error(transport.type);
   if (isDiscovery) return "ours";
   if (!isIpv6LinkLocal(network.destination)) return "none";
-  icmp6Send(skb, ICMPV6_DEST_UNREACH, ICMPV6_ADDR_UNREACHABLE);
+  icmp6Send(skb, ICMPV6_DEST_UNREACH, ICMPV6_ADDR_UNREACH);
   return "unreachable";
 }
-
-const ICMPV6_ADDR_UNREACHABLE = 3;
 
 /** At most one message a second to each destination's peer. */
 function redirect(skb: SkBuff, network: Ipv6Header): void {

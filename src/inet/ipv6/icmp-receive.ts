@@ -3,6 +3,8 @@ import type { Errno } from "../../core/errno.js";
 import type { SkBuff } from "../../core/skbuff.js";
 import { decodeIpPacket } from "../../wire/frame.js";
 import {
+  ICMPV6_ADDR_UNREACH,
+  ICMPV6_ADM_PROHIBITED,
   ICMPV6_DEST_UNREACH,
   ICMPV6_ECHO_REPLY,
   ICMPV6_ECHO_REQUEST,
@@ -10,8 +12,13 @@ import {
   ICMPV6_MGM_REDUCTION,
   ICMPV6_MGM_REPORT,
   ICMPV6_MLD2_REPORT,
+  ICMPV6_NOROUTE,
+  ICMPV6_NOT_NEIGHBOUR,
   ICMPV6_PARAMPROB,
   ICMPV6_PKT_TOOBIG,
+  ICMPV6_POLICY_FAIL,
+  ICMPV6_PORT_UNREACH,
+  ICMPV6_REJECT_ROUTE,
   ICMPV6_TIME_EXCEED,
   type Icmpv6Header,
   isIcmpv6Error,
@@ -106,21 +113,21 @@ function echo(skb: SkBuff, network: Ipv6Header, request: Icmpv6Header): void {
 const REFLECT_ECHO = 4;
 
 /** What each code of ICMPV6_DEST_UNREACH means to a program, and whether it is fatal. Mirrors tab_unreach[]. */
-const UNREACH_ERRORS: readonly (readonly [Errno, boolean])[] = [
-  ["ENETUNREACH", false],
-  ["EACCES", true],
-  ["EHOSTUNREACH", false],
-  ["EHOSTUNREACH", false],
-  ["ECONNREFUSED", true],
-  ["EACCES", true],
-  ["EACCES", true],
-];
+const UNREACH_ERRORS: ReadonlyMap<number, readonly [Errno, boolean]> = new Map([
+  [ICMPV6_NOROUTE, ["ENETUNREACH", false]],
+  [ICMPV6_ADM_PROHIBITED, ["EACCES", true]],
+  [ICMPV6_NOT_NEIGHBOUR, ["EHOSTUNREACH", false]],
+  [ICMPV6_ADDR_UNREACH, ["EHOSTUNREACH", false]],
+  [ICMPV6_PORT_UNREACH, ["ECONNREFUSED", true]],
+  [ICMPV6_POLICY_FAIL, ["EACCES", true]],
+  [ICMPV6_REJECT_ROUTE, ["EACCES", true]],
+]);
 
 /** Mirrors icmpv6_err_convert(). */
 function errorOf({ type, code }: Icmpv6Header): readonly [Errno, boolean] {
   switch (type) {
     case ICMPV6_DEST_UNREACH:
-      return UNREACH_ERRORS[code] ?? ["EPROTO", true];
+      return UNREACH_ERRORS.get(code) ?? ["EPROTO", true];
     case ICMPV6_PKT_TOOBIG:
       return ["EMSGSIZE", false];
     case ICMPV6_TIME_EXCEED:
