@@ -98,9 +98,9 @@ interface StateChange {
   readonly entry: StateEntry | undefined;
 }
 
-/** Whether a node remembers something else after an event. */
-export function changesState(event: TraceEvent): boolean {
-  return changeOf(event) !== undefined;
+/** Which memory of which node an event changes; undefined for one that changes none. */
+export function changedState(event: TraceEvent): string | undefined {
+  return changeOf(event)?.id;
 }
 
 function changeOf(event: TraceEvent): StateChange | undefined {

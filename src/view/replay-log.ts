@@ -3,7 +3,7 @@ import type { ChainRule, Recording } from "../core/recording.js";
 import type { ReplayedPacket } from "../core/replay-recording.js";
 import type { TraceEvent } from "../core/trace.js";
 import type { FilterRow } from "./filter-fields.js";
-import { changesState } from "./history.js";
+import { changedState } from "./history.js";
 import { replayFilterRow } from "./replay-filter.js";
 import { flowText, replayRow, type ReplayRow } from "./replay-row.js";
 import type { TraceView } from "./trace-view.js";
@@ -16,8 +16,12 @@ interface Entry {
   readonly row: ReplayRow;
   readonly filterRow: FilterRow;
   readonly events: EventRange;
-  /** Where the changes of state end that came before it. */
-  readonly past: number;
+}
+
+/** What became of one thing that a node remembers: the packets that changed it last, and the events that say how. */
+interface Memory {
+  readonly entries: number[];
+  readonly events: EventRange[];
 }
 
 /** How often rules of one chain counted, in the order of the replay. */
@@ -40,6 +44,8 @@ export class ReplayLog {
   readonly #past = new EventLog();
   readonly #entries: Entry[] = [];
   readonly #hits = new Map<string, Hits>();
+  /** In the order in which it was learned. */
+  readonly #memories = new Map<string, Memory>();
   readonly #views = new Map<number, TraceView>();
 
   /** Bytes that events take. */
@@ -57,8 +63,7 @@ export class ReplayLog {
     const filterRow = replayFilterRow(full, view);
     const kept =
       filterRow.recording === undefined ? undefined : { ...filterRow.recording, events: [] };
-    const past = this.#past.size;
-    this.#past.append(events.filter(changesState));
+    this.#remember(events, this.#entries.length);
     this.#countHits(events, this.#entries.length);
     this.steps += view?.steps.length ?? 0;
     this.flowWidth = Math.max(this.flowWidth, flowText(packet.frame).length);
@@ -67,7 +72,6 @@ export class ReplayLog {
       row,
       filterRow: { ...filterRow, recording: kept },
       events: this.#log.append(events),
-      past,
     });
   }
 
@@ -91,7 +95,7 @@ export class ReplayLog {
     const view = viewOf({
       ...recording,
       events: this.#log.read(entry.events),
-      earlier: () => this.#past.read({ start: 0, end: entry.past, count: 0 }),
+      earlier: () => this.#before(index),
       chain: (ns, table, chain) => this.#chainAt(index, recording, ns, table, chain),
     });
     for (const old of this.#views.keys()) {
@@ -100,6 +104,30 @@ export class ReplayLog {
     }
     this.#views.set(index, view);
     return view;
+  }
+
+  /** Keeps the last change of each memory that a packet made. */
+  #remember(events: readonly TraceEvent[], entry: number): void {
+    const last = new Map<string, TraceEvent>();
+    for (const event of events) {
+      const id = changedState(event);
+      if (id !== undefined) last.set(id, event);
+    }
+    for (const [id, event] of last) {
+      let memory = this.#memories.get(id);
+      if (memory === undefined) this.#memories.set(id, (memory = { entries: [], events: [] }));
+      memory.entries.push(entry);
+      memory.events.push(this.#past.append([event]));
+    }
+  }
+
+  /** What nodes remembered before a packet, as the events that made them do so last. */
+  #before(index: number): readonly TraceEvent[] {
+    return [...this.#memories.values()].flatMap(({ entries, events }) => {
+      const at = entries.findLastIndex((entry) => entry < index);
+      const range = events[at];
+      return range === undefined ? [] : this.#past.read(range);
+    });
   }
 
   #countHits(events: readonly TraceEvent[], entry: number): void {
