@@ -48,7 +48,10 @@ export async function judgeScenario(
   const prefix = `hw${process.pid}-s${scenarios++}-`;
   const folder = mkdtempSync(join(tmpdir(), "hopwise-scenario-"));
   const script = join(folder, "lab.sh");
-  writeFileSync(script, withProfile(labScript(lab, { prefix }), lab, prefix));
+  writeFileSync(
+    script,
+    withProfile(labScript(lab, { prefix, later: comers(recording) }), lab, prefix),
+  );
   try {
     await run("sh", [script]);
     const spec = {
@@ -74,6 +77,17 @@ export async function judgeScenario(
     await run("sh", [script, "down"]);
     rmSync(folder, { recursive: true, force: true });
   }
+}
+
+/** Namespaces that the scenario makes: they go too when a run is cut short. */
+function comers({ steps }: ScenarioRecording): readonly string[] {
+  return steps.flatMap(({ before, events }) =>
+    [...before, ...events].flatMap((event) =>
+      event.kind === "object" && event.action === "created" && event.object.startsWith("namespace ")
+        ? [event.object.slice("namespace ".length)]
+        : [],
+    ),
+  );
 }
 
 function spoken(one: Listener): object {
