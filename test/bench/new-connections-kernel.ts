@@ -35,8 +35,13 @@ export class KernelServiceNode {
   #elapsed = 0;
 
   constructor(variant: KernelVariant, rules: string, services: number) {
-    this.#build();
-    this.#run([`iptables-${variant}-restore`, "--noflush"], rules);
+    try {
+      this.#build();
+      this.#run([`iptables-${variant}-restore`, "--noflush"], rules);
+    } catch (error) {
+      removeNamespaces();
+      throw error;
+    }
     const argv = [sender, name("client"), name("server"), NODE_MAC, String(services)];
     this.#child = spawn("python3", argv, { stdio: "pipe" });
     this.#child.stderr.on("data", (data: Buffer) => process.stderr.write(data));
@@ -59,8 +64,7 @@ export class KernelServiceNode {
   close(): void {
     this.#child.stdin.end();
     this.#child.kill();
-    for (const which of ["client", "node", "server"])
-      spawnSync("ip", ["netns", "del", name(which)]);
+    removeNamespaces();
   }
 
   #build(): void {
@@ -87,9 +91,20 @@ export class KernelServiceNode {
 
   /** Runs a program on the node. */
   #run(argv: readonly string[], input = ""): void {
-    const result = spawnSync("ip", ["netns", "exec", name("node"), ...argv], { input });
-    if (result.status !== 0) throw new Error(`${argv.join(" ")}: ${result.stderr.toString()}`);
+    const result = spawnSync("ip", ["netns", "exec", name("node"), ...argv], {
+      input,
+      timeout: PATIENCE,
+    });
+    if (result.status !== 0)
+      throw new Error(`${argv.join(" ")}: ${result.error?.message ?? result.stderr.toString()}`);
   }
+}
+
+/** nft takes minutes for 240,000 rules. In milliseconds. */
+const PATIENCE = 600_000;
+
+function removeNamespaces(): void {
+  for (const which of ["client", "node", "server"]) spawnSync("ip", ["netns", "del", name(which)]);
 }
 
 function ip(words: string): void {
