@@ -45,7 +45,7 @@ describe("a lab file", () => {
       "ip addr add",
       "iptables-restore",
     ]);
-    expect(lab.listeners).toEqual([{ ns: "b", protocol: "tcp", port: 80, address: 0 }]);
+    expect(lab.listeners).toMatchObject([{ ns: "b", protocol: "tcp", port: 80, address: 0 }]);
     expect(lab.probes[0]).toMatchObject({ ns: "a", port: 80, protocol: "tcp" });
   });
 

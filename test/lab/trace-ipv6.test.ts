@@ -10,9 +10,10 @@ function outcome(
   lab: string,
   [source, destination]: readonly [string, string],
   protocol: "tcp" | "udp" | "icmp",
+  change: (text: string) => string = (text) => text,
 ): string {
   const file = `topologies/labs/${lab}.yaml`;
-  const world = loadWorld([{ file, text: readFileSync(file, "utf8") }], file);
+  const world = loadWorld([{ file, text: change(readFileSync(file, "utf8")) }], file);
   const { verdict } = viewOf(
     traceRequest(world, {
       source,
@@ -45,5 +46,14 @@ describe("a request between IPv6 hosts of a lab", () => {
   it("is told what a router's route says", () => {
     expect(outcome("v6-no-route", ["client", "2001:db8:a2::1"], "icmp")).toMatch(/EACCES/);
     expect(outcome("v6-routed", ["client", "[2001:db8:2::2]:81"], "tcp")).toMatch(/ECONNREFUSED/);
+  });
+
+  it("is not known where ip6tables has rules, and is where it has none", () => {
+    const withRule = (rule: string) => (text: string) =>
+      text.replace("commands:\n", `commands:\n  - node: ip6tables ${rule}\n`);
+    const ends = ["client", "2001:db8:2::2"] as const;
+    expect(outcome("v6-routed", ends, "icmp", withRule("-A FORWARD -j DROP"))).toMatch(/^UNKNOWN/);
+    expect(outcome("v6-routed", ends, "icmp", withRule("-P FORWARD DROP"))).toMatch(/^UNKNOWN/);
+    expect(outcome("v6-routed", ends, "icmp", withRule("-N spare"))).toMatch(/^DELIVERED/);
   });
 });

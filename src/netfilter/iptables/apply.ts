@@ -7,6 +7,7 @@ import {
 } from "../../core/hooks.js";
 import { type NetworkNamespace, perNamespace } from "../../core/namespace.js";
 import type { SkBuff } from "../../core/skbuff.js";
+import { told } from "../../core/trace.js";
 import { ipRouteMeHarder } from "../../inet/ip-output.js";
 import { releaseConntrack, requireConntrack } from "../conntrack/hooks.js";
 import { conntrack } from "../conntrack/table.js";
@@ -14,7 +15,7 @@ import { ipsets } from "../ipset/sets.js";
 import { type NatHook, registerNatLookup } from "../nat/hooks.js";
 import type { RuleFamily } from "./addresses.js";
 import { CompiledChains } from "./compiled-chain.js";
-import { allRules, emptyRuleset, type Ruleset } from "./ruleset.js";
+import { allRules, emptyRuleset, type Ruleset, type Table } from "./ruleset.js";
 import { setsOf } from "./set-use.js";
 import { BASE_CHAINS, TABLE_NAMES, type TableName, tablePriority, type Variant } from "./tables.js";
 import { walkTable } from "./walk.js";
@@ -115,13 +116,27 @@ function register(
   const priority = tablePriority(name, hook, variant);
   const walk = (skb: SkBuff, state: HookState): Verdict => {
     const table = current.ruleset.tables.get(name);
-    return table === undefined ? ACCEPT : walkTable(current, table, skb, state);
+    if (table === undefined) return ACCEPT;
+    return family === "ipv6"
+      ? notModelled(table, skb, state)
+      : walkTable(current, table, skb, state);
   };
-  if (name === "nat" && isNatHook(hook)) return registerNatLookup(ns, family, hook, walk, priority);
+  if (family === "ipv4" && name === "nat" && isNatHook(hook))
+    return registerNatLookup(ns, family, hook, walk, priority);
   const run = name === "mangle" && hook === "OUTPUT" ? rerouting(walk) : walk;
   const entry: HookEntry = { name, hook, priority, run };
   ns.hooks.register(family, entry);
   return () => ns.hooks.unregister(family, entry);
+}
+
+/** Rules about IPv6 are read and printed, but no packet is shown to them: where there are any, nobody knows what becomes of it. */
+function notModelled(table: Table, skb: SkBuff, { hook, ns }: HookState): Verdict {
+  const chain = table.chains.get(hook);
+  const [first] = chain?.rules ?? [];
+  if (first === undefined && chain?.policy !== "DROP") return ACCEPT;
+  const what = `ip6tables ${table.name} ${hook}: rules about IPv6 packets`;
+  ns.sim.trace?.(told(skb, { kind: "unknown", what, place: first?.spec.place }));
+  return ACCEPT;
 }
 
 function isNatHook(hook: Hook): hook is NatHook {
