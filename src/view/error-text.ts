@@ -23,9 +23,7 @@ export function errorsJson(error: UserError | UserErrors): object {
       file: details.place?.file ?? null,
       line: details.place?.line ?? null,
       column: details.place?.column ?? null,
-      ...(details.byte === undefined
-        ? {}
-        : { file: details.byte.file, byte: details.byte.offset }),
+      ...(details.byte === undefined ? {} : { file: details.byte.file, byte: details.byte.offset }),
       message,
       help: details.help ?? null,
     })),
