@@ -33,6 +33,8 @@ export interface RecordedLink {
   readonly up: boolean;
   /** There is a carrier. */
   readonly running: boolean;
+  /** Neighbours are asked for their addresses. */
+  readonly arp: boolean;
   readonly mtu: number;
   readonly mac: Mac | undefined;
   readonly master: string | undefined;

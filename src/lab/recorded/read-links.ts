@@ -61,6 +61,7 @@ function linkOf(item: LinkItem): RecordedLink {
     loopback: flags.has("LOOPBACK"),
     up: flags.has("UP"),
     running: flags.has("LOWER_UP"),
+    arp: !flags.has("NOARP"),
     mtu: value.mtu,
     mac: value.address === undefined ? undefined : parseMac(value.address),
     master: value.master,

@@ -201,6 +201,7 @@ function linkStateCommands({ record, devices }: RecordedNode): readonly LabComma
     ...(master === undefined
       ? []
       : [run(link?.place, "ip", "link", "set", name, "master", master)]),
+    ...(link?.arp === false ? [run(link.place, "ip", "link", "set", name, "arp", "off")] : []),
     ...(up === (kind === "loopback")
       ? []
       : [run(link?.place, "ip", "link", "set", name, up ? "up" : "down")]),

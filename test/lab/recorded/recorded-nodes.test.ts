@@ -56,6 +56,20 @@ describe("a recorded node", () => {
     expect(verdict(recording)).toBe("NO-ROUTE");
   });
 
+  it("asks nobody on a device without ARP", () => {
+    const files = router().map((one) =>
+      one.file.endsWith("ip-addr.json")
+        ? { ...one, text: one.text.replaceAll('"BROADCAST"', '"BROADCAST","NOARP"') }
+        : one,
+    );
+    expect(files).not.toEqual(router());
+    const recording = trace(files, "10.0.0.7", "203.0.113.5:80", { inputDevice: "eth1" });
+    const states = recording.events.flatMap((event) =>
+      event.kind === "neighbour" && event.ns === "r1" ? [event.to] : [],
+    );
+    expect(new Set(states)).toEqual(new Set(["NOARP"]));
+  });
+
   it("does not forward where its knobs say so", () => {
     const files = router([
       {
