@@ -11,8 +11,6 @@ const config: ViteUserConfig = {
     hookTimeout: 120_000,
     // Labs that say so run at once: they wait for timers of the kernel most of the time.
     maxConcurrency: 6,
-    // The kernel's timers come late on a loaded machine: a difference counts when it is seen three times, as in fuzz:kernel.
-    retry: 2,
   },
 };
 
