@@ -8,11 +8,21 @@ export function worldOption(command: Command): Command {
     new Option(
       "-w, --world <path>",
       "file, folder, - or demo:NAME; repeatable, merged left to right (else HOPWISE_WORLD)",
-    ).argParser((value: string, before: readonly string[] | undefined): readonly string[] => [
-      ...(before ?? []),
-      value,
-    ]),
+    ).argParser(several),
   );
+}
+
+/** The values of an option that may be given several times, in their order. */
+export function several(value: string, before: readonly string[] | undefined): readonly string[] {
+  return [...(before ?? []), value];
+}
+
+/** `--addr DEVICE=ADDRESS`, any number of times. */
+export function addrOption(): Option {
+  return new Option(
+    "--addr <device=address>",
+    "an address that no dump tells, eth0=192.0.2.10/24; repeatable",
+  ).argParser(several);
 }
 
 /** Adds `--patch`, which may be given several times: manifests applied over the world. */
@@ -21,10 +31,7 @@ export function patchOption(command: Command): Command {
     new Option(
       "--patch <file>",
       "what if: apply these manifests over the world; repeatable",
-    ).argParser((value: string, before: readonly string[] | undefined): readonly string[] => [
-      ...(before ?? []),
-      value,
-    ]),
+    ).argParser(several),
   );
 }
 
@@ -46,12 +53,7 @@ export function whatIfOptions(command: Command): Command {
 }
 
 function repeatable(flags: string, description: string): Option {
-  return new Option(flags, `${description}; repeatable`).argParser(
-    (value: string, before: readonly string[] | undefined): readonly string[] => [
-      ...(before ?? []),
-      value,
-    ],
-  );
+  return new Option(flags, `${description}; repeatable`).argParser(several);
 }
 
 /** The first line of an answer about a world that is not quite the one that was given; empty without patches. */

@@ -1,5 +1,5 @@
 import { type Command, Option } from "commander";
-import { patchOption, wholeNumber, worldOption } from "../options.js";
+import { addrOption, several, patchOption, wholeNumber, worldOption } from "../options.js";
 import type { Streams } from "../streams.js";
 
 /** What `hopwise replay` was told. */
@@ -20,10 +20,6 @@ export interface ReplayOptions {
 }
 
 export function registerReplay(program: Command, streams: Streams): void {
-  const several = (value: string, before: readonly string[] | undefined): readonly string[] => [
-    ...(before ?? []),
-    value,
-  ];
   patchOption(worldOption(program.command("replay")))
     .description("a pcap or pcapng through the world, packet by packet")
     .argument("<capture>", "a capture file, or - for standard input")
@@ -37,12 +33,7 @@ export function registerReplay(program: Command, streams: Streams): void {
     .option("--all", "every packet, not only the first of each flow")
     .option("--packet <n>", "the trace of one packet", wholeNumber(1, 1_000_000))
     .option("--seed <n>", "seed of everything random", wholeNumber(0, 4_294_967_295), 1)
-    .addOption(
-      new Option(
-        "--addr <device=address>",
-        "an address that no dump tells, eth0=192.0.2.10/24; repeatable",
-      ).argParser(several),
-    )
+    .addOption(addrOption())
     .addOption(
       new Option("-o, --output <format>", "how it is printed")
         .choices(["text", "json", "jsonl"])

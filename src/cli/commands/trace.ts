@@ -1,5 +1,5 @@
 import { type Command, Option } from "commander";
-import { whatIfOptions, wholeNumber, worldOption } from "../options.js";
+import { addrOption, whatIfOptions, wholeNumber, worldOption } from "../options.js";
 import type { Streams } from "../streams.js";
 
 /** What `hopwise trace` was told. */
@@ -47,15 +47,7 @@ export function registerTrace(program: Command, streams: Streams): void {
     .option("--endpoint <pod>", "where rules decide by chance, go to this pod")
     .option("--all", "every way that chance may take, one line each; -v adds the trace of each")
     .option("--in <device>", "where a packet from outside comes in, for dumps: eth0 or NODE:eth0")
-    .addOption(
-      new Option(
-        "--addr <device=address>",
-        "an address that no dump tells, eth0=192.0.2.10/24; repeatable",
-      ).argParser((value: string, before: readonly string[] | undefined): readonly string[] => [
-        ...(before ?? []),
-        value,
-      ]),
-    )
+    .addOption(addrOption())
     .option("--one-way", "do not follow the reply")
     .addOption(
       new Option("-o, --output <format>", "how it is printed")

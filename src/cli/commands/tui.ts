@@ -1,5 +1,5 @@
 import { type Command, Option } from "commander";
-import { worldOption } from "../options.js";
+import { addrOption, several, worldOption } from "../options.js";
 import type { Streams } from "../streams.js";
 
 /** What `hopwise tui` was told. */
@@ -19,24 +19,13 @@ export function registerTui(program: Command, streams: Streams): void {
   worldOption(program.command("tui"))
     .description("the trace on screen: step through it forwards and backwards (needs a terminal)")
     .option("--trace <words>", 'what to send: "SRC DST", with the options of trace after them')
-    .addOption(
-      new Option(
-        "--addr <device=address>",
-        "an address that no dump tells, eth0=192.0.2.10/24; repeatable",
-      ).argParser((value: string, before: readonly string[] | undefined): readonly string[] => [
-        ...(before ?? []),
-        value,
-      ]),
-    )
+    .addOption(addrOption())
     .option("--replay <capture>", "a pcap or pcapng to replay")
     .addOption(
       new Option(
         "--at <node:device>",
         "where it was captured; INTERFACE=NODE:DEVICE for one interface; repeatable",
-      ).argParser((value: string, before: readonly string[] | undefined): readonly string[] => [
-        ...(before ?? []),
-        value,
-      ]),
+      ).argParser(several),
     )
     .option("--ascii", "draw with letters that every terminal has")
     .option("--mouse", "the wheel scrolls, a click selects")
