@@ -15,8 +15,9 @@ import {
   type IcmpHeader,
   formatIcmp,
 } from "./icmp.js";
+import { decodeIgmp, formatIgmp, IPPROTO_IGMP } from "./igmp.js";
 import { formatIpv4, ipv4 } from "./ip.js";
-import { type Ipv4Header, formatIpv4Header } from "./ipv4.js";
+import { type Ipv4Header, formatIpv4Header, isFragment } from "./ipv4.js";
 import { type TcpHeader, formatTcp } from "./tcp.js";
 import { type UdpHeader, formatUdp } from "./udp.js";
 import { decodeVxlan, formatVxlan, isVxlanPort } from "./vxlan.js";
@@ -37,7 +38,7 @@ export function formatFrame(frame: Frame): string {
 function formatPacket(frame: Frame, network: Ipv4Header): string {
   const { transport, payload } = frame;
   if (transport === undefined)
-    return `${formatIpv4Header(network)}: ${formatOpaque(network, payload.length)}`;
+    return `${formatIpv4Header(network)}: ${formatIgmpOf(frame, network) ?? formatOpaque(network, payload.length)}`;
   if (isIcmp(transport)) {
     const message = transport.kind === "icmp" ? formatIcmpMessage(frame, transport) : "icmpv6";
     return `${formatIpv4Header(network)}: ${message}`;
@@ -69,6 +70,13 @@ function formatTunnelled(payload: Uint8Array): string {
   const inner = decodeFrame(vxlan.value.payload);
   const told = inner.ok ? formatFrame(inner.value) : `length ${vxlan.value.payload.length}`;
   return `${formatVxlan(vxlan.value.header)}: ${told}`;
+}
+
+/** An IGMP message in one piece. */
+function formatIgmpOf({ payload }: Frame, network: Ipv4Header): string | undefined {
+  if (network.protocol !== IPPROTO_IGMP || isFragment(network)) return undefined;
+  const message = decodeIgmp(payload);
+  return message.ok ? formatIgmp(message.value) : undefined;
 }
 
 /** A protocol we do not read; tcpdump writes a space of its own before those it does not know. */
