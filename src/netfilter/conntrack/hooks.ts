@@ -46,20 +46,26 @@ export const conntrackPernet: PernetOperations = {
   },
 };
 
-/** A rule needs connections: the first one turns tracking on. Mirrors nf_ct_netns_get(). */
-export function requireConntrack(ns: NetworkNamespace): void {
+/** A rule of a family needs connections: the first one turns its tracking on. Mirrors nf_ct_netns_get(). */
+export function requireConntrack(ns: NetworkNamespace, family: IpFamily = "ipv4"): void {
   const users = usersOf(ns);
-  if (users.count++ === 0) for (const entry of CONNTRACK_HOOKS) ns.hooks.register("ipv4", entry);
+  if (users[family]++ === 0) for (const entry of CONNTRACK_HOOKS) ns.hooks.register(family, entry);
 }
 
 /** The rule is gone: the last one turns tracking off; entries stay until they expire. Mirrors nf_ct_netns_put(). */
-export function releaseConntrack(ns: NetworkNamespace): void {
+export function releaseConntrack(ns: NetworkNamespace, family: IpFamily = "ipv4"): void {
   const users = usersOf(ns);
-  if (users.count === 0 || --users.count > 0) return;
-  for (const entry of CONNTRACK_HOOKS) ns.hooks.unregister("ipv4", entry);
+  if (users[family] === 0 || --users[family] > 0) return;
+  for (const entry of CONNTRACK_HOOKS) ns.hooks.unregister(family, entry);
 }
 
-const usersOf: (ns: NetworkNamespace) => { count: number } = perNamespace(() => ({ count: 0 }));
+/** The families whose packets are tracked, each for itself. */
+type IpFamily = "ipv4" | "ipv6";
+
+const usersOf: (ns: NetworkNamespace) => Record<IpFamily, number> = perNamespace(() => ({
+  ipv4: 0,
+  ipv6: 0,
+}));
 
 const CONNTRACK_HOOKS: readonly HookEntry[] = [
   { name: "defrag", hook: "PREROUTING", priority: NF_IP_PRI_CONNTRACK_DEFRAG, run: defragment },

@@ -7,15 +7,16 @@ import {
 } from "../../core/hooks.js";
 import { type NetworkNamespace, perNamespace } from "../../core/namespace.js";
 import type { SkBuff } from "../../core/skbuff.js";
-import { told } from "../../core/trace.js";
 import { ipRouteMeHarder } from "../../inet/ip-output.js";
+import { ip6RouteMeHarder } from "../../inet/ipv6/output.js";
+import type { NetworkHeader } from "../../wire/frame.js";
 import { releaseConntrack, requireConntrack } from "../conntrack/hooks.js";
 import { conntrack } from "../conntrack/table.js";
 import { ipsets } from "../ipset/sets.js";
 import { type NatHook, registerNatLookup } from "../nat/hooks.js";
 import type { RuleFamily } from "./addresses.js";
 import { CompiledChains } from "./compiled-chain.js";
-import { allRules, emptyRuleset, type Ruleset, type Table } from "./ruleset.js";
+import { allRules, emptyRuleset, type Ruleset } from "./ruleset.js";
 import { setsOf } from "./set-use.js";
 import { BASE_CHAINS, TABLE_NAMES, type TableName, tablePriority, type Variant } from "./tables.js";
 import { walkTable } from "./walk.js";
@@ -116,53 +117,53 @@ function register(
   const priority = tablePriority(name, hook, variant);
   const walk = (skb: SkBuff, state: HookState): Verdict => {
     const table = current.ruleset.tables.get(name);
-    if (table === undefined) return ACCEPT;
-    return family === "ipv6"
-      ? notModelled(table, skb, state)
-      : walkTable(current, table, skb, state);
+    return table === undefined ? ACCEPT : walkTable(current, table, skb, state);
   };
-  if (family === "ipv4" && name === "nat" && isNatHook(hook))
-    return registerNatLookup(ns, family, hook, walk, priority);
+  if (name === "nat" && isNatHook(hook)) return registerNatLookup(ns, family, hook, walk, priority);
   const run = name === "mangle" && hook === "OUTPUT" ? rerouting(walk) : walk;
   const entry: HookEntry = { name, hook, priority, run };
   ns.hooks.register(family, entry);
   return () => ns.hooks.unregister(family, entry);
 }
 
-/** Rules about IPv6 are read and printed, but no packet is shown to them: where there are any, nobody knows what becomes of it. */
-function notModelled(table: Table, skb: SkBuff, { hook, ns }: HookState): Verdict {
-  const chain = table.chains.get(hook);
-  const [first] = chain?.rules ?? [];
-  if (first === undefined && chain?.policy !== "DROP") return ACCEPT;
-  const what = `ip6tables ${table.name} ${hook}: rules about IPv6 packets`;
-  ns.sim.trace?.(told(skb, { kind: "unknown", what, place: first?.spec.place }));
-  return ACCEPT;
-}
-
 function isNatHook(hook: Hook): hook is NatHook {
   return BASE_CHAINS.nat.includes(hook);
 }
 
-/** A local packet whose mark, TOS or addresses changed is routed again. Mirrors net/ipv4/netfilter/iptable_mangle.c:ipt_mangle_out(). */
+/**
+ * A local packet whose mark, TOS or addresses changed is routed again. Mirrors
+ * net/ipv4/netfilter/iptable_mangle.c:ipt_mangle_out(), net/ipv6/netfilter/ip6table_mangle.c:ip6t_mangle_out() and
+ * net/netfilter/nft_chain_route.c.
+ */
 function rerouting(walk: (skb: SkBuff, state: HookState) => Verdict): HookEntry["run"] {
   return (skb, state) => {
     const { frame: before, mark } = skb;
     const verdict = walk(skb, state);
     if (verdict.kind !== "accept") return verdict;
-    const [old, now] = [before.network, skb.frame.network];
-    if (old?.kind !== "ipv4" || now?.kind !== "ipv4") return verdict;
-    if (
-      skb.mark === mark &&
-      now.source === old.source &&
-      now.destination === old.destination &&
-      now.tos === old.tos
-    )
-      return verdict;
-    const errno = ipRouteMeHarder(skb);
+    const wants = skb.mark !== mark || isRoutedOtherwise(before.network, skb.frame.network);
+    if (!wants) return verdict;
+    const errno = state.family === "ipv6" ? ip6RouteMeHarder(skb) : ipRouteMeHarder(skb);
     return errno === undefined
       ? ACCEPT
       : { kind: "drop", reason: "NETFILTER_DROP", where: "nf_hook_slow", errno };
   };
+}
+
+/** Whether a header lost something that routes depend on. */
+function isRoutedOtherwise(
+  old: NetworkHeader | undefined,
+  now: NetworkHeader | undefined,
+): boolean {
+  if (old === now || old === undefined || now === undefined) return false;
+  if (old.kind === "arp" || now.kind === "arp") return false;
+  if (old.source !== now.source || old.destination !== now.destination) return true;
+  if (old.kind === "ipv4") return now.kind === "ipv4" && now.tos !== old.tos;
+  if (now.kind !== "ipv6") return false;
+  return (
+    now.hopLimit !== old.hopLimit ||
+    now.trafficClass !== old.trafficClass ||
+    now.flowLabel !== old.flowLabel
+  );
 }
 
 function updateTracking(ns: NetworkNamespace, current: Installed): void {
@@ -171,8 +172,8 @@ function updateTracking(ns: NetworkNamespace, current: Installed): void {
   const tracks = needsTracking(current.ruleset);
   if (tracks === current.tracks) return;
   current.tracks = tracks;
-  if (tracks) requireConntrack(ns);
-  else releaseConntrack(ns);
+  if (tracks) requireConntrack(ns, current.ruleset.family);
+  else releaseConntrack(ns, current.ruleset.family);
 }
 
 function needsTracking(ruleset: Ruleset): boolean {

@@ -1,8 +1,13 @@
 import type { HookState } from "../../core/hooks.js";
+import type { Frame } from "../../wire/frame.js";
 import type { Ipv4Header } from "../../wire/ipv4.js";
+import type { Ipv6Header } from "../../wire/ipv6.js";
+import { isExtensionHeader, upperHeaderOf } from "../ipv6-headers.js";
+import { underMask } from "./addresses.js";
 import type { CompiledChain } from "./compiled-chain.js";
-import type { Match } from "./extension.js";
+import type { Match, MatchResult, ProtocolTest } from "./extension.js";
 import type { AddressTest, InterfaceTest, Rule } from "./rule.js";
+import type { Variant } from "./tables.js";
 
 /**
  * A rule as the walker tests it: what it asks of an IPv4 header stands side by side in small numbers, and matches that
@@ -59,6 +64,38 @@ export class CompiledRule {
       return false;
     return this.fragment === undefined || header.fragmentOffset > 0 === this.fragment;
   }
+
+  /** The same for IPv6. Mirrors net/ipv6/netfilter/ip6_tables.c:ip6_packet_match(). */
+  fits6(frame: Frame, header: Ipv6Header, state: HookState, variant: Variant): MatchResult {
+    const { source, destination, protocol } = this.rule.spec;
+    if (source !== undefined && underMask(header.source, source) === source.invert) return false;
+    if (
+      destination !== undefined &&
+      underMask(header.destination, destination) === destination.invert
+    )
+      return false;
+    if (this.in !== undefined && !fitsInterface(this.in, state.in?.name)) return false;
+    if (this.out !== undefined && !fitsInterface(this.out, state.out?.name)) return false;
+    return protocol === undefined || fitsProtocol6(protocol, frame, header, variant);
+  }
+}
+
+/**
+ * What `-p` says of an IPv6 packet: it asks for what comes after the extension headers. Where those cannot be followed,
+ * ip6_tables drops the packet and nf_tables goes to the next rule.
+ */
+export function fitsProtocol6(
+  test: ProtocolTest,
+  frame: Frame,
+  header: Ipv6Header,
+  variant: Variant,
+): MatchResult {
+  const { extensions, protocol } = header;
+  if (extensions.length === 0 && !isExtensionHeader(protocol))
+    return (protocol === test.number) !== test.invert;
+  const upper = upperHeaderOf(frame, header, variant === "nft");
+  if (upper === undefined) return variant === "nft" ? false : "hotdrop";
+  return (upper.protocol === test.number) !== test.invert;
 }
 
 /** A hook without a device on that side has the empty name there. */

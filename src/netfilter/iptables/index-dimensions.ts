@@ -2,6 +2,9 @@ import type { HookState } from "../../core/hooks.js";
 import type { Frame } from "../../wire/frame.js";
 import type { IpAddress } from "../../wire/ip.js";
 import { IPPROTO_TCP, IPPROTO_UDP } from "../../wire/ipv4.js";
+import { IPPROTO_AH } from "../../wire/ipv6-extension.js";
+import type { Ipv6Header } from "../../wire/ipv6.js";
+import { isExtensionHeader } from "../ipv6-headers.js";
 import { andAddress, isZeroMask } from "./addresses.js";
 import type { AddressTest, InterfaceTest, RuleSpec } from "./rule.js";
 import type { Range } from "./values.js";
@@ -34,11 +37,19 @@ export function dimensionsOf(specs: readonly RuleSpec[]): readonly Dimension[] {
   ];
 }
 
-/** Whether the headers are there that tests ask for. A TCP or UDP header that is cut short or missing has matches drop the packet. */
+/**
+ * Whether the headers are there that tests ask for. A TCP or UDP header that is cut short or missing has matches drop the
+ * packet; so have IPv6's extension headers when they are cut short, and one for authentication hides what follows it.
+ */
 export function isWhole({ network, transport }: Frame): boolean {
-  if (network?.kind !== "ipv4") return false;
+  if (network === undefined || network.kind === "arp") return false;
+  if (network.kind === "ipv6" && !hasPlainHeaders(network)) return false;
   if (network.protocol === IPPROTO_TCP) return transport?.kind === "tcp";
   return network.protocol !== IPPROTO_UDP || transport?.kind === "udp";
+}
+
+function hasPlainHeaders({ protocol: upper, extensions }: Ipv6Header): boolean {
+  return !isExtensionHeader(upper) && extensions.every(({ type }) => type !== IPPROTO_AH);
 }
 
 type Side = "source" | "destination";
@@ -68,8 +79,11 @@ function address(side: Side, mask: IpAddress): Dimension {
         : undefined;
     },
     keyOf({ network }) {
-      if (network?.kind !== "ipv4" || typeof mask !== "number") return undefined;
-      return andAddress(network[side], mask);
+      if (network?.kind === "ipv4")
+        return typeof mask === "number" ? andAddress(network[side], mask) : undefined;
+      return network?.kind === "ipv6" && typeof mask === "bigint"
+        ? andAddress(network[side], mask)
+        : undefined;
     },
   };
 }
@@ -88,8 +102,8 @@ const destinationPort: Dimension = {
     return ports?.map((port) => portKey(test.number, port));
   },
   keyOf({ network, transport }) {
-    if (network?.kind !== "ipv4" || (transport?.kind !== "tcp" && transport?.kind !== "udp"))
-      return undefined;
+    if (network === undefined || network.kind === "arp") return undefined;
+    if (transport?.kind !== "tcp" && transport?.kind !== "udp") return undefined;
     return portKey(network.protocol, transport.destinationPort);
   },
 };
@@ -129,5 +143,6 @@ function exactName(test: InterfaceTest | undefined): readonly Key[] | undefined 
 
 const protocol: Dimension = {
   keysOf: ({ protocol: test }) => (test === undefined || test.invert ? undefined : [test.number]),
-  keyOf: ({ network }) => (network?.kind === "ipv4" ? network.protocol : undefined),
+  keyOf: ({ network }) =>
+    network === undefined || network.kind === "arp" ? undefined : network.protocol,
 };

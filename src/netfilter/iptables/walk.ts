@@ -2,16 +2,18 @@ import type { HookState, Verdict } from "../../core/hooks.js";
 import { ACCEPT } from "../../core/hooks.js";
 import type { SkBuff } from "../../core/skbuff.js";
 import { type RuleEvent, told, type XtablesFacts } from "../../core/trace.js";
-import { ipLength } from "../../wire/frame.js";
-import type { Ipv4Header } from "../../wire/ipv4.js";
+import { type Frame as WireFrame, type IpHeader, ipLength } from "../../wire/frame.js";
+import type { IpAddress } from "../../wire/ip.js";
+import { upperHeaderOf } from "../ipv6-headers.js";
 import { formatAddress, underMask } from "./addresses.js";
 import type { Candidates } from "./chain-index.js";
 import type { CompiledChain, CompiledChains } from "./compiled-chain.js";
-import { type CompiledRule, fitsInterface } from "./compiled-rule.js";
+import { type CompiledRule, fitsInterface, fitsProtocol6 } from "./compiled-rule.js";
 import type { MatchResult, TargetResult } from "./extension.js";
 import { formatProtocol } from "./protocols.js";
 import { type Action, actionName, type AddressTest, type Rule, type RuleSpec } from "./rule.js";
 import type { Chain, Ruleset, Table } from "./ruleset.js";
+import type { Variant } from "./tables.js";
 
 /** Where a walk goes on after a chain: behind the rule that jumped. */
 interface Frame {
@@ -33,8 +35,8 @@ export interface Installed {
 }
 
 /**
- * Shows a packet to the table's chain of this hook, rule by rule. Mirrors net/ipv4/netfilter/ip_tables.c:ipt_do_table()
- * and net/netfilter/nf_tables_core.c:nft_do_chain().
+ * Shows a packet to the table's chain of this hook, rule by rule. Mirrors net/ipv4/netfilter/ip_tables.c:ipt_do_table(),
+ * net/ipv6/netfilter/ip6_tables.c:ip6t_do_table() and net/netfilter/nf_tables_core.c:nft_do_chain().
  *
  *   base chain ──jump──▶ user chain ──goto──▶ user chain ──RETURN or end──▶ behind the jump
  *        └── end, or RETURN ──▶ policy
@@ -124,7 +126,12 @@ class Walk {
 
   #test(rule: CompiledRule): MatchResult {
     const header = this.#skb.frame.network;
-    if (header?.kind === "ipv4" && !rule.fits(header, this.#state)) return false;
+    if (header?.kind === "ipv4") {
+      if (!rule.fits(header, this.#state)) return false;
+    } else if (header?.kind === "ipv6") {
+      const fits = rule.fits6(this.#skb.frame, header, this.#state, this.#ruleset.variant);
+      if (fits !== true) return fits;
+    }
     for (const match of rule.tests) {
       const result = match.matches(this.#skb, this.#state);
       if (result !== true) return result;
@@ -135,11 +142,12 @@ class Walk {
   /** The same for someone who listens: what failed is told. */
   #testAndTell(rule: Rule): MatchResult {
     const { spec } = rule;
-    const header = this.#skb.frame.network;
-    const failed = header?.kind === "ipv4" ? failedTest(spec, header, this.#state) : undefined;
+    const failed = failedTest(spec, this.#skb.frame, this.#state, this.#ruleset.variant);
     if (failed !== undefined) {
-      this.#tell(rule, false, describeFailure(failed, this.#skb, this.#state), "continue");
-      return false;
+      const isDropped = failed === "headers" && this.#ruleset.variant === "legacy";
+      const why = describeFailure(failed, this.#skb, this.#state);
+      this.#tell(rule, false, why, isDropped ? "drop" : "continue");
+      return isDropped ? "hotdrop" : false;
     }
     for (const match of spec.matches) {
       const result = match.matches(this.#skb, this.#state);
@@ -336,15 +344,27 @@ class Walk {
   }
 }
 
-type BasicTest = "source" | "destination" | "in" | "out" | "protocol" | "fragment";
+type BasicTest = "source" | "destination" | "in" | "out" | "protocol" | "fragment" | "headers";
 
-/** The first of the rule's own tests that the packet fails. Mirrors ip_packet_match(). */
-function failedTest(spec: RuleSpec, header: Ipv4Header, state: HookState): BasicTest | undefined {
+/** The first of the rule's own tests that the packet fails. Mirrors ip_packet_match() and ip6_packet_match(). */
+function failedTest(
+  spec: RuleSpec,
+  frame: WireFrame,
+  state: HookState,
+  variant: Variant,
+): BasicTest | undefined {
+  const header = frame.network;
+  if (header === undefined || header.kind === "arp") return undefined;
   if (spec.source !== undefined && !fitsAddress(spec.source, header.source)) return "source";
   if (spec.destination !== undefined && !fitsAddress(spec.destination, header.destination))
     return "destination";
   if (spec.in !== undefined && !fitsInterface(spec.in, state.in?.name)) return "in";
   if (spec.out !== undefined && !fitsInterface(spec.out, state.out?.name)) return "out";
+  if (header.kind === "ipv6") {
+    if (spec.protocol === undefined) return undefined;
+    if (fitsProtocol6(spec.protocol, frame, header, variant) === true) return undefined;
+    return upperHeaderOf(frame, header, variant === "nft") === undefined ? "headers" : "protocol";
+  }
   if (
     spec.protocol !== undefined &&
     (header.protocol === spec.protocol.number) === spec.protocol.invert
@@ -355,13 +375,13 @@ function failedTest(spec: RuleSpec, header: Ipv4Header, state: HookState): Basic
   return undefined;
 }
 
-function fitsAddress(test: AddressTest, address: Ipv4Header["source"]): boolean {
+function fitsAddress(test: AddressTest, address: IpAddress): boolean {
   return underMask(address, test) !== test.invert;
 }
 
 function describeFailure(failed: BasicTest, skb: SkBuff, state: HookState): string {
   const { network } = skb.frame;
-  if (network?.kind !== "ipv4") return "";
+  if (network === undefined || network.kind === "arp") return "";
   switch (failed) {
     case "source":
       return `packet comes from ${formatAddress(network.source)}`;
@@ -376,10 +396,17 @@ function describeFailure(failed: BasicTest, skb: SkBuff, state: HookState): stri
         ? "packet has no output device here"
         : `packet goes out by ${state.out.name}`;
     case "protocol":
-      return `packet is ${formatProtocol(network.protocol)}`;
+      return `packet is ${formatProtocol(protocolOf(skb.frame, network))}`;
     case "fragment":
-      return network.fragmentOffset > 0
+      return network.kind === "ipv4" && network.fragmentOffset > 0
         ? "packet is a later fragment"
         : "packet is no later fragment";
+    case "headers":
+      return "packet's extension headers cannot be followed to the protocol";
   }
+}
+
+function protocolOf(frame: WireFrame, network: IpHeader): number {
+  if (network.kind === "ipv4") return network.protocol;
+  return upperHeaderOf(frame, network, false)?.protocol ?? network.protocol;
 }
