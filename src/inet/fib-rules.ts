@@ -143,11 +143,40 @@ export function withRule<A extends IpAddress>(
   const rule: FibRule<A> = { ...asked, priority: asked.priority ?? defaultPriority(rules) };
   if (rule.action === "goto" && (rule.target ?? 0) <= rule.priority)
     return "Error: Backward goto not supported.";
-  if (rules.some((other) => formatRule(other) === formatRule(rule)))
-    return "RTNETLINK answers: File exists";
+  if (rules.some((other) => isAsked(other, rule))) return "RTNETLINK answers: File exists";
   const at = rules.findIndex((other) => other.priority > rule.priority);
   return at < 0 ? [...rules, rule] : rules.toSpliced(at, 0, rule);
 }
+
+/**
+ * Whether a new rule counts as one that is there. A prefix or TOS that the new one does not name may be any, and `not` and the
+ * target of `goto` are not looked at. Mirrors net/core/fib_rules.c:rule_exists() with fib4_rule_compare() or fib6_rule_compare().
+ */
+function isAsked<A extends IpAddress>(there: FibRule<A>, asked: FibRule<A>): boolean {
+  const same = ALWAYS_COMPARED.every((name) => sameField(there[name], asked[name]));
+  const { from, to, tos = 0 } = asked;
+  return (
+    same &&
+    (there.markMask ?? 0xffffffff) === (asked.markMask ?? 0xffffffff) &&
+    (from === undefined || from.length === 0 || sameField(there.from, from)) &&
+    (to === undefined || to.length === 0 || sameField(there.to, to)) &&
+    (tos === 0 || there.tos === tos)
+  );
+}
+
+const ALWAYS_COMPARED = [
+  "action",
+  "table",
+  "priority",
+  "iif",
+  "oif",
+  "mark",
+  "suppressPrefixLength",
+  "uids",
+  "protocol",
+  "sourcePorts",
+  "destinationPorts",
+] as const;
 
 /** Mirrors fib_default_rule_pref(). */
 function defaultPriority<A extends IpAddress>(rules: readonly FibRule<A>[]): number {

@@ -75,6 +75,14 @@ export function flowOf(frame: Frame): FlowFields {
   };
 }
 
+/** What policy rules may ask of a received packet beside its addresses; zeros for an ARP request. Mirrors fib4_rules_early_flow_dissect(). */
+export function rulePortsOf(frame: Frame | undefined): RulePorts {
+  return frame === undefined ? NO_FLOW : flowOf(frame);
+}
+
+/** The part of a flow that policy rules select by and routes do not. */
+type RulePorts = Pick<FlowFields, "protocol" | "sourcePort" | "destinationPort">;
+
 const QUOTING: ReadonlySet<number> = new Set([
   ICMP_DEST_UNREACH,
   ICMP_REDIRECT,

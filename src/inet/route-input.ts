@@ -24,7 +24,7 @@ import {
   type FibRoute,
   RT_SCOPE_UNIVERSE,
 } from "./fib-types.js";
-import { flowOf, multipathHash, selectNexthop } from "./multipath.js";
+import { flowOf, multipathHash, rulePortsOf, selectNexthop } from "./multipath.js";
 import { RouteCache } from "./route-cache.js";
 import { attachRoute, loopbackOf, RouteEntry, routeActions } from "./route-entry.js";
 import { validateSource } from "./source-validation.js";
@@ -109,8 +109,7 @@ function shared(decision: RouteEntry | DropReason): Decided {
 }
 
 function lookup(flow: InputFlow): FibResult {
-  const { protocol, sourcePort, destinationPort } =
-    flow.frame === undefined ? NO_PORTS : flowOf(flow.frame);
+  const { protocol, sourcePort, destinationPort } = rulePortsOf(flow.frame);
   return fib(flow.dev.ns).lookup({
     destination: flow.destination,
     source: flow.source,
@@ -126,8 +125,6 @@ function lookup(flow: InputFlow): FibResult {
     ignoreLinkState: false,
   });
 }
-
-const NO_PORTS = { protocol: 0, sourcePort: 0, destinationPort: 0 };
 
 function decideFound(flow: InputFlow, found: FibResult): RouteEntry | DropReason {
   const { dev } = flow;

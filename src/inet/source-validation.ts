@@ -1,10 +1,12 @@
 import type { NetDevice } from "../core/device.js";
 import type { DropReason } from "../core/drop.js";
+import type { Frame } from "../wire/frame.js";
 import { type Ipv4 } from "../wire/ip.js";
 import { addressesOf, holdsAddress } from "./addresses.js";
 import { confMax, confOr } from "./devconf.js";
 import { fib } from "./fib.js";
 import { type FibMatch, type FlowKey, RT_SCOPE_HOST, RT_SCOPE_UNIVERSE } from "./fib-types.js";
+import { rulePortsOf } from "./multipath.js";
 
 /** Where a packet came from and where it would go. */
 export interface SourceCheck {
@@ -16,6 +18,8 @@ export interface SourceCheck {
   readonly dev: NetDevice;
   /** The device it would be forwarded to; undefined for local delivery. */
   readonly out: NetDevice | undefined;
+  /** The packet itself, whose protocol and ports rules may ask for; undefined for an ARP request. */
+  readonly frame: Frame | undefined;
 }
 
 /** A reason to drop, or whether the sender is a neighbour on the device the packet came by. */
@@ -35,10 +39,15 @@ export function validateSource(check: SourceCheck): SourceVerdict {
 
 const PASSED: SourceVerdict = { onLink: false };
 
-/** Asks for the way back to the sender. Mirrors __fib_validate_source(). */
+/**
+ * Asks for the way back to the sender. Protocol and ports are those of the packet as it came: they are not turned round as its
+ * addresses are. Mirrors
+ * __fib_validate_source() and fib4_rules_early_flow_dissect().
+ */
 function reverseLookup(check: SourceCheck, rpFilter: number): SourceVerdict {
   const { dev } = check;
   const tables = fib(dev.ns);
+  const { protocol, sourcePort, destinationPort } = rulePortsOf(check.frame);
   const key: FlowKey = {
     destination: check.source,
     source: check.destination,
@@ -48,9 +57,9 @@ function reverseLookup(check: SourceCheck, rpFilter: number): SourceVerdict {
     oif: undefined,
     scope: RT_SCOPE_UNIVERSE,
     uid: 0,
-    protocol: 0,
-    sourcePort: 0,
-    destinationPort: 0,
+    protocol,
+    sourcePort,
+    destinationPort,
     ignoreLinkState: false,
   };
   const found = tables.lookup(key);

@@ -34,7 +34,7 @@ export async function main(args: readonly string[]): Promise<number> {
   const result = await fuzz({ seed, count, hands, out, log });
   log(
     `seeds ${seed} to ${seed + count - 1}: ${result.labs} labs, ${result.probes} probes, ${result.frames} frames, ` +
-      `${result.differences.length} differences, ${result.unsteady.length} unsteady, ${result.unknown.length} with unknowns, ` +
+      `${result.differences.length} differences, ${result.unsteady.length} unsteady, ${result.unknown.length} with unknowns, ${result.endless.length} endless, ` +
       `${Math.round((Date.now() - started) / 1000)} s`,
   );
   if (result.differences.length > 0)

@@ -28,7 +28,12 @@ export interface FuzzResult {
   readonly unsteady: readonly number[];
   /** Seeds where the emulator said that it cannot know. */
   readonly unknown: readonly number[];
+  /** Seeds where programs answer each other until the lab ends: how often they do hangs on the machine's speed. */
+  readonly endless: readonly number[];
 }
+
+/** More frames than any lab has whose probes end. */
+const manyFrames = 600;
 
 /** How often the real kernel is asked before a difference counts. */
 const tries = 3;
@@ -55,6 +60,7 @@ class Run {
     differences: [] as { seed: number; lines: readonly string[] }[],
     unsteady: [] as number[],
     unknown: [] as number[],
+    endless: [] as number[],
   };
   readonly #kernel: RealKernel;
   readonly #options: FuzzOptions;
@@ -74,6 +80,10 @@ class Run {
     this.result.frames += found.frames;
     if (this.result.labs % 100 === 0) log(`${this.result.labs} labs`);
     if (found.unknown.length > 0) this.result.unknown.push(seed);
+    if (found.frames > manyFrames) {
+      this.result.endless.push(seed);
+      return;
+    }
     if (found.unsteady) {
       this.result.unsteady.push(seed);
       log(`seed ${seed}: differed once, agreed when asked again${brief(found.first)}`);
@@ -89,6 +99,8 @@ class Run {
     const probes = probesOf(lab);
     const emulated = runEmulated(lab, probes);
     const expected = textOf(emulated, lab);
+    const frames = emulated.seen.frames.length;
+    if (frames > manyFrames) return { lines: [], first: [], unsteady: false, unknown: [], frames };
     let first: readonly string[] = [];
     let lines: readonly string[] = [];
     let asked = 0;
@@ -104,7 +116,7 @@ class Run {
       first,
       unsteady,
       unknown: emulated.unknown,
-      frames: emulated.seen.frames.length,
+      frames,
     };
   }
 

@@ -222,6 +222,25 @@ test("rules are printed and numbered as ip rule does it", () => {
   expect(tables.removeRule({ priority: 999 })).toBe("RTNETLINK answers: No such file or directory");
 });
 
+test("a rule that names no prefix and no TOS exists already when one with them does, and `not` is not looked at", () => {
+  const tables = fib(lab().ns);
+  const add = tables.addRule.bind(tables);
+  const exists = "RTNETLINK answers: File exists";
+  const to = { address: ip("10.0.0.0"), length: 8 };
+  const lookup = { action: "lookup", table: 100 } as const;
+  expect(add({ ...lookup, priority: 107, to })).toBeUndefined();
+  expect(add({ ...lookup, priority: 107 })).toBe(exists);
+  expect(add({ ...lookup, priority: 107, from: to })).toBeUndefined();
+  expect(add({ ...lookup, priority: 108, not: true, from: to })).toBeUndefined();
+  expect(add({ ...lookup, priority: 108, from: to })).toBe(exists);
+  expect(add({ ...lookup, priority: 109, tos: 0x10 })).toBeUndefined();
+  expect(add({ ...lookup, priority: 109 })).toBe(exists);
+  expect(add({ action: "goto", target: 32_766, priority: 110 })).toBeUndefined();
+  expect(add({ action: "goto", target: 32_767, priority: 110 })).toBe(exists);
+  expect(add({ ...lookup, priority: 111, suppressPrefixLength: 0 })).toBeUndefined();
+  expect(add({ ...lookup, priority: 111 })).toBeUndefined();
+});
+
 function key(destination: Ipv4, change: Partial<FlowKey> = {}): FlowKey {
   const base = {
     source: IPV4_ANY,

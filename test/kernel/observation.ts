@@ -78,13 +78,16 @@ const CHATTER: ReadonlySet<number> = new Set([
   NDISC_ROUTER_SOLICITATION,
 ]);
 
+/** Every number that a lab's command names and that may be a port: a small one where a port can stand, for NAT draws small ports too. */
+const PORT = /(?<=ports? |:|,|-)\d+(?![.\d])|(?<![./\d])\d{4,}(?![.\d])/g;
+
 /** Every port that the lab's own text names. */
 function portsOf(lab: Lab, probes: readonly Probe[]): ReadonlySet<number> {
-  const rules = lab.commands
-    .flatMap(({ argv, stdin }) => `${argv.join(" ")} ${stdin ?? ""}`.match(/\d+/g) ?? [])
+  const named = lab.commands
+    .flatMap(({ argv, stdin }) => `${argv.join(" ")} ${stdin ?? ""}`.match(PORT) ?? [])
     .map(Number);
   return new Set([
-    ...rules,
+    ...named,
     ...lab.listeners.map(({ port }) => port),
     ...probes.flatMap(({ port, sourcePort }) => [port, sourcePort]),
   ]);
