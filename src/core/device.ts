@@ -1,5 +1,5 @@
 import { ETH_P_8021Q } from "../wire/ethernet.js";
-import { type Mac, MAC_BROADCAST, isMulticastMac } from "../wire/ip.js";
+import { type IpAddress, type Mac, MAC_BROADCAST, isMulticastMac } from "../wire/ip.js";
 import { drop } from "./drop.js";
 import type { SendResult } from "./errno.js";
 import type { NetworkNamespace } from "./namespace.js";
@@ -33,6 +33,8 @@ export abstract class NetDevice {
   /** IFF_NOARP: neighbours are not resolved. */
   noArp = false;
   isLoopback = false;
+  /** IFF_POINTOPOINT without addresses below IP: a `tun` device. */
+  isPointToPoint = false;
   /** IFF_PROMISC as somebody asked for it. Virtual devices hand every frame to the stack anyway; a bridge then hands up what it forwards. */
   promiscuous = false;
   /** IFF_ALLMULTI as somebody asked for it. */
@@ -43,6 +45,10 @@ export abstract class NetDevice {
   rxHandler: ((skb: SkBuff) => RxResult) | undefined;
   /** Takes tagged frames before anybody else; true when it did, and `skb.dev` is the VLAN's device. Mirrors vlan_do_receive(). */
   vlanHandler: ((skb: SkBuff) => boolean) | undefined;
+  /** Tells devices with one MAC address apart in their IPv6 addresses; 0 for those with an address of their own. Mirrors dev->dev_id. */
+  devId = 0;
+  /** The device in whose namespace a packet is routed, when not this one's. Mirrors l3mdev_l3_rcv(). */
+  l3Receive: ((skb: SkBuff) => NetDevice | undefined) | undefined;
   readonly counters = {
     rxPackets: 0,
     rxBytes: 0,
@@ -113,6 +119,14 @@ export abstract class NetDevice {
     if (up) this.wasUp = true;
     this.ns.notify(up ? "up" : "down", this);
   }
+
+  /** Why the device may not have an IP address, in the words of `ip addr`. Mirrors inetaddr_validator_chain. */
+  addressRefusal(_address: IpAddress): string | undefined {
+    return undefined;
+  }
+
+  /** Its IP addresses are others now. Mirrors inetaddr_chain. */
+  addressesChanged(): void {}
 
   /** Takes a frame that is to leave by this device. Mirrors ndo_start_xmit(). */
   abstract transmit(skb: SkBuff): void;

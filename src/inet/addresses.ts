@@ -85,6 +85,8 @@ export function addAddress(dev: NetDevice, spec: AddressSpec): string | undefine
   if (subnet.some((other) => other.local === spec.address))
     return "Error: ipv4: Address already assigned.";
   if (subnet.some((other) => other.scope !== scope)) return "Error: ipv4: Invalid scope value.";
+  const refused = dev.addressRefusal(spec.address);
+  if (refused !== undefined) return refused;
   const added: InterfaceAddress = {
     dev,
     local: spec.address,
@@ -170,6 +172,7 @@ function setList(dev: NetDevice, list: readonly InterfaceAddress[]): void {
   for (const { local } of addressesOf(dev)) count(state, local, -1);
   for (const { local } of list) count(state, local, 1);
   state.lists[dev.ifindex] = list;
+  dev.addressesChanged();
   bumpRouting(dev.ns);
 }
 

@@ -71,8 +71,9 @@ export const arp: PernetOperations = {
 
 /** Mirrors net/ipv4/arp.c:arp_constructor(). */
 function fixedMac(dev: NetDevice, address: Ipv4): Mac | undefined {
-  if (dev.isLoopback || dev.noArp) return dev.mac;
+  if (dev.isLoopback) return dev.mac;
   if (isIpv4Multicast(address)) return multicastMac(address);
+  if (dev.noArp) return dev.mac;
   return inetAddrType(dev.ns, address) === "BROADCAST" ? MAC_BROADCAST : undefined;
 }
 

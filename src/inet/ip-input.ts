@@ -1,3 +1,4 @@
+import type { NetDevice } from "../core/device.js";
 import { drop } from "../core/drop.js";
 import type { SendResult } from "../core/errno.js";
 import { type HookState, nfHook } from "../core/hooks.js";
@@ -38,6 +39,8 @@ function ipRcvFinish(skb: SkBuff): SendResult {
 }
 
 function routeAndPassOn(skb: SkBuff): void {
+  const inside = skb.dev?.l3Receive?.(skb);
+  if (inside !== undefined) routeInside(skb, inside);
   if (skb.route === undefined) {
     const reason = routeInput(skb);
     if (reason !== undefined) return dropMartian(skb, reason);
@@ -53,6 +56,16 @@ function routeAndPassOn(skb: SkBuff): void {
     return drop(skb, "UNICAST_IN_L2_MULTICAST", "ip_rcv_finish_core");
   }
   route.input(skb);
+}
+
+/** Routes as another namespace would, if it can; the packet stays where it is. Mirrors drivers/net/ipvlan/ipvlan_l3s.c:ipvlan_l3_rcv(). */
+function routeInside(skb: SkBuff, inside: NetDevice): void {
+  const { dev, ns } = skb;
+  skb.dev = inside;
+  skb.ns = inside.ns;
+  routeInput(skb);
+  skb.dev = dev;
+  skb.ns = ns;
 }
 
 /** Mirrors ip_rcv_options(). False when the packet was dropped. */

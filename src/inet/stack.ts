@@ -4,6 +4,7 @@ import { IPPROTO_ICMP, IPPROTO_TCP, IPPROTO_UDP } from "../wire/ipv4.js";
 import { IPPROTO_ICMPV6 } from "../wire/ipv6.js";
 import { followDevice } from "./addresses.js";
 import { devConfs } from "./devconf.js";
+import { offerInternet } from "./device-internet.js";
 import { icmpErr, icmpRcv } from "./icmp-receive.js";
 import { followDevice6, followKnob6 } from "./ipv6/addrconf.js";
 import { route6Actions } from "./ipv6/actions.js";
@@ -35,6 +36,7 @@ export const inet: PernetOperations = {
     ipIds(ns);
     socketPorts(ns);
     offerUdpTunnels(ns);
+    offerInternet(ns);
     const actions = routeActions(ns);
     actions.localDeliver = ipLocalDeliver;
     actions.forward = ipForward;

@@ -2,6 +2,7 @@ import { type NetworkNamespace, type PernetOperations } from "../core/namespace.
 import { BridgeDevice } from "./bridge.js";
 import { Loopback } from "./loopback.js";
 import { ETH_P_8021Q } from "../wire/ethernet.js";
+import { ipvlanPorts } from "./ipvlan.js";
 import { macvlanPorts } from "./macvlan.js";
 import { receiveUnknownVlan, vlanGroups } from "./vlan.js";
 import { vxlanPorts } from "./vxlan.js";
@@ -15,6 +16,7 @@ export const link: PernetOperations = {
       if (dev.master instanceof BridgeDevice) dev.master.portChanged(notice, dev);
       vlanGroups(ns).lowerChanged(notice, dev);
       macvlanPorts(ns).lowerChanged(notice, dev);
+      ipvlanPorts(ns).lowerChanged(notice, dev);
       if (notice === "unregister") vxlanPorts(ns).lowerGone(dev);
     });
   },

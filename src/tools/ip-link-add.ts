@@ -11,6 +11,7 @@ import { type IpContext, namespaceOf } from "./ip-context.js";
 import { type LinkArgs, parseLinkArgs } from "./ip-link-args.js";
 import { applyLinkArgs } from "./ip-link-set.js";
 import { VXLAN_HEADROOM } from "../link/vxlan-transmit.js";
+import { makeIpvlan } from "./ip-link-ipvlan.js";
 import { makeMacvlan } from "./ip-link-macvlan.js";
 import { makeVlan } from "./ip-link-vlan.js";
 import { makeVxlan, readVxlan } from "./ip-link-vxlan.js";
@@ -18,7 +19,7 @@ import { Words, wrongArgument } from "./words.js";
 
 /** Types of the real tool that are not modelled yet. */
 const OTHER_TYPES: readonly string[] =
-  "macvtap ipvlan ipvtap bond team ifb gre gretap ipip ip6tnl sit vti vrf geneve wireguard tun nlmon bareudp netdevsim".split(
+  "macvtap ipvtap bond team ifb gre gretap ipip ip6tnl sit vti vrf geneve wireguard tun nlmon bareudp netdevsim".split(
     " ",
   );
 
@@ -47,6 +48,8 @@ export function linkAdd(words: Words, context: IpContext): string {
       return finish(makeVlan(identity(args, ns, "vlan"), args, typeWords, context), args);
     case "macvlan":
       return finish(makeMacvlan(identity(args, ns, "macvlan"), args, typeWords, context), args);
+    case "ipvlan":
+      return finish(makeIpvlan(identity(args, ns, "ipvlan"), args, typeWords, context), args);
     case "vxlan": {
       const asked = readVxlan(typeWords, ns);
       return finish(makeVxlan(identity(args, ns, "vxlan"), args.mac, asked), {

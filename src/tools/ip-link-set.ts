@@ -1,6 +1,7 @@
 import type { NetDevice } from "../core/device.js";
 import type { NetworkNamespace } from "../core/namespace.js";
 import { BridgeDevice } from "../link/bridge.js";
+import { Ipvlan } from "../link/ipvlan.js";
 import { Macvlan } from "../link/macvlan.js";
 import { Vlan } from "../link/vlan.js";
 import { Vxlan } from "../link/vxlan.js";
@@ -9,6 +10,7 @@ import { setPortOption } from "./bridge-port-options.js";
 import { notModelled, rtnetlink, ToolFailure } from "./failure.js";
 import { deviceOf, type IpContext, namespaceOf } from "./ip-context.js";
 import { type LinkArgs, parseLinkArgs } from "./ip-link-args.js";
+import { setIpvlanOptions } from "./ip-link-ipvlan.js";
 import { type Words, wrongArgument } from "./words.js";
 
 /** `ip link set [dev] DEV …`. */
@@ -47,6 +49,7 @@ export function applyLinkArgs(dev: NetDevice, args: LinkArgs): void {
 
 function setTypeOptions(dev: NetDevice, { type, typeWords }: LinkArgs): void {
   if (type === "bridge" && typeWords !== undefined) return setBridgeOptions(dev, typeWords);
+  if (type === "ipvlan" && typeWords !== undefined) return setIpvlanOptions(dev, typeWords);
   if (type !== "bridge_slave") throw notModelled("ip", `ip link set … type ${type}`);
   const master = dev.master instanceof BridgeDevice ? dev.master : undefined;
   const port = master?.portOf(dev);
@@ -81,7 +84,7 @@ function moveOrRename(dev: NetDevice, ns: NetworkNamespace, name: string): void 
 /** Mirrors net/ethernet/eth.c:eth_prepare_mac_addr_change(). */
 function setAddress(dev: NetDevice, mac: Mac): void {
   if (mac === MAC_ZERO || isMulticastMac(mac)) throw rtnetlink("Cannot assign requested address");
-  if (dev.isLoopback) throw rtnetlink("Operation not supported");
+  if (dev.isLoopback || dev instanceof Ipvlan) throw rtnetlink("Operation not supported");
   if (dev instanceof BridgeDevice) return dev.setMac(mac);
   if (dev.mac === mac) return;
   if (dev instanceof Vlan) dev.followsMac = false;

@@ -1,5 +1,6 @@
 import type { NetDevice } from "../core/device.js";
 import { BridgeDevice } from "../link/bridge.js";
+import { Ipvlan } from "../link/ipvlan.js";
 import { Macvlan } from "../link/macvlan.js";
 import { Vlan } from "../link/vlan.js";
 import { Veth } from "../link/veth.js";
@@ -91,12 +92,18 @@ export function shownName(dev: NetDevice): string {
 /** What IFLA_LINK names: the other end of a veth, the device below. */
 function otherEnd(dev: NetDevice): NetDevice | undefined {
   if (dev instanceof Veth) return dev.peer;
-  return dev instanceof Macvlan || dev instanceof Vlan ? dev.lower : undefined;
+  return isStacked(dev) ? dev.lower : undefined;
+}
+
+/** A device on top of one other, whose carrier it has. */
+function isStacked(dev: NetDevice): dev is Macvlan | Vlan | Ipvlan {
+  return dev instanceof Macvlan || dev instanceof Vlan || dev instanceof Ipvlan;
 }
 
 /** Mirrors iproute2's print_link_flags(). */
 export function flagsOf(dev: NetDevice): string {
   const { up } = dev;
+  const other = otherEnd(dev);
   const flags = [
     up && !dev.carrier ? "NO-CARRIER" : "",
     dev.isLoopback ? "LOOPBACK" : "BROADCAST",
@@ -106,7 +113,7 @@ export function flagsOf(dev: NetDevice): string {
     dev.noArp || dev.kind === "dummy" ? "NOARP" : "",
     up ? "UP" : "",
     up && dev.carrier ? "LOWER_UP" : "",
-    dev instanceof Veth && dev.peer?.ns === dev.ns && !dev.peer.up ? "M-DOWN" : "",
+    other?.ns === dev.ns && !other.up ? "M-DOWN" : "",
   ];
   return flags.filter((flag) => flag !== "").join(",");
 }
@@ -116,7 +123,7 @@ function operstate(dev: NetDevice): string {
   if (!dev.up) return "DOWN";
   if (dev instanceof BridgeDevice)
     return dev.carrierChanged ? (dev.carrier ? "UP" : "DOWN") : "UNKNOWN";
-  if (dev instanceof Macvlan || dev instanceof Vlan) return dev.carrier ? "UP" : "LOWERLAYERDOWN";
+  if (isStacked(dev)) return dev.carrier ? "UP" : "LOWERLAYERDOWN";
   if (!(dev instanceof Veth)) return "UNKNOWN";
   if (dev.carrier) return "UP";
   const index = dev.peer?.ifindex ?? dev.ifindex;

@@ -291,12 +291,19 @@ export function multicastMac6(group: Ipv6): Mac {
 }
 
 /** fe80:: with the interface identifier of a MAC. RFC 4291, appendix A. */
-export function linkLocalOf(mac: Mac): Ipv6 {
-  return ((0xfe80n << 112n) | interfaceIdOf(mac)) as Ipv6;
+export function linkLocalOf(mac: Mac, devId = 0): Ipv6 {
+  return ((0xfe80n << 112n) | interfaceIdOf(mac, devId)) as Ipv6;
 }
 
-/** The modified EUI-64 of a MAC: fffe in its middle, the universal bit flipped. */
-export function interfaceIdOf(mac: Mac): bigint {
+/**
+ * The modified EUI-64 of a MAC: fffe in its middle, the universal bit flipped; `devId`, if not 0, tells devices with one
+ * MAC apart. Mirrors include/net/addrconf.h:addrconf_ifid_eui48().
+ */
+export function interfaceIdOf(mac: Mac, devId = 0): bigint {
+  if (devId !== 0) {
+    const own = BigInt(mac);
+    return ((own >> 24n) << 40n) | (BigInt(devId) << 24n) | (own & 0xff_ffffn);
+  }
   const bits = BigInt(mac) ^ 0x0200_0000_0000n;
   return ((bits >> 24n) << 40n) | 0xff_fe00_0000n | (bits & 0xff_ffffn);
 }

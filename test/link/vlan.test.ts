@@ -98,7 +98,7 @@ describe("a VLAN device", () => {
       new RegExp(`^\\d+: v5@eth0: <BROADCAST,MULTICAST,UP,LOWER_UP> mtu 1500 .* state UP .*${A}`),
     );
     build(sim, "a: ip link set eth0 down");
-    expect(shown()).toContain(": v5@eth0: <BROADCAST,MULTICAST> mtu 1500 ");
+    expect(shown()).toContain(": v5@eth0: <BROADCAST,MULTICAST,M-DOWN> mtu 1500 ");
     expect(run(sim, "a", "ip link set v5 up").stderr).toBe("RTNETLINK answers: Network is down\n");
     build(sim, "a: ip link set eth0 address 02:00:00:00:00:1a mtu 1300 up");
     expect(shown()).toMatch(/<BROADCAST,MULTICAST,UP,LOWER_UP> mtu 1300 .*02:00:00:00:00:1a/);

@@ -67,7 +67,7 @@ describe("runTool", () => {
   test.each([
     "ip -6 route add 2001:db8::/64 encap seg6",
     "ip -j addr",
-    "ip link add v0 type ipvlan mode l2",
+    "ip link add v0 type ipvtap mode l2",
     "ip link add br1 type bridge stp_state 1",
     "ip link set dev e0 multicast off",
     "ip link set dev e0 type bridge_slave guard on",

@@ -61,6 +61,8 @@ export function addAddress6(dev: NetDevice, spec: Address6Spec): string | undefi
     return 'Error: ipv6: Cannot assign multicast address without "IFA_F_MCAUTOJOIN" flag.';
   if (address === IPV6_LOOPBACK && !dev.isLoopback)
     return "Error: ipv6: Cannot assign loopback address on this device.";
+  const refused = dev.addressRefusal(address);
+  if (refused !== undefined) return refused;
   if (addressOn(dev, address) !== undefined) return "Error: ipv6: address already assigned.";
   const added: InterfaceAddress6 = {
     dev,
@@ -222,7 +224,7 @@ function isStarted(dev: NetDevice): boolean {
 /** Mirrors addrconf_addr_gen() and addrconf_add_linklocal(). */
 function addLinkLocal(dev: NetDevice): void {
   if (addresses6Of(dev).some(({ scope }) => scope === IPV6_SCOPE_LINK)) return;
-  addAddress6(dev, { address: linkLocalOf(dev.mac), length: 64 });
+  addAddress6(dev, { address: linkLocalOf(dev.mac, dev.devId), length: 64 });
 }
 
 /** Joins the group of the address's neighbours and asks whether it is free. Mirrors addrconf_dad_start() and addrconf_dad_begin(). */

@@ -62,6 +62,7 @@ export function setAddresses6(dev: NetDevice, list: readonly InterfaceAddress6[]
   for (const address of list)
     state.holders.set(address.address, [...(state.holders.get(address.address) ?? NONE), address]);
   state.byDevice.set(dev, list);
+  dev.addressesChanged();
   bumpRouting(dev.ns);
 }
 

@@ -1,3 +1,4 @@
+import type { NetDevice } from "../../core/device.js";
 import { deliver, drop } from "../../core/drop.js";
 import type { SendResult } from "../../core/errno.js";
 import { type HookState, nfHook } from "../../core/hooks.js";
@@ -73,6 +74,8 @@ function hasBadAddresses(skb: SkBuff, { source, destination }: Ipv6Header): bool
 
 /** Mirrors ip6_rcv_finish(). A packet from `lo` still has the route it was sent by. */
 function ip6RcvFinish(skb: SkBuff): SendResult {
+  const inside = skb.dev?.l3Receive?.(skb);
+  if (inside !== undefined) routeInside(skb, inside);
   if (skb.route === undefined) {
     const route = routeInput6(skb);
     if (route === undefined) drop(skb, "NOT_SPECIFIED", "ip6_rcv_finish");
@@ -80,6 +83,17 @@ function ip6RcvFinish(skb: SkBuff): SendResult {
   }
   if (!skb.ended) skb.route?.input(skb);
   return undefined;
+}
+
+/** Routes as another namespace would; the packet stays where it is. Mirrors drivers/net/ipvlan/ipvlan_l3s.c:ipvlan_l3_rcv(). */
+function routeInside(skb: SkBuff, inside: NetDevice): void {
+  const { dev, ns } = skb;
+  skb.dev = inside;
+  skb.ns = inside.ns;
+  const route = routeInput6(skb);
+  if (route !== undefined) attachRoute(skb, route, "input");
+  skb.dev = dev;
+  skb.ns = ns;
 }
 
 /** A packet to a group: for this host when the device it came by is in the group. Mirrors ip6_mc_input(). */
