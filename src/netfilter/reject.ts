@@ -13,6 +13,7 @@ import { IPPROTO_TCP } from "../wire/ipv4.js";
 import { TCP_ACK, TCP_FIN, TCP_RST, TCP_SYN, type TcpHeader } from "../wire/tcp.js";
 import { connectionOf } from "./conntrack/connection.js";
 import { TCP_CLOSE } from "./conntrack/tcp-states.js";
+import { sendReset6, sendUnreachable6 } from "./reject6.js";
 
 /** What a rejected packet's sender is told. */
 export type RejectWith =
@@ -21,9 +22,15 @@ export type RejectWith =
 
 const DROP: Verdict = { kind: "drop", reason: "NETFILTER_DROP", where: "nf_hook_slow" };
 
-/** Answers a packet as `REJECT` does; the packet itself is dropped. Mirrors net/ipv4/netfilter/ipt_REJECT.c:reject_tg(). */
+/**
+ * Answers a packet as `REJECT` does; the packet itself is dropped. An ICMP type is of the packet's family. Mirrors
+ * net/ipv4/netfilter/ipt_REJECT.c:reject_tg() and net/ipv6/netfilter/ip6t_REJECT.c:reject_tg6().
+ */
 export function rejectPacket(skb: SkBuff, state: HookState, how: RejectWith): Verdict {
-  if (how.kind === "tcp-reset") sendReset(skb, state);
+  if (skb.frame.network?.kind === "ipv6") {
+    if (how.kind === "tcp-reset") sendReset6(skb, state, resetHeader, closeConnection);
+    else sendUnreachable6(skb, state, how.type, how.code);
+  } else if (how.kind === "tcp-reset") sendReset(skb, state);
   else sendUnreachable(skb, how.type, how.code);
   return DROP;
 }

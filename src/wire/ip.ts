@@ -87,6 +87,12 @@ export function mapIpv4Prefix(address: Ipv4, to: Ipv4Prefix): Ipv4 {
   return (((to.address & mask) | (address & ~mask)) >>> 0) as Ipv4;
 }
 
+/** The network part of `to` with the host part of `address`. */
+export function mapIpv6Prefix(address: Ipv6, to: Ipv6Prefix): Ipv6 {
+  const hosts = (1n << BigInt(128 - to.length)) - 1n;
+  return ((to.address & ~hosts) | (address & hosts)) as Ipv6;
+}
+
 export function prefixContains(prefix: Ipv4Prefix, address: Ipv4): boolean {
   return ((prefix.address ^ address) & ipv4Mask(prefix.length)) === 0;
 }
@@ -233,6 +239,12 @@ export function putIpv6(bytes: Uint8Array, at: number, address: Ipv6): void {
   }
 }
 
+/** The address of four 32-bit words, the highest first. */
+export function ipv6FromWords([a = 0, b = 0, c = 0, d = 0]: readonly number[]): Ipv6 {
+  const high = (BigInt(a) << 32n) | BigInt(b);
+  return ((high << 64n) | (BigInt(c) << 32n) | BigInt(d)) as Ipv6;
+}
+
 /** The four 32-bit words of an address, the highest first. */
 export function ipv6Words(address: Ipv6): readonly [number, number, number, number] {
   return [
@@ -288,6 +300,11 @@ export function solicitedNode(address: Ipv6): Ipv6 {
 /** The Ethernet group of an IPv6 multicast address. RFC 2464 §7. */
 export function multicastMac6(group: Ipv6): Mac {
   return (0x3333_0000_0000 + Number(group & 0xffff_ffffn)) as Mac;
+}
+
+/** Whether an address names one interface: not ::, no group, and no IPv4 address in IPv6's clothes. Mirrors ipv6_addr_type() & IPV6_ADDR_UNICAST. */
+export function isUnicastIpv6(address: Ipv6): boolean {
+  return address !== IPV6_ANY && !isIpv6Multicast(address) && mappedIpv4(address) === undefined;
 }
 
 /** fe80:: with the interface identifier of a MAC. RFC 4291, appendix A. */

@@ -3,6 +3,7 @@ import {
   formatIpv6,
   type IpAddress,
   IPV4_ANY,
+  IPV6_ANY,
   type Mac,
   MAC_ZERO,
 } from "../../wire/ip.js";
@@ -39,6 +40,15 @@ export const NO_ELEMENT: Element = {
   iface: "",
   physdev: false,
   wildcard: false,
+};
+
+/** The same of sets of family inet6. */
+export const NO_ELEMENT6: Element = {
+  ...NO_ELEMENT,
+  ip: IPV6_ANY,
+  cidr: 128,
+  ip2: IPV6_ANY,
+  cidr2: 128,
 };
 
 /** `10.0.0.1,tcp:80`: as list prints it and add takes it, without what follows the key. */

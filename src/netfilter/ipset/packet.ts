@@ -1,10 +1,18 @@
 import type { HookState } from "../../core/hooks.js";
 import type { NetworkNamespace } from "../../core/namespace.js";
 import type { SkBuff } from "../../core/skbuff.js";
-import { ipLength, isIcmp } from "../../wire/frame.js";
+import {
+  type Frame,
+  type IpHeader,
+  ipLength,
+  isIcmp,
+  type TransportHeader,
+} from "../../wire/frame.js";
 import { IPPROTO_ICMP, IPPROTO_TCP, IPPROTO_UDP, type Ipv4Header } from "../../wire/ipv4.js";
+import { IPPROTO_ICMPV6, type Ipv6Header } from "../../wire/ipv6.js";
+import { upperHeaderOf } from "../ipv6-headers.js";
 import type { IpSet } from "./create.js";
-import { type Element, NO_ELEMENT } from "./element.js";
+import { type Element, NO_ELEMENT, NO_ELEMENT6 } from "./element.js";
 import type { CounterTest, GivenExtensions, LookupOptions, SkbInfo } from "./extensions.js";
 import { ListSet } from "./list-set.js";
 import { type IpSets, ipsets } from "./sets.js";
@@ -155,8 +163,10 @@ function changeSet(set: IpSet, visit: Visit, act: Change): boolean {
 /** What a set's dimensions take of a packet; undefined when it lacks one of them. Mirrors each type's *_kadt(). */
 function packetElement({ type }: IpSet, { skb, state, directions }: Visit): Element | undefined {
   const header = skb.frame.network;
-  if (header?.kind !== "ipv4") return undefined;
-  const element: { -readonly [K in keyof Element]: Element[K] } = { ...NO_ELEMENT };
+  if (header === undefined || header.kind === "arp") return undefined;
+  const element: { -readonly [K in keyof Element]: Element[K] } = {
+    ...(header.kind === "ipv4" ? NO_ELEMENT : NO_ELEMENT6),
+  };
   for (const [index, dimension] of type.dimensions.entries()) {
     const source = directions[index] === "src";
     switch (dimension) {
@@ -168,10 +178,10 @@ function packetElement({ type }: IpSet, { skb, state, directions }: Visit): Elem
         break;
       }
       case "port": {
-        const port = packetPort(skb, header, source);
-        if (port === undefined) return undefined;
-        element.proto = header.protocol;
-        element.port = port;
+        const found = portPart(skb.frame, header, source);
+        if (found === undefined) return undefined;
+        element.proto = found.protocol;
+        element.port = found.port;
         break;
       }
       case "mac": {
@@ -198,14 +208,43 @@ function packetElement({ type }: IpSet, { skb, state, directions }: Visit): Elem
   return element;
 }
 
+interface PortPart {
+  readonly protocol: number;
+  readonly port: number;
+}
+
+function portPart(frame: Frame, header: IpHeader, source: boolean): PortPart | undefined {
+  if (header.kind === "ipv6") return portPart6(frame, header, source);
+  const port = packetPort(frame, header, source);
+  return port === undefined ? undefined : { protocol: header.protocol, port };
+}
+
+/** The same behind extension headers; nothing of later fragments. Mirrors ip_set_get_ip6_port(). */
+function portPart6(frame: Frame, header: Ipv6Header, source: boolean): PortPart | undefined {
+  const upper = upperHeaderOf(frame, header, false);
+  if (upper === undefined || upper.fragmentOffset > 0) return undefined;
+  const { protocol } = upper;
+  const port = portIn(frame.transport, upper.payload, protocol, source);
+  return port === undefined ? undefined : { protocol, port };
+}
+
 /** A port, `type·256+code` of ICMP, 0 of other protocols; undefined where it cannot be told. Mirrors ip_set_get_ip4_port(). */
-function packetPort(skb: SkBuff, header: Ipv4Header, source: boolean): number | undefined {
-  const { transport, payload } = skb.frame;
+function packetPort(frame: Frame, header: Ipv4Header, source: boolean): number | undefined {
   if (header.fragmentOffset > 0) return WITH_PORTS.includes(header.protocol) ? undefined : 0;
+  return portIn(frame.transport, frame.payload, header.protocol, source);
+}
+
+function portIn(
+  transport: TransportHeader | undefined,
+  payload: Uint8Array,
+  protocol: number,
+  source: boolean,
+): number | undefined {
   if (transport !== undefined && isIcmp(transport)) return transport.type * 256 + transport.code;
   if (transport !== undefined) return source ? transport.sourcePort : transport.destinationPort;
   const word = (at: number): number => (payload[at] ?? 0) * 256 + (payload[at + 1] ?? 0);
-  if (header.protocol === IPPROTO_ICMP) return payload.length < 2 ? undefined : word(0);
-  if (!WITH_PORTS.includes(header.protocol)) return 0;
+  if (protocol === IPPROTO_ICMP || protocol === IPPROTO_ICMPV6)
+    return payload.length < 2 ? undefined : word(0);
+  if (!WITH_PORTS.includes(protocol)) return 0;
   return payload.length < 4 ? undefined : word(source ? 0 : 2);
 }

@@ -2,7 +2,7 @@ import { type MatchExtension, defineMatch } from "../extension.js";
 import { dscpClass } from "../tos-names.js";
 import { hex } from "../numbers.js";
 import { option } from "../options.js";
-import { ipv4HeaderOf } from "../packet.js";
+import { tosOf } from "../packet.js";
 import { refuse } from "../refusal.js";
 import { formatTest, type Negatable, unsigned } from "../values.js";
 
@@ -22,6 +22,6 @@ export const dscp: MatchExtension = defineMatch<Negatable<number>>({
   parse: (args) => args.get(DSCP) ?? args.need(CLASS),
   format: (test) => formatTest("dscp", test, (value) => hex(value, 2)).join(" "),
   isPure: true,
-  matches: ({ value, invert }, skb) => ((ipv4HeaderOf(skb)?.tos ?? 0) >> 2 === value) !== invert,
-  why: (_, skb) => `packet has dscp ${hex((ipv4HeaderOf(skb)?.tos ?? 0) >> 2, 2)}`,
+  matches: ({ value, invert }, skb) => (tosOf(skb) >> 2 === value) !== invert,
+  why: (_, skb) => `packet has dscp ${hex(tosOf(skb) >> 2, 2)}`,
 });

@@ -1,7 +1,7 @@
 import { TCP_CWR, TCP_ECE } from "../../../wire/tcp.js";
 import { type MatchExtension, defineMatch, isPositive } from "../extension.js";
 import { flag, option } from "../options.js";
-import { ipv4HeaderOf, transportOf } from "../packet.js";
+import { tosOf, transportOf } from "../packet.js";
 import { refuse } from "../refusal.js";
 import { formatFlag, formatTest, type Negatable, unsigned } from "../values.js";
 
@@ -41,8 +41,7 @@ export const ecn: MatchExtension = defineMatch<Ecn>({
       ? "Invalid argument"
       : undefined,
   matches({ ece, cwr, ect }, skb) {
-    if (ect !== undefined && (((ipv4HeaderOf(skb)?.tos ?? 0) & 3) === ect.value) === ect.invert)
-      return false;
+    if (ect !== undefined && ((tosOf(skb) & 3) === ect.value) === ect.invert) return false;
     if (ece === undefined && cwr === undefined) return true;
     const header = transportOf(skb, "tcp");
     if (typeof header !== "object") return false;

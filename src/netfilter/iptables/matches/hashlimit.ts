@@ -1,8 +1,8 @@
 import { type NetworkNamespace, perNamespace } from "../../../core/namespace.js";
 import type { SkBuff } from "../../../core/skbuff.js";
 import { ipLength } from "../../../wire/frame.js";
-import { maskIpv4 } from "../../../wire/ip.js";
-import { addressBits } from "../addresses.js";
+import type { IpAddress } from "../../../wire/ip.js";
+import { addressBits, andAddress, maskOf } from "../addresses.js";
 import { type MatchExtension, defineMatch } from "../extension.js";
 import {
   type ByteRate,
@@ -15,7 +15,7 @@ import {
   readRate,
 } from "../hash-rates.js";
 import { flag, option, type OptionUse } from "../options.js";
-import { ipv4HeaderOf, portsOf } from "../packet.js";
+import { ipHeaderOf, portsOf } from "../packet.js";
 import { refuse } from "../refusal.js";
 import { string, u32, unsigned } from "../values.js";
 
@@ -173,7 +173,7 @@ interface Bucket {
   expires: number;
 }
 
-/** A table belongs to the first rule of its name. */
+/** A table belongs to the first rule of its name in its family. */
 interface BucketTable {
   readonly buckets: Map<string, Bucket>;
   readonly perSecond: number;
@@ -184,9 +184,13 @@ interface BucketTable {
 
 const tablesOf: (ns: NetworkNamespace) => Map<string, BucketTable> = perNamespace(() => new Map());
 
-function tableOf(ns: NetworkNamespace, { name, rate, burst, expire }: Hashlimit): BucketTable {
+function tableOf(
+  ns: NetworkNamespace,
+  { name, rate, burst, expire, bits }: Hashlimit,
+): BucketTable {
   const tables = tablesOf(ns);
-  const found = tables.get(name);
+  const key = `${bits} ${name}`;
+  const found = tables.get(key);
   if (found !== undefined) return found;
   const perSecond = ratePerSecond(rate);
   const capacity = rate.kind === "packets" ? (burst ?? 5) : Math.max(perSecond, burst ?? 0);
@@ -197,7 +201,7 @@ function tableOf(ns: NetworkNamespace, { name, rate, burst, expire }: Hashlimit)
     expire: expire * 1_000,
     byteMode: rate.kind === "bytes",
   };
-  tables.set(name, table);
+  tables.set(key, table);
   return table;
 }
 
@@ -229,13 +233,15 @@ function keyOf(
   { modes, sourceLength, destinationLength }: Hashlimit,
   skb: SkBuff,
 ): string | undefined {
-  const header = ipv4HeaderOf(skb);
+  const header = ipHeaderOf(skb);
   if (header === undefined) return undefined;
   const ports = portsOf(skb) ?? { source: 0, destination: 0 };
-  const parts: Readonly<Record<string, number>> = {
-    srcip: maskIpv4(header.source, sourceLength),
+  const masked = (address: IpAddress, length: number): IpAddress =>
+    andAddress(address, maskOf(length, header.kind));
+  const parts: Readonly<Record<string, number | bigint>> = {
+    srcip: masked(header.source, sourceLength),
     srcport: ports.source,
-    dstip: maskIpv4(header.destination, destinationLength),
+    dstip: masked(header.destination, destinationLength),
     dstport: ports.destination,
   };
   return modes.map((mode) => parts[mode]).join(" ");

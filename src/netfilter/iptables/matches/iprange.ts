@@ -2,7 +2,7 @@ import type { IpAddress } from "../../../wire/ip.js";
 import { formatAddress, parseAddress } from "../addresses.js";
 import { type MatchExtension, defineMatch } from "../extension.js";
 import { option, type OptionUse } from "../options.js";
-import { ipv4HeaderOf } from "../packet.js";
+import { ipHeaderOf } from "../packet.js";
 import { refuse } from "../refusal.js";
 import { formatTest, type Negatable } from "../values.js";
 
@@ -22,7 +22,7 @@ const DST = option("dst-range", readSpan, { not: true });
 /** `-m iprange`: addresses from one to another. */
 export const iprange: MatchExtension = defineMatch<IpRange>({
   name: "iprange",
-  mirrors: "net/netfilter/xt_iprange.c:iprange_mt4()",
+  mirrors: "net/netfilter/xt_iprange.c:iprange_mt4(), iprange_mt6()",
   fidelity: "exact",
   examples: [
     "--src-range 10.0.0.5-10.0.0.9",
@@ -41,7 +41,7 @@ export const iprange: MatchExtension = defineMatch<IpRange>({
     ].join(" "),
   isPure: true,
   matches({ source, destination }, skb) {
-    const header = ipv4HeaderOf(skb);
+    const header = ipHeaderOf(skb);
     if (header === undefined) return "unknown";
     if (source !== undefined && isWithin(header.source, source.value) === source.invert)
       return false;
@@ -51,7 +51,7 @@ export const iprange: MatchExtension = defineMatch<IpRange>({
     );
   },
   why({ source }, skb) {
-    const header = ipv4HeaderOf(skb);
+    const header = ipHeaderOf(skb);
     if (header === undefined) return "";
     const bySource =
       source !== undefined && isWithin(header.source, source.value) === source.invert;

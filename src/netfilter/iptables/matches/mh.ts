@@ -1,8 +1,10 @@
+import { IPPROTO_NONE } from "../../../wire/ipv6.js";
 import { type MatchExtension, defineMatch } from "../extension.js";
 import { parseNumber } from "../numbers.js";
 import { option } from "../options.js";
+import { fragmentOffsetOf, upperPayload } from "../packet.js";
 import { refuse } from "../refusal.js";
-import { formatRange, type Negatable, not, type Range } from "../values.js";
+import { formatRange, inRange, type Negatable, not, type Range } from "../values.js";
 
 const NAMES: readonly (readonly [string, number])[] = [
   ["binding-refresh-request", 0],
@@ -23,6 +25,9 @@ const NAMES: readonly (readonly [string, number])[] = [
   ["be", 7],
 ];
 
+/** In bytes, without the message. */
+const MH_HLEN = 6;
+
 const TYPE = option("mh-type", readTypes, { not: true });
 
 /** `-m mh`: types of mobility headers. */
@@ -30,7 +35,7 @@ export const mh: MatchExtension = defineMatch<Negatable<Range> | undefined>({
   name: "mh",
   family: "ipv6",
   mirrors: "net/ipv6/netfilter/ip6t_mh.c:mh_mt6()",
-  fidelity: "unmodelled",
+  fidelity: "exact",
   examples: [
     "-p mobility-header|--mh-type 5",
     "-p mobility-header|! --mh-type 1:3",
@@ -42,6 +47,19 @@ export const mh: MatchExtension = defineMatch<Negatable<Range> | undefined>({
   format(test) {
     if (test === undefined || (test.value.low === 0 && test.value.high === 255)) return "";
     return `${not(test.invert)}--mh-type ${formatRange(test.value)}`;
+  },
+  isPure: true,
+  matches(test, skb) {
+    if (fragmentOffsetOf(skb.frame) > 0) return false;
+    const payload = upperPayload(skb.frame)?.payload;
+    // Nothing may follow a mobility header.
+    if (payload === undefined || payload.length < MH_HLEN || payload[0] !== IPPROTO_NONE)
+      return "hotdrop";
+    return test === undefined || inRange(payload[2] ?? 0, test.value) !== test.invert;
+  },
+  why(_, skb) {
+    const type = upperPayload(skb.frame)?.payload[2];
+    return type === undefined ? "packet has no mobility header" : `packet has type ${type}`;
   },
 });
 

@@ -1,6 +1,6 @@
 import { type MatchExtension, defineMatch } from "../extension.js";
 import { option, type OptionUse } from "../options.js";
-import { portsOf } from "../packet.js";
+import { fragmentOffsetOf, portsOf } from "../packet.js";
 import { refuse } from "../refusal.js";
 import { inRange, not, parsePort } from "../values.js";
 
@@ -68,10 +68,9 @@ export const multiport: MatchExtension = defineMatch<Multiport>({
   destinationPorts: ({ side, slots, invert }) =>
     side === "destination" && !invert ? slots : undefined,
   matches({ side, slots, invert }, skb) {
-    const { network, transport } = skb.frame;
-    if (network?.kind === "ipv4" && network.fragmentOffset > 0) return false;
+    if (fragmentOffsetOf(skb.frame) > 0) return false;
     const ports = portsOf(skb);
-    if (ports === undefined) return transport === undefined ? "hotdrop" : false;
+    if (ports === undefined) return skb.frame.transport === undefined ? "hotdrop" : false;
     const hit = slots.some(
       (slot) =>
         (side !== "destination" && inRange(ports.source, slot)) ||

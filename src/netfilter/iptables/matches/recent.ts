@@ -3,7 +3,7 @@ import type { IpAddress } from "../../../wire/ip.js";
 import { addressBits, andAddress, formatAddress, maskOf } from "../addresses.js";
 import { type MatchExtension, defineMatch } from "../extension.js";
 import { flag, option } from "../options.js";
-import { ipv4HeaderOf } from "../packet.js";
+import { ipHeaderOf } from "../packet.js";
 import { refuse } from "../refusal.js";
 import { host, not, string, u32, unsigned } from "../values.js";
 
@@ -98,11 +98,12 @@ export const recent: MatchExtension = defineMatch<Recent>({
     return hitcount > 65_535 || name === "" || name.includes("/") ? "Invalid argument" : undefined;
   },
   matches(params, skb, state) {
-    const header = ipv4HeaderOf(skb);
+    const header = ipHeaderOf(skb);
     if (header === undefined) return "unknown";
     const address = andAddress(header[params.by], params.mask);
-    // A packet that is leaving counts its TTL as it was before it is lowered.
-    const ttl = header.ttl + (state.out !== undefined && skb.inDev === undefined ? 1 : 0);
+    // A packet that is forwarded counts its TTL as it was before it was lowered.
+    const forwarded = state.out !== undefined && skb.socket === undefined;
+    const ttl = (header.kind === "ipv4" ? header.ttl : header.hopLimit) + (forwarded ? 1 : 0);
     return decide(params, listOf(state.ns, params.name), address, ttl, state.ns.sim.queue.now);
   },
   why: ({ name }) => `address is not in list ${name} like that`,

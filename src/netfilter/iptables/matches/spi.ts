@@ -1,6 +1,8 @@
 import { formatRange, type Negatable, not, type Range, unsignedRange } from "../values.js";
 import { option, type OptionSpec } from "../options.js";
 import type { SkBuff } from "../../../core/skbuff.js";
+import { get32 } from "../../../wire/bytes.js";
+import { fragmentOffsetOf, upperPayload } from "../packet.js";
 
 /** What the matches of IPsec headers share: a range of security parameter indexes. */
 
@@ -16,17 +18,15 @@ export function formatSpi(name: string, test: Negatable<SpiRange> | undefined): 
   return [`${not(test.invert)}--${name} ${formatRange(test.value)}`];
 }
 
-/** The unsigned 32-bit number at `at` of what follows the IPv4 header; undefined in later fragments or when cut short. */
-export function payloadWord(skb: SkBuff, at: number): number | undefined {
-  const { network, transport, payload } = skb.frame;
-  if (
-    network?.kind !== "ipv4" ||
-    network.fragmentOffset > 0 ||
-    transport !== undefined ||
-    payload.length < at + 4
-  )
-    return undefined;
-  return new DataView(payload.buffer, payload.byteOffset + at, 4).getUint32(0);
+/** The unsigned 32-bit number at `at` of what follows the IP headers; undefined in later fragments or when cut short. */
+export function payloadWord({ frame }: SkBuff, at: number): number | undefined {
+  if (frame.transport !== undefined) return undefined;
+  const payload = upperPayload(frame)?.payload;
+  return payload === undefined || payload.length < at + 4 ? undefined : get32(payload, at);
+}
+
+export function fitsSpi(spi: number, test: Negatable<SpiRange> | undefined): boolean {
+  return test === undefined || (spi >= test.value.low && spi <= test.value.high) !== test.invert;
 }
 
 /** Whether the index at `at` is in the range. */
@@ -35,9 +35,7 @@ export function matchesSpi(
   at: number,
   test: Negatable<SpiRange> | undefined,
 ): boolean | "hotdrop" {
-  const { network } = skb.frame;
-  if (network?.kind === "ipv4" && network.fragmentOffset > 0) return false;
+  if (fragmentOffsetOf(skb.frame) > 0) return false;
   const spi = payloadWord(skb, at);
-  if (spi === undefined) return "hotdrop";
-  return test === undefined || (spi >= test.value.low && spi <= test.value.high) !== test.invert;
+  return spi === undefined ? "hotdrop" : fitsSpi(spi, test);
 }

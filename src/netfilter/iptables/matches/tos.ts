@@ -1,7 +1,7 @@
 import { type MatchExtension, defineMatch } from "../extension.js";
 import { hex } from "../numbers.js";
 import { option } from "../options.js";
-import { ipv4HeaderOf } from "../packet.js";
+import { tosOf } from "../packet.js";
 import { formatTos, readTos, type TosMask } from "../tos-names.js";
 import { formatTest, type Negatable } from "../values.js";
 
@@ -17,7 +17,6 @@ export const tos: MatchExtension = defineMatch<Negatable<TosMask>>({
   parse: (args) => args.need(TOS),
   format: (test) => formatTest("tos", test, formatTos).join(" "),
   isPure: true,
-  matches: ({ value: { value, mask }, invert }, skb) =>
-    (((ipv4HeaderOf(skb)?.tos ?? 0) & mask) === value) !== invert,
-  why: (_, skb) => `packet has tos ${hex(ipv4HeaderOf(skb)?.tos ?? 0, 2)}`,
+  matches: ({ value: { value, mask }, invert }, skb) => ((tosOf(skb) & mask) === value) !== invert,
+  why: (_, skb) => `packet has tos ${hex(tosOf(skb), 2)}`,
 });

@@ -45,7 +45,8 @@ const WITH = option("reject-with", readName);
 /** `-j REJECT`: drops the packet and tells its sender. */
 export const reject: TargetExtension = defineTarget<RejectName>({
   name: "REJECT",
-  mirrors: "net/ipv4/netfilter/ipt_REJECT.c:reject_tg()",
+  mirrors:
+    "net/ipv4/netfilter/ipt_REJECT.c:reject_tg(), net/ipv6/netfilter/ip6t_REJECT.c:reject_tg6()",
   fidelity: "exact",
   examples: [
     "--reject-with icmp-port-unreachable",

@@ -1,10 +1,12 @@
 import type { SkBuff } from "../../../core/skbuff.js";
+import { isRoute6, routeOutput6 } from "../../../inet/ipv6/route.js";
 import { isRoute, routeOutput } from "../../../inet/route-output.js";
+import type { IpHeader } from "../../../wire/frame.js";
 import type { TcpHeader } from "../../../wire/tcp.js";
 import { TCP_SYN } from "../../../wire/tcp.js";
 import { CONTINUE, type Match, type TargetExtension, defineTarget } from "../extension.js";
 import { flag, option } from "../options.js";
-import { ipv4HeaderOf } from "../packet.js";
+import { ipHeaderOf } from "../packet.js";
 import { refuse } from "../refusal.js";
 import { withTcp } from "../rewrite.js";
 import { unsigned } from "../values.js";
@@ -12,9 +14,10 @@ import { unsigned } from "../values.js";
 /** The size to write; undefined clamps to the path. */
 type Mss = number | undefined;
 
-/** What a host assumes of a sender without the option. RFC 1122 §4.2.2.6. */
-const DEFAULT_MSS = 536;
-const HEADERS = 40;
+/** What a host assumes of a sender without the option. RFC 9293 §3.7.1. */
+const DEFAULT_MSS = { ipv4: 536, ipv6: 1220 };
+/** IP's and TCP's headers, in bytes. */
+const HEADERS = { ipv4: 40, ipv6: 60 };
 
 const SET = option("set-mss", unsigned(0, 65_515));
 const CLAMP = flag("clamp-mss-to-pmtu");
@@ -43,10 +46,13 @@ export const tcpmss: TargetExtension = defineTarget<Mss>({
     return variant === "legacy" && !matches.some(testsSyn) ? "Invalid argument" : undefined;
   },
   apply(given, skb) {
-    const mss = given ?? pathMss(skb);
+    const header = ipHeaderOf(skb);
+    if (header === undefined || skb.frame.transport?.kind !== "tcp") return CONTINUE;
+    const mss = given ?? pathMss(skb, header);
     if (mss === undefined) return { kind: "unknown" };
     const payload = skb.frame.payload.length;
-    skb.frame = withTcp(skb.frame, (header) => lowered(header, mss, payload));
+    const assumed = DEFAULT_MSS[header.kind];
+    skb.frame = withTcp(skb.frame, (segment) => lowered(segment, mss, payload, assumed));
     return CONTINUE;
   },
 });
@@ -62,16 +68,24 @@ function testsSyn({ extension, text }: Match): boolean {
 }
 
 /** The smaller MTU of both ways, without headers. */
-function pathMss(skb: SkBuff): number | undefined {
-  const header = ipv4HeaderOf(skb);
-  if (header === undefined || skb.route === undefined) return undefined;
-  const back = routeOutput(skb.ns, { destination: header.source, mark: 0, tos: 0 });
-  const reverse = isRoute(back) ? back.mtu : Number.POSITIVE_INFINITY;
-  const mtu = Math.min(skb.route.mtu, reverse);
-  return mtu <= HEADERS ? undefined : mtu - HEADERS;
+function pathMss(skb: SkBuff, header: IpHeader): number | undefined {
+  if (skb.route === undefined) return undefined;
+  const mtu = Math.min(skb.route.mtu, reverseMtu(skb, header));
+  const headers = HEADERS[header.kind];
+  return mtu <= headers ? undefined : mtu - headers;
 }
 
-function lowered(header: TcpHeader, mss: number, payload: number): TcpHeader {
+/** Mirrors tcpmss_reverse_mtu(). */
+function reverseMtu({ ns }: SkBuff, header: IpHeader): number {
+  if (header.kind === "ipv6") {
+    const back = routeOutput6(ns, { destination: header.source, mark: 0, tos: 0 });
+    return isRoute6(back) ? back.mtu : Number.POSITIVE_INFINITY;
+  }
+  const back = routeOutput(ns, { destination: header.source, mark: 0, tos: 0 });
+  return isRoute(back) ? back.mtu : Number.POSITIVE_INFINITY;
+}
+
+function lowered(header: TcpHeader, mss: number, payload: number, assumed: number): TcpHeader {
   const at = findMss(header.options);
   if (at !== undefined) {
     const old = ((header.options[at + 2] ?? 0) << 8) | (header.options[at + 3] ?? 0);
@@ -82,7 +96,7 @@ function lowered(header: TcpHeader, mss: number, payload: number): TcpHeader {
   }
   // Only a SYN without data may grow, and a header has room for 40 bytes of options.
   if (payload > 0 || (header.flags & TCP_SYN) === 0 || header.options.length > 36) return header;
-  const value = Math.min(mss, DEFAULT_MSS);
+  const value = Math.min(mss, assumed);
   return {
     ...header,
     options: Uint8Array.from([2, 4, value >> 8, value & 0xff, ...header.options]),

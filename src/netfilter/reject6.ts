@@ -1,0 +1,101 @@
+import { attachRelated } from "../core/conntrack.js";
+import { devQueueXmit } from "../core/device.js";
+import { drop } from "../core/drop.js";
+import type { HookState } from "../core/hooks.js";
+import { newSkb } from "../core/simulation.js";
+import type { SkBuff } from "../core/skbuff.js";
+import { route6Actions } from "../inet/ipv6/actions.js";
+import { hopLimitOf, icmp6Send } from "../inet/ipv6/icmp.js";
+import { ip6Packet } from "../inet/ipv6/packet.js";
+import { isRoute6, type Route6, routeOutput6 } from "../inet/ipv6/route.js";
+import { ipv6Sysctls } from "../inet/ipv6/sysctls.js";
+import { attachRoute, loopbackOf } from "../inet/route-entry.js";
+import { checksumErrorOf, pseudoHeaderSum6 } from "../wire/checksum.js";
+import { type Frame, NO_BYTES, type TransportHeader } from "../wire/frame.js";
+import { isUnicastIpv6 } from "../wire/ip.js";
+import { IPPROTO_TCP, IPPROTO_UDP } from "../wire/ipv4.js";
+import type { Ipv6Header } from "../wire/ipv6.js";
+import { TCP_RST, type TcpHeader } from "../wire/tcp.js";
+import { upperHeaderOf } from "./ipv6-headers.js";
+
+/** Mirrors net/ipv6/netfilter/nf_reject_ipv6.c:nf_send_unreach6(). */
+export function sendUnreachable6(skb: SkBuff, state: HookState, type: number, code: number): void {
+  if (!isChecksumRight(skb.frame)) return;
+  if (state.hook === "OUTPUT") skb.dev ??= loopbackOf(state.ns);
+  icmp6Send(skb, type, code);
+}
+
+/** These are not covered by one sum over all they carry. Mirrors nf_reject_verify_csum(). */
+const WITHOUT_CHECKSUM: readonly number[] = [33, 47, 50, 51, 132, 136];
+
+/**
+ * Whether the packet's checksum can be believed: a piece of a packet has none, and whatever else follows the headers is
+ * summed up as if it had one. Mirrors reject6_csum_ok().
+ */
+function isChecksumRight(frame: Frame): boolean {
+  const { network, transport } = frame;
+  if (network?.kind !== "ipv6") return false;
+  if (transport !== undefined) return transport.checksumError === undefined;
+  const upper = upperHeaderOf(frame, network, false);
+  if (upper === undefined || upper.fragmentOffset !== 0 || upper.payload.length === 0) return false;
+  const { protocol, payload } = upper;
+  if (WITHOUT_CHECKSUM.includes(protocol)) return true;
+  if (protocol === IPPROTO_UDP && payload[6] === 0 && payload[7] === 0) return true;
+  const { source, destination } = network;
+  const pseudo = pseudoHeaderSum6(source, destination, protocol, payload.length);
+  return checksumErrorOf(payload, pseudo) === undefined;
+}
+
+/** Mirrors net/ipv6/netfilter/nf_reject_ipv6.c:nf_send_reset6(). `header` is what it has to say, `close` ends the connection. */
+export function sendReset6(
+  skb: SkBuff,
+  state: HookState,
+  header: (to: TcpHeader, payloadLength: number) => TcpHeader,
+  close: (skb: SkBuff) => void,
+): void {
+  const { network, transport, payload } = skb.frame;
+  if (network?.kind !== "ipv6" || transport?.kind !== "tcp") return;
+  if (!isUnicastIpv6(network.source) || !isUnicastIpv6(network.destination)) return;
+  if ((transport.flags & TCP_RST) !== 0 || transport.checksumError !== undefined) return;
+  const { ns } = state;
+  const mark = ipv6Sysctls(ns).get("net.ipv6.fwmark_reflect") === 0 ? 0 : skb.mark;
+  const route = routeOutput6(ns, {
+    destination: network.source,
+    source: network.destination,
+    mark,
+    tos: 0,
+    protocol: IPPROTO_TCP,
+    sourcePort: transport.destinationPort,
+    destinationPort: transport.sourcePort,
+  });
+  if (!isRoute6(route)) return;
+  const answer = newSkb(
+    ns,
+    resetFrame(network, route, header(transport, payload.length)),
+    "REJECT",
+    skb,
+  );
+  answer.mark = mark;
+  attachRoute(answer, route, "output");
+  attachRelated(answer, skb);
+  close(skb);
+  if (skb.bridge === undefined) return void route6Actions(ns).localOut(answer);
+  const port = skb.bridge.physicalIn;
+  if (port === undefined) return drop(answer, "NOT_SPECIFIED", "nf_send_reset6");
+  // What came in by a bridge port is answered there, in the name of whom it was sent to, past OUTPUT and POSTROUTING.
+  const { source, destination, etherType } = skb.frame.link;
+  answer.frame = { ...answer.frame, link: { source: destination, destination: source, etherType } };
+  devQueueXmit(answer, port);
+}
+
+function resetFrame(to: Ipv6Header, route: Route6, transport: TransportHeader): Frame {
+  const fields = {
+    source: to.destination,
+    destination: to.source,
+    protocol: IPPROTO_TCP,
+    trafficClass: 0,
+    flowLabel: 0,
+    hopLimit: hopLimitOf(route),
+  };
+  return ip6Packet(fields, transport, NO_BYTES);
+}
