@@ -40,6 +40,18 @@ export const IPS_TEMPLATE: number = 1 << 11;
 export const IPS_NAT_CLASH: number = 1 << 12;
 export const IPS_HELPER: number = 1 << 13;
 
+/** What may happen to a connection, as bits of a mask. Mirrors enum ip_conntrack_events. */
+export const IPCT_NEW: number = 1 << 0;
+export const IPCT_RELATED: number = 1 << 1;
+export const IPCT_DESTROY: number = 1 << 2;
+export const IPCT_REPLY: number = 1 << 3;
+export const IPCT_ASSURED: number = 1 << 4;
+export const IPCT_PROTOINFO: number = 1 << 5;
+export const IPCT_HELPER: number = 1 << 6;
+export const IPCT_MARK: number = 1 << 7;
+export const IPCT_SEQADJ: number = 1 << 8;
+export const IPCT_LABEL: number = 1 << 10;
+
 /** One tracked connection. `netfilter/conntrack` alone changes it. Mirrors struct nf_conn. */
 export interface ConntrackEntry {
   readonly id: number;

@@ -122,7 +122,15 @@ export interface RewriteEvent extends PacketStamp {
 /** Connection tracking looked at a packet, or an entry changed. */
 export interface ConntrackEvent extends PacketStamp {
   readonly kind: "conntrack";
-  readonly action: "new" | "found" | "confirmed" | "invalid" | "untracked" | "destroyed" | "nat";
+  readonly action:
+    | "new"
+    | "found"
+    | "confirmed"
+    | "invalid"
+    | "untracked"
+    | "destroyed"
+    | "nat"
+    | "helper";
   readonly entry: ConntrackSnapshot | undefined;
   readonly why: string;
 }

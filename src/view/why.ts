@@ -1,4 +1,5 @@
 import { unreachable } from "../base/errors.js";
+import type { ConntrackEvent } from "../core/trace.js";
 import type { Step } from "./steps.js";
 
 /** One sentence for a learner about a step: what happened and what it means. */
@@ -84,7 +85,7 @@ function ruleReason(step: Step): string {
 }
 
 function conntrackReason(
-  action: "new" | "found" | "confirmed" | "invalid" | "untracked" | "destroyed" | "nat",
+  action: ConntrackEvent["action"],
 ): string {
   switch (action) {
     case "new":
@@ -99,6 +100,8 @@ function conntrackReason(
       return "A rule asked not to track this packet.";
     case "destroyed":
       return "The connection's entry is removed.";
+    case "helper":
+      return "A helper reads what the connection says, and waits for the one that it announces.";
     case "nat":
       return "The connection's translation is fixed here for all its packets.";
     default:

@@ -2,6 +2,7 @@ import {
   type ConntrackCounter,
   type ConntrackEntry,
   type ConntrackRef,
+  IPCT_MARK,
   IPS_CONFIRMED,
   IPS_DYING,
   IPS_TEMPLATE,
@@ -11,6 +12,7 @@ import type { SkBuff } from "../../core/skbuff.js";
 import type { ConntrackSnapshot } from "../../core/trace.js";
 import type { Micros } from "../../sim/time.js";
 import { type IpAddress, IPV4_ANY } from "../../wire/ip.js";
+import { type Extensions, noExtensions } from "./extensions.js";
 import type { SctpTrack } from "./sctp.js";
 import type { TcpTrack } from "./tcp-track.js";
 import { TCP_STATES } from "./tcp-states.js";
@@ -20,6 +22,8 @@ import { type Direction, ORIGINAL, REPLY } from "./tuple.js";
 export interface Zone {
   readonly id: number;
   readonly directions: number;
+  /** `--zone mark`: the id is the packet's mark. Of templates alone. */
+  readonly fromMark?: true | undefined;
 }
 
 export const DEFAULT_ZONE: Zone = { id: 0, directions: 3 };
@@ -54,14 +58,16 @@ export class Connection implements ConntrackEntry {
   /** The last timeout it was given; starts to run when the entry is confirmed. */
   timeout: Micros = 0 as Micros;
   expires: Micros = 0 as Micros;
-  master: ConntrackEntry | undefined;
+  master: Connection | undefined;
   tcp: TcpTrack | undefined;
   sctp: SctpTrack | undefined;
   /** UDP and GRE: from when on two-way traffic is a stream. */
   streamAfter: Micros = 0 as Micros;
   counters: { readonly original: ConntrackCounter; readonly reply: ConntrackCounter } | undefined;
-  /** Something that `conntrack -E` shows as UPDATE happened since the last event. */
-  changed = false;
+  /** What happened since the last event was told: IPCT_* bits. */
+  events = 0;
+  /** Parts that few connections have. */
+  ext: Extensions | undefined;
   /** The device whose address MASQUERADE chose; 0 for none. */
   masqueradeIfindex = 0;
   /** The next entry in NAT's list of the same source. */
@@ -99,7 +105,18 @@ export class Connection implements ConntrackEntry {
   set mark(value: number) {
     if (value === this.#mark) return;
     this.#mark = value;
-    this.changed = true;
+    this.events |= IPCT_MARK;
+  }
+
+  /** A mark that it has from its beginning, which is no event. */
+  inheritMark(value: number): void {
+    this.#mark = value;
+  }
+
+  /** Its extensions, made when there are none yet. Mirrors nf_ct_ext_add(). */
+  extend(): Extensions {
+    this.ext ??= noExtensions();
+    return this.ext;
   }
 
   get zone(): number {
@@ -131,9 +148,16 @@ export function templateOf(skb: SkBuff): Connection | undefined {
   return entry instanceof Connection && (entry.status & IPS_TEMPLATE) !== 0 ? entry : undefined;
 }
 
-/** What `-j CT --zone` puts on a packet before conntrack sees it. Make it once, with the rule. Mirrors nf_ct_tmpl_alloc(). */
-export function conntrackTemplate(zone: Zone): ConntrackRef {
+/** The zone that a template gives a packet. Mirrors nf_ct_zone_tmpl(). */
+export function zoneOfTemplate({ zones }: Connection, skb: SkBuff): Zone {
+  if (zones.fromMark !== true) return zones;
+  return { id: skb.mark & 0xffff, directions: zones.directions };
+}
+
+/** What `-j CT` puts on a packet before conntrack sees it. Make it once, with the rule. Mirrors nf_ct_tmpl_alloc(). */
+export function conntrackTemplate(zone: Zone, ext?: Extensions): ConntrackRef {
   const entry = new Connection(0, NO_TUPLE, NO_TUPLE, zone);
+  entry.ext = ext;
   entry.status = IPS_TEMPLATE | IPS_CONFIRMED;
   return { entry, info: "NEW" };
 }

@@ -1,5 +1,6 @@
 import {
   type CtInfo,
+  IPCT_REPLY,
   IPS_EXPECTED,
   IPS_SEEN_REPLY,
   isOriginalDirection,
@@ -29,7 +30,9 @@ import {
   type Zone,
   connectionOf,
   templateOf,
+  zoneOfTemplate,
 } from "./connection.js";
+import { adopt, expectedBecause, helpAndAdjust } from "./help.js";
 import { judgeIcmp } from "./icmp.js";
 import { conntrackProtocol } from "./protocols.js";
 import { defineConntrackSysctls } from "./settings.js";
@@ -107,7 +110,7 @@ export function conntrackIn(skb: SkBuff, state: HookState): Verdict {
   const { network, transport } = skb.frame;
   if (network?.kind !== "ipv4") return ACCEPT;
   const table = conntrack(state.ns);
-  const zone = template?.zones ?? DEFAULT_ZONE;
+  const zone = template === undefined ? DEFAULT_ZONE : zoneOfTemplate(template, skb);
   if (network.fragmentOffset !== 0) {
     table.statistics.invalid++;
     return refuse(skb, "a later fragment");
@@ -129,7 +132,7 @@ export function conntrackIn(skb: SkBuff, state: HookState): Verdict {
       return ACCEPT;
     }
   }
-  return track(skb, state, table, zone);
+  return track(skb, state, table, zone, template);
 }
 
 function refuse(skb: SkBuff, why: string): Verdict {
@@ -143,7 +146,13 @@ function notModelled(skb: SkBuff, what: string): Verdict {
 }
 
 /** Resolves the tuple and asks the protocol. Mirrors resolve_normal_ct() and nf_conntrack_handle_packet(). */
-function track(skb: SkBuff, state: HookState, table: ConntrackTable, zone: Zone): Verdict {
+function track(
+  skb: SkBuff,
+  state: HookState,
+  table: ConntrackTable,
+  zone: Zone,
+  template: Connection | undefined,
+): Verdict {
   const tuple = tupleOf(skb.frame);
   if (tuple === undefined) {
     table.statistics.invalid++;
@@ -161,6 +170,8 @@ function track(skb: SkBuff, state: HookState, table: ConntrackTable, zone: Zone)
       }
       const made = table.create(tuple, reply, zone);
       if (made === undefined) return tableFull(skb, table);
+      if (template?.ext !== undefined || table.expectations.count > 0)
+        adopt(table, made, tuple, template);
       found = made.originalHash;
     }
     const entry = found.connection;
@@ -196,9 +207,12 @@ function attach(
   skb.ct = ct;
   if (info === "ESTABLISHED_REPLY" && (entry.status & IPS_SEEN_REPLY) === 0) {
     entry.status |= IPS_SEEN_REPLY;
-    entry.changed = true;
+    entry.events |= IPCT_REPLY;
   }
-  if (isNew) tellConntrack(skb, "new", entry, "no entry has this tuple");
+  if (isNew)
+    tellConntrack(skb, "new", entry, () =>
+      entry.master === undefined ? "no entry has this tuple" : expectedBecause(entry.master),
+    );
   else tellConntrack(skb, "found", entry, DIRECTIONS[info]);
   if (entry.dying) tellConntrack(skb, "destroyed", entry, "reset before any answer");
 }
@@ -231,6 +245,10 @@ export function conntrackConfirm(skb: SkBuff, state: HookState): Verdict {
   const entry = connectionOf(skb);
   if (entry === undefined || skb.ct === undefined) return ACCEPT;
   const table = conntrack(state.ns);
+  if (entry.ext !== undefined) {
+    const verdict = helpAndAdjust(skb, state, entry, skb.ct.info, table);
+    if (verdict.kind !== "accept") return verdict;
+  }
   if (entry.confirmed) {
     table.reportChanges(entry);
     return ACCEPT;
@@ -243,6 +261,7 @@ export function conntrackConfirm(skb: SkBuff, state: HookState): Verdict {
     return ACCEPT;
   }
   if (result.kind === "clash" && resolveClash(skb, entry, result.with, table)) return ACCEPT;
+  if (entry.ext?.help !== undefined) table.expectations.removeOf(entry);
   table.statistics.drop++;
   table.statistics.insert_failed++;
   tellConntrack(skb, "invalid", entry, "another connection has the same tuple (insert_failed)");

@@ -11,7 +11,7 @@ import {
 } from "../../wire/icmp.js";
 import type { Ipv4 } from "../../wire/ip.js";
 import type { Zone } from "./connection.js";
-import { type ConntrackProtocol, VALID, invalid, refreshAndCount } from "./protocol.js";
+import { type ConntrackProtocol, VALID, invalid, refreshAndCount, timeoutsOf } from "./protocol.js";
 import type { ConntrackTable } from "./table.js";
 import { ORIGINAL, invertTuple, quotedTuple } from "./tuple.js";
 
@@ -46,7 +46,7 @@ export const icmp: ConntrackProtocol = {
   track(entry, packet) {
     if (!entry.confirmed && !QUERIES.has(entry.original.icmpType))
       return invalid("an answer without its query");
-    refreshAndCount(entry, packet.table.settings.timeouts.icmp_timeout, packet);
+    refreshAndCount(entry, timeoutsOf(entry, packet.table).icmp_timeout, packet);
     return VALID;
   },
 };

@@ -4,6 +4,7 @@ import type { SkBuff } from "../../core/skbuff.js";
 import type { Micros } from "../../sim/time.js";
 import { ipLength } from "../../wire/frame.js";
 import type { Connection } from "./connection.js";
+import type { Timeouts } from "./settings.js";
 import type { ConntrackTable } from "./table.js";
 import { type Direction, ORIGINAL } from "./tuple.js";
 
@@ -36,6 +37,11 @@ export interface ConntrackProtocol {
   readonly allowClash: boolean;
   /** Judges a packet of `entry`, which is new (unconfirmed) or found, and gives it its timeout. */
   track(entry: Connection, packet: Tracked): Judgement;
+}
+
+/** The times that count for an entry: its timeout policy's, or the namespace's. Mirrors nf_ct_timeout_lookup(). */
+export function timeoutsOf(entry: Connection, table: ConntrackTable): Timeouts {
+  return entry.ext?.timeouts ?? table.settings.timeouts;
 }
 
 /** Gives the entry its timeout and counts the packet. Mirrors __nf_ct_refresh_acct(). */

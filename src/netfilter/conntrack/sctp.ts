@@ -1,4 +1,4 @@
-import { IPS_ASSURED } from "../../core/conntrack.js";
+import { IPCT_ASSURED, IPCT_PROTOINFO, IPS_ASSURED } from "../../core/conntrack.js";
 import {
   decodeSctp,
   SCTP_ABORT,
@@ -22,6 +22,7 @@ import {
   VALID,
   invalid,
   refreshAndCount,
+  timeoutsOf,
 } from "./protocol.js";
 import { nextSctpState, type SctpState } from "./sctp-states.js";
 import type { TimeoutName } from "./settings.js";
@@ -146,11 +147,13 @@ function judge(
       ignored = true;
     track.state = state;
     if (before === state) continue;
-    entry.changed = true;
-    if (state === "ESTABLISHED") entry.status |= IPS_ASSURED;
+    entry.events |= IPCT_PROTOINFO;
+    if (state !== "ESTABLISHED") continue;
+    entry.status |= IPS_ASSURED;
+    entry.events |= IPCT_ASSURED;
   }
   if (ignored) return VALID;
-  refreshAndCount(entry, tracked.table.settings.timeouts[TIMEOUTS[track.state]], tracked);
+  refreshAndCount(entry, timeoutsOf(entry, tracked.table)[TIMEOUTS[track.state]], tracked);
   return VALID;
 }
 

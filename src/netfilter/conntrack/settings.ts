@@ -40,15 +40,27 @@ const FLAGS = {
   tcp_be_liberal: 0,
   tcp_ignore_invalid_rst: 0,
   tcp_loose: 1,
+  timestamp: 0,
 } as const;
+
+/** Times by name: a namespace's, or those of a timeout policy. */
+export type Timeouts = Record<TimeoutName, Micros>;
 
 /** The knobs of one namespace's connection tracking. */
 export interface ConntrackSettings {
-  readonly timeouts: Record<TimeoutName, Micros>;
+  readonly timeouts: Timeouts;
   readonly flags: Record<keyof typeof FLAGS, number>;
   tcpMaxRetrans: number;
   /** 0 is no limit. */
   max: number;
+  /** Who is told of connections: 0 nobody, 1 everybody, 2 everybody of connections that began since somebody listens. */
+  events: number;
+  /** Expectations that may be open at once. */
+  expectMax: number;
+  /** nf_conntrack_ftp's parameter `loose`: FTP may announce addresses of others. */
+  ftpLoose: boolean;
+  /** The protocol whose invalid packets the kernel's log tells of; nothing that hopwise keeps. */
+  logInvalid: number;
 }
 
 export function defaultSettings(): ConntrackSettings {
@@ -60,12 +72,16 @@ export function defaultSettings(): ConntrackSettings {
     flags: { ...FLAGS },
     tcpMaxRetrans: 3,
     max: 262_144,
+    events: 2,
+    expectMax: 4096,
+    ftpLoose: false,
+    logInvalid: 0,
   };
 }
 
 /**
  * Defines the sysctls. Mirrors net/netfilter/nf_conntrack_standalone.c:nf_ct_sysctl_table.
- * Differs: `nf_conntrack_max` can be set in every namespace; each of ours may be a machine of its own.
+ * Differs: `nf_conntrack_max` and `nf_conntrack_expect_max` can be set in every namespace; each of ours may be a machine of its own.
  */
 export function defineConntrackSysctls(
   ns: NetworkNamespace,
@@ -101,6 +117,23 @@ export function defineConntrackSysctls(
     "tcp_max_retrans",
     () => settings.tcpMaxRetrans,
     (value) => (settings.tcpMaxRetrans = value),
+    255,
+  );
+  define(
+    "events",
+    () => settings.events,
+    (value) => (settings.events = value),
+    2,
+  );
+  define(
+    "expect_max",
+    () => settings.expectMax,
+    (value) => (settings.expectMax = value),
+  );
+  define(
+    "log_invalid",
+    () => settings.logInvalid,
+    (value) => (settings.logInvalid = value),
     255,
   );
   define(

@@ -1,4 +1,7 @@
 import {
+  IPCT_DESTROY,
+  IPCT_NEW,
+  IPCT_RELATED,
   IPS_ASSURED,
   IPS_CONFIRMED,
   IPS_DYING,
@@ -10,6 +13,7 @@ import { type NetworkNamespace, perNamespace } from "../../core/namespace.js";
 import type { EventQueue } from "../../sim/event-queue.js";
 import { type Micros, later, seconds } from "../../sim/time.js";
 import { Connection, type TupleHash, type Zone, zoneIdIn } from "./connection.js";
+import { ExpectationTable } from "./expectations.js";
 import { type ConntrackSettings, defaultSettings } from "./settings.js";
 import { type Direction, ORIGINAL, REPLY, hashTuple, sameTuple } from "./tuple.js";
 
@@ -29,6 +33,8 @@ export interface TableEvent {
   readonly type: "NEW" | "UPDATE" | "DESTROY";
   readonly at: Micros;
   readonly entry: Connection;
+  /** What happened: IPCT_* bits. */
+  readonly events: number;
 }
 
 /** How confirming ended. `clash`: another entry has one of the tuples. */
@@ -48,6 +54,10 @@ export class ConntrackTable {
     error: 0,
     clash_resolve: 0,
   };
+  readonly expectations: ExpectationTable = new ExpectationTable(
+    () => this.now,
+    () => this.settings.expectMax,
+  );
   readonly #queue: EventQueue;
   readonly #entries = new Set<Connection>();
   readonly #watchers: ((event: TableEvent) => void)[] = [];
@@ -144,8 +154,11 @@ export class ConntrackTable {
     this.#entries.add(entry);
     entry.status |= IPS_CONFIRMED;
     entry.expires = later(this.now, entry.timeout);
-    entry.changed = false;
-    this.#tell("NEW", entry);
+    if (entry.master !== undefined) entry.master.extend().children++;
+    if (this.settings.flags.timestamp === 1) entry.extend().began = this.now;
+    const events = entry.events | (entry.master === undefined ? IPCT_NEW : IPCT_RELATED);
+    entry.events = 0;
+    this.#tell("NEW", entry, events);
   }
 
   /** A clashing UDP entry may answer from the reply side for a second. Mirrors nf_ct_resolve_clash_harder(). */
@@ -170,9 +183,10 @@ export class ConntrackTable {
 
   /** Reports what changed about an entry since it was last told, once. Mirrors nf_ct_deliver_cached_events(). */
   reportChanges(entry: Connection): void {
-    if (!entry.changed || !entry.confirmed || entry.dying) return;
-    entry.changed = false;
-    this.#tell("UPDATE", entry);
+    const { events } = entry;
+    if (events === 0 || !entry.confirmed || entry.dying) return;
+    entry.events = 0;
+    this.#tell("UPDATE", entry, events);
   }
 
   /** Takes an entry out for good. Mirrors nf_ct_kill(). */
@@ -183,7 +197,10 @@ export class ConntrackTable {
     this.#unlink(entry.originalHash);
     this.#unlink(entry.replyHash);
     this.#entries.delete(entry);
-    this.#tell("DESTROY", entry);
+    if (entry.master?.ext !== undefined) entry.master.ext.children--;
+    if (entry.ext?.began !== undefined) entry.ext.ended = this.now;
+    this.#tell("DESTROY", entry, IPCT_DESTROY);
+    if (entry.ext?.help !== undefined) this.expectations.removeOf(entry);
   }
 
   /** The living entries in order of their confirmation. Removing some on the way is allowed. Clash entries are not shown. */
@@ -266,28 +283,39 @@ export class ConntrackTable {
     this.#sweepAt = Math.max(FIRST_SWEEP, this.#entries.size * 2);
   }
 
-  /** Frees one place: an expired entry, or one that is not assured near the new one's bucket. Mirrors early_drop(). */
+  /**
+   * Frees a place: expired entries, or those that are not assured in the first of the next eight buckets that has some. The kernel
+   * has so many buckets that in a table which is small beside them it finds none, and so does this. Mirrors early_drop().
+   */
   #makeRoom(hash: number): boolean {
     if (this.now !== this.#sweptAt) this.remove(() => false);
     this.#sweptAt = this.now;
     if (this.#entries.size < this.settings.max) return true;
     for (let step = 0; step < EARLY_DROP_BUCKETS; step++) {
-      for (
-        let node = this.#buckets[(hash + step) & (this.#buckets.length - 1)];
-        node !== undefined;
-        node = node.next
-      ) {
-        if ((node.connection.status & IPS_ASSURED) !== 0) continue;
-        this.kill(node.connection);
-        this.statistics.early_drop++;
-        return true;
-      }
+      const dropped = this.#dropUnassured((hash + step) & (KERNEL_BUCKETS - 1));
+      this.statistics.early_drop += dropped;
+      if (dropped > 0) return true;
     }
     return false;
   }
 
-  #tell(type: TableEvent["type"], entry: Connection): void {
-    for (const watcher of this.#watchers) watcher({ type, at: this.now, entry });
+  /** Ends the connections without ASSURED in one of the kernel's buckets; gives their number. Mirrors early_drop_list(). */
+  #dropUnassured(bucket: number): number {
+    const { length } = this.#buckets;
+    const found = new Set<Connection>();
+    for (let at = bucket & (length - 1); at < length; at += KERNEL_BUCKETS)
+      for (let node = this.#buckets[at]; node !== undefined; node = node.next)
+        if (
+          (node.hash & (KERNEL_BUCKETS - 1)) === bucket &&
+          (node.connection.status & IPS_ASSURED) === 0
+        )
+          found.add(node.connection);
+    for (const connection of found) this.kill(connection);
+    return found.size;
+  }
+
+  #tell(type: TableEvent["type"], entry: Connection, happened: number): void {
+    for (const watcher of this.#watchers) watcher({ type, at: this.now, entry, events: happened });
   }
 }
 
@@ -299,6 +327,8 @@ export const conntrack: (ns: NetworkNamespace) => ConntrackTable = perNamespace(
 const FIRST_BUCKETS = 256;
 const FIRST_SWEEP = 1024;
 const EARLY_DROP_BUCKETS = 8;
+/** `nf_conntrack_buckets` of a machine with more than 4 GB of memory, a power of two. */
+export const KERNEL_BUCKETS = 262_144;
 const CONFIRMED: ConfirmResult = { kind: "confirmed" };
 const DYING: ConfirmResult = { kind: "dying" };
 

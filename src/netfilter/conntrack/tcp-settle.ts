@@ -1,4 +1,11 @@
-import { IPS_ASSURED, IPS_FIXED_TIMEOUT, IPS_SEEN_REPLY } from "../../core/conntrack.js";
+import {
+  IPCT_ASSURED,
+  IPCT_PROTOINFO,
+  IPS_ASSURED,
+  IPS_FIXED_TIMEOUT,
+  IPS_SEEN_REPLY,
+  IPS_SEQ_ADJUST,
+} from "../../core/conntrack.js";
 import { type Micros, later, seconds } from "../../sim/time.js";
 import { type TcpHeader } from "../../wire/tcp.js";
 import { type Connection } from "./connection.js";
@@ -9,8 +16,10 @@ import {
   countPacket,
   invalid,
   refreshAndCount,
+  timeoutsOf,
 } from "./protocol.js";
-import { type ConntrackSettings, type TimeoutName } from "./settings.js";
+import { sequenceOffset } from "./sequence-adjust.js";
+import type { TimeoutName, Timeouts } from "./settings.js";
 import {
   type Segment,
   TCP_ESTABLISHED,
@@ -20,6 +29,7 @@ import {
 } from "./tcp-states.js";
 import { FLAG_CLOSE_INIT, FLAG_DATA_UNACKNOWLEDGED, type TcpTrack } from "./tcp-track.js";
 import { trackWindow } from "./tcp-window.js";
+import { ORIGINAL, REPLY } from "./tuple.js";
 
 /** A TCP header, what kind of segment it is, and how much data follows. */
 export interface SegmentOf {
@@ -38,7 +48,16 @@ export function advance(
 ): Judgement {
   const { header, kind, length } = segment;
   const liberal = packet.table.settings.flags.tcp_be_liberal === 1;
-  const result = trackWindow(track, { direction: packet.direction, kind, header, length, liberal });
+  const { direction } = packet;
+  const ackOffset =
+    (entry.status & IPS_SEQ_ADJUST) === 0
+      ? 0
+      : sequenceOffset(
+          entry,
+          direction === ORIGINAL ? REPLY : ORIGINAL,
+          (header.acknowledgment - 1) >>> 0,
+        );
+  const result = trackWindow(track, { direction, kind, header, length, liberal, ackOffset });
   if (result.kind === "invalid") {
     shortenAfterInvalid(entry, track, segment, packet);
     return invalid(result.why);
@@ -67,7 +86,7 @@ function shortenAfterInvalid(
     track.lastDirection = direction;
     return;
   }
-  const limit = later(table.now, table.settings.timeouts.tcp_timeout_unacknowledged);
+  const limit = later(table.now, timeoutsOf(entry, table).tcp_timeout_unacknowledged);
   if (entry.expires >= later(table.now, seconds(120)) && entry.expires > limit)
     entry.expires = limit;
 }
@@ -86,10 +105,11 @@ export function settle(
   track.lastDirection = direction;
   track.state = state;
   if (old !== state) {
-    entry.changed = true;
+    entry.events |= IPCT_PROTOINFO;
     if (state === TCP_FIN_WAIT) track.side(direction).flags |= FLAG_CLOSE_INIT;
   }
-  let timeout = timeoutFor(track, segment, state, table.settings);
+  const timeouts = timeoutsOf(entry, table);
+  let timeout = timeoutFor(track, segment, state, timeouts, table.settings.tcpMaxRetrans);
   if ((entry.status & IPS_SEEN_REPLY) === 0) {
     if (segment.kind === "rst") {
       countPacket(entry, packet);
@@ -98,7 +118,7 @@ export function settle(
     }
     // A repeated SYN does not keep the entry alive. A new entry comes this way with NONE as its old state.
     if (segment.kind === "syn" && old === TCP_SYN_SENT) return VALID;
-    const limit = table.settings.timeouts.tcp_timeout_unacknowledged;
+    const limit = timeouts.tcp_timeout_unacknowledged;
     if (state === TCP_ESTABLISHED && timeout > limit) timeout = limit;
   } else if (
     (entry.status & IPS_ASSURED) === 0 &&
@@ -106,7 +126,7 @@ export function settle(
     state === TCP_ESTABLISHED
   ) {
     entry.status |= IPS_ASSURED;
-    entry.changed = true;
+    entry.events |= IPCT_ASSURED;
   }
   refreshAndCount(entry, timeout, packet);
   return VALID;
@@ -130,12 +150,12 @@ function timeoutFor(
   track: TcpTrack,
   { kind }: SegmentOf,
   state: number,
-  settings: ConntrackSettings,
+  timeouts: Timeouts,
+  maxRetrans: number,
 ): Micros {
-  const { timeouts } = settings;
   const usual = timeouts[STATE_TIMEOUTS[state] ?? "tcp_timeout_close"];
   const [a, b] = track.sides;
-  if (track.retransmissions >= settings.tcpMaxRetrans && usual > timeouts.tcp_timeout_max_retrans)
+  if (track.retransmissions >= maxRetrans && usual > timeouts.tcp_timeout_max_retrans)
     return timeouts.tcp_timeout_max_retrans;
   if (kind === "rst") return timeouts.tcp_timeout_close;
   const unacknowledged = ((a.flags | b.flags) & FLAG_DATA_UNACKNOWLEDGED) !== 0;

@@ -91,11 +91,12 @@ const OPTION_END = 0;
 const OPTION_NOP = 1;
 const OPTION_WINDOW = 3;
 const OPTION_SACK_PERM = 4;
-const OPTION_SACK = 5;
+export const OPTION_SACK = 5;
 /** RFC 7323 §2.3. */
 const MAX_SCALE = 14;
 
-function forEachOption(
+/** Calls `see` with each option's kind, its place and its length, up to the first that is damaged. */
+export function forEachOption(
   options: Uint8Array,
   see: (kind: number, at: number, length: number) => void,
 ): void {

@@ -23,6 +23,8 @@ export interface WindowSegment {
   readonly length: number;
   /** `nf_conntrack_tcp_be_liberal`. */
   readonly liberal: boolean;
+  /** How far NAT moved the numbers that the segment acknowledges. */
+  readonly ackOffset: number;
 }
 
 /** `ignore`: it belongs to the connection and tells nothing new. */
@@ -53,6 +55,10 @@ export function trackWindow(track: TcpTrack, segment: WindowSegment): WindowResu
   let end = segmentEnd(header, segment.length);
   let ack = header.acknowledgment;
   let sack = (receiver.flags & FLAG_SACK_PERM) !== 0 ? highestSack(header, ack) : ack;
+  if (segment.ackOffset !== 0) {
+    ack = (ack - segment.ackOffset) >>> 0;
+    sack = (sack - segment.ackOffset) >>> 0;
+  }
 
   if (sender.maxWindow === 0) {
     if (isSyn) {

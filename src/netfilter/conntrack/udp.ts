@@ -1,4 +1,4 @@
-import { IPS_ASSURED, IPS_NAT_CLASH, IPS_SEEN_REPLY } from "../../core/conntrack.js";
+import { IPCT_ASSURED, IPS_ASSURED, IPS_NAT_CLASH, IPS_SEEN_REPLY } from "../../core/conntrack.js";
 import { later, seconds } from "../../sim/time.js";
 import type { Connection } from "./connection.js";
 import {
@@ -9,6 +9,7 @@ import {
   checksumFails,
   invalid,
   refreshAndCount,
+  timeoutsOf,
 } from "./protocol.js";
 import type { TimeoutName } from "./settings.js";
 
@@ -41,13 +42,13 @@ function trackDatagram(
   stream: TimeoutName,
 ): Judgement {
   const { table } = packet;
-  const { timeouts } = table.settings;
+  const timeouts = timeoutsOf(entry, table);
   if (!entry.confirmed) entry.streamAfter = later(table.now, STREAM_AFTER);
   const isStream = (entry.status & IPS_SEEN_REPLY) !== 0 && table.now > entry.streamAfter;
   refreshAndCount(entry, timeouts[isStream ? stream : single], packet);
   if (isStream && (entry.status & (IPS_ASSURED | IPS_NAT_CLASH)) === 0) {
     entry.status |= IPS_ASSURED;
-    entry.changed = true;
+    entry.events |= IPCT_ASSURED;
   }
   return VALID;
 }

@@ -1,4 +1,5 @@
 import type { NetworkNamespace } from "../../core/namespace.js";
+import { timeoutPolicies } from "../conntrack/timeout-policies.js";
 import type { PacketUse } from "../ipset/packet.js";
 import { ipsets } from "../ipset/sets.js";
 import type { RuleEnvironment } from "./extension.js";
@@ -17,6 +18,7 @@ export function environmentOf(ns: NetworkNamespace): RuleEnvironment {
       const found = ipsets(ns).get(name);
       return found === undefined ? undefined : families[found.family];
     },
+    timeoutPolicy: (name) => timeoutPolicies(ns).get(name),
   };
 }
 

@@ -56,7 +56,9 @@ function environmentOf(setup: readonly string[] = []): RuleEnvironment {
     set: (name) => sets.get(name),
     account: (name) => accounts.includes(name),
     timeoutPolicy: (name) =>
-      setup.some((command) => command.startsWith(`nfct add timeout ${name} `)) ? 6 : undefined,
+      setup.some((command) => command.startsWith(`nfct add timeout ${name} `))
+        ? { family: "ipv4", protocol: 6 }
+        : undefined,
   };
 }
 

@@ -1,3 +1,5 @@
+import { connectionOf } from "../../conntrack/connection.js";
+import { hasLabel, setLabel } from "../../conntrack/labels.js";
 import { type MatchExtension, defineMatch } from "../extension.js";
 import { parseNumber } from "../numbers.js";
 import { flag, option, type OptionUse } from "../options.js";
@@ -17,7 +19,7 @@ const SET = flag("set");
 export const connlabel: MatchExtension = defineMatch<Connlabel>({
   name: "connlabel",
   mirrors: "net/netfilter/xt_connlabel.c:connlabel_mt()",
-  fidelity: "unmodelled",
+  fidelity: "simplified",
   examples: ['--label "7"', '! --label "127" --set'],
   options: [LABEL, SET],
   tracks: true,
@@ -27,6 +29,18 @@ export const connlabel: MatchExtension = defineMatch<Connlabel>({
   },
   format: ({ label, invert, set }) => `${not(invert)}--label "${label}"${set ? " --set" : ""}`,
   refuses: ({ label }) => (label > 127 ? "Numerical result out of range" : undefined),
+  matches({ label, invert, set }, skb) {
+    const entry = connectionOf(skb);
+    if (entry === undefined) return invert;
+    if (set) setLabel(entry, label);
+    return hasLabel(entry, label) !== invert;
+  },
+  why({ label }, skb) {
+    const entry = connectionOf(skb);
+    return entry === undefined
+      ? "packet has no connection"
+      : `the connection has ${hasLabel(entry, label) ? "" : "not "}label ${label}`;
+  },
 });
 
 function readLabel(text: string, { context }: OptionUse): number {

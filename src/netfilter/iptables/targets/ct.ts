@@ -1,5 +1,11 @@
-import { UNTRACKED } from "../../../core/conntrack.js";
+import { type ConntrackRef, UNTRACKED } from "../../../core/conntrack.js";
+import type { NetworkNamespace } from "../../../core/namespace.js";
+import type { SkBuff } from "../../../core/skbuff.js";
 import { conntrackTemplate } from "../../conntrack/connection.js";
+import { type Extensions, noExtensions } from "../../conntrack/extensions.js";
+import { findHelper } from "../../conntrack/helpers/index.js";
+import { hasTracker } from "../../conntrack/protocols.js";
+import { GENERIC_PROTOCOL, timeoutPolicies } from "../../conntrack/timeout-policies.js";
 import { CONTINUE, type TargetExtension, defineTarget } from "../extension.js";
 import { parseNumber } from "../numbers.js";
 import { flag, option } from "../options.js";
@@ -29,37 +35,20 @@ const CT_EVENTS = [
   "secmark",
 ] as const;
 
-/** The helpers of the kernel and the protocols they speak. */
-const HELPERS: Readonly<Record<string, readonly number[]>> = {
-  amanda: [17],
-  ftp: [6],
-  "H.245": [6],
-  irc: [6],
-  "netbios-ns": [17],
-  pptp: [6],
-  "Q.931": [6],
-  RAS: [17],
-  sane: [6],
-  sip: [6, 17, 33],
-  snmp: [17],
-  tftp: [17],
-};
+const EXPECT_EVENTS = ["new"] as const;
 
 const NOTRACK = flag("notrack");
 const HELPER = option("helper", string(0, 15));
 const TIMEOUT = option("timeout", string(0, 31));
 const CTEVENTS = option("ctevents", (text) => readEvents(text, CT_EVENTS));
-const EXPEVENTS = option("expevents", (text) => readEvents(text, ["new"]));
+const EXPEVENTS = option("expevents", (text) => readEvents(text, EXPECT_EVENTS));
 const ZONES = ["zone", "zone-orig", "zone-reply"].map((name) => option(name, readZone));
 
 /** `-j CT`: what conntrack is to do with the packet before it sees it. */
-export const ct: TargetExtension = defineTarget<
-  Ct,
-  { readonly template: ReturnType<typeof conntrackTemplate> | undefined }
->({
+export const ct: TargetExtension = defineTarget<Ct, Memory>({
   name: "CT",
   mirrors: "net/netfilter/xt_CT.c:xt_ct_target_v1()",
-  fidelity: "simplified",
+  fidelity: "exact",
   examples: [
     "--notrack",
     "--zone 5",
@@ -95,33 +84,79 @@ export const ct: TargetExtension = defineTarget<
     if (zone !== undefined) words.push(`--${zone.option} ${zone.id}`);
     return words.join(" ");
   },
-  refuses({ notrack, helper, timeout }, { protocol, environment }) {
+  refuses({ notrack, helper, timeout }, { protocol, environment, family }) {
     if (notrack) return undefined;
     const number = protocol === undefined || protocol.invert ? undefined : protocol.number;
-    if (
-      helper !== undefined &&
-      (number === undefined || HELPERS[helper]?.includes(number) !== true)
-    )
+    if (isNamed(helper) && (number === undefined || findHelper(helper, number) === undefined))
       return "No such file or directory";
-    if (timeout === undefined) return undefined;
-    const wanted = environment.timeoutPolicy?.(timeout);
-    if (wanted === undefined) return "No such file or directory";
-    return wanted === number ? undefined : "Invalid argument";
+    if (!isNamed(timeout)) return undefined;
+    if (number === undefined) return "Invalid argument";
+    const policy = environment.timeoutPolicy?.(timeout);
+    if (policy === undefined) return "No such file or directory";
+    const tracked = hasTracker(number) ? number : GENERIC_PROTOCOL;
+    return policy.family === family && policy.protocol === tracked ? undefined : "Invalid argument";
   },
-  remember({ zone }) {
-    if (zone === undefined || zone.id === "mark") return { template: undefined };
-    const directions = zone.option === "zone-orig" ? 1 : zone.option === "zone-reply" ? 2 : 3;
-    return { template: conntrackTemplate({ id: zone.id, directions }) };
-  },
-  apply({ notrack, zone, helper, timeout }, skb, _, { template }) {
+  remember: () => ({ template: undefined }),
+  apply(params, skb, state, memory) {
+    // Seen before: a packet that came round by lo.
     if (skb.ct !== undefined) return CONTINUE;
-    if (notrack) skb.ct = UNTRACKED;
-    else if (helper !== undefined || timeout !== undefined || zone?.id === "mark")
-      return { kind: "unknown" };
-    else if (template !== undefined) skb.ct = template;
+    if (params.notrack) skb.ct = UNTRACKED;
+    else {
+      memory.template ??= templateFor(params, state.ns, skb);
+      skb.ct = memory.template;
+    }
     return CONTINUE;
   },
 });
+
+/** The template is made with the first packet, when it is certain that the kernel took the rule. */
+interface Memory {
+  template: ConntrackRef | undefined;
+}
+
+/** An empty name is as none. */
+function isNamed(name: string | undefined): name is string {
+  return name !== undefined && name !== "";
+}
+
+/** Mirrors xt_ct_tg_check(). The rule asks for one protocol, which is the packet's. */
+function templateFor(params: Ct, ns: NetworkNamespace, skb: SkBuff): ConntrackRef {
+  const { zone } = params;
+  const directions = zone?.option === "zone-orig" ? 1 : zone?.option === "zone-reply" ? 2 : 3;
+  const isMark = zone?.id === "mark";
+  return conntrackTemplate(
+    {
+      id: zone === undefined || zone.id === "mark" ? 0 : zone.id,
+      directions,
+      ...(isMark ? { fromMark: true as const } : {}),
+    },
+    extensionsFor(params, ns, skb),
+  );
+}
+
+function extensionsFor(params: Ct, ns: NetworkNamespace, skb: SkBuff): Extensions | undefined {
+  const { network } = skb.frame;
+  const protocol = network === undefined || network.kind === "arp" ? 0 : network.protocol;
+  const helper = isNamed(params.helper) ? findHelper(params.helper, protocol) : undefined;
+  const timeouts = isNamed(params.timeout)
+    ? timeoutPolicies(ns).get(params.timeout)?.timeouts
+    : undefined;
+  const eventMasks =
+    params.ctevents.length + params.expevents.length === 0
+      ? undefined
+      : {
+          connection: maskOf(params.ctevents, CT_EVENTS),
+          expectation: maskOf(params.expevents, EXPECT_EVENTS),
+        };
+  if (helper === undefined && timeouts === undefined && eventMasks === undefined) return undefined;
+  const help = helper === undefined ? undefined : { helper, memory: undefined };
+  return { ...noExtensions(), help, timeouts, eventMasks };
+}
+
+/** The bit of an event is its place in the list. */
+function maskOf(chosen: readonly string[], known: readonly string[]): number {
+  return chosen.reduce((mask, event) => mask | (1 << known.indexOf(event)), 0);
+}
 
 function readZone(text: string): number | "mark" {
   if (text === "mark") return "mark";
