@@ -16,6 +16,9 @@ export interface SocketInfo {
   /** A program's socket has a user, the kernel's own has none; an orphan has lost its program. Mirrors sk->sk_socket. */
   readonly holder: "program" | "kernel" | "orphan";
   readonly uid: number;
+  /** undefined when nobody told. */
+  readonly gid?: number | undefined;
+  readonly groups?: readonly number[] | undefined;
   /** Called with the error that an ICMP message or a local failure brings to this socket. */
   onError?: ((errno: string) => void) | undefined;
 }

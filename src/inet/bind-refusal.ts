@@ -13,7 +13,10 @@ export function bindRefusal(
   owner: SocketOwner,
 ): Errno | undefined {
   const sysctls = ipv4Sysctls(ns);
-  const refused = familyOf(address).bindRefusal(ns, address, boundDeviceOf(ns, owner));
+  const refused =
+    owner.transparent === true
+      ? undefined
+      : familyOf(address).bindRefusal(ns, address, boundDeviceOf(ns, owner));
   if (refused !== undefined) return refused;
   if (
     port !== 0 &&

@@ -19,6 +19,8 @@ export interface SocketFlow {
   readonly oif?: NetDevice | undefined;
   readonly tos: number;
   readonly uid?: number | undefined;
+  /** IPv4: the source need not be an address of this namespace. Mirrors inet_sk_flowi_flags(). */
+  readonly anySource?: boolean | undefined;
   readonly protocol: number;
   readonly sourcePort?: number | undefined;
   readonly destinationPort?: number | undefined;
@@ -66,6 +68,10 @@ export interface InetFamily {
     address: IpAddress,
     dev: NetDevice | undefined,
   ): Errno | undefined;
+  isGroup(address: IpAddress): boolean;
+  /** One more reason for a device to be in a multicast group, and one less. */
+  joinGroup(dev: NetDevice, group: IpAddress): void;
+  leaveGroup(dev: NetDevice, group: IpAddress): void;
   portUnreachable(skb: SkBuff): void;
   learnPathMtu(notice: IcmpErrorNotice): void;
   /** Of echo requests. */

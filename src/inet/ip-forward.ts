@@ -12,6 +12,7 @@ import {
   ICMP_REDIRECT,
   ICMP_TIME_EXCEEDED,
 } from "../wire/icmp.js";
+import { assignedSocket } from "./assigned-socket.js";
 import { isForwarding } from "./devconf.js";
 import { icmpSend } from "./icmp.js";
 import { inetPeers } from "./inet-peer.js";
@@ -28,6 +29,8 @@ export function ipForward(skb: SkBuff): void {
   const { route } = skb;
   if (network?.kind !== "ipv4" || route === undefined || skb.packetType !== "HOST")
     return drop(skb, "NOT_SPECIFIED", "ip_forward");
+  // TPROXY gave it to a socket, but no policy route brought it here.
+  if (assignedSocket(skb) !== undefined) return drop(skb, "NOT_SPECIFIED", "ip_forward");
   if (network.ttl <= 1) {
     icmpSend(skb, ICMP_TIME_EXCEEDED, ICMP_EXC_TTL);
     return drop(skb, "IP_INHDR", "ip_forward");

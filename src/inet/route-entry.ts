@@ -105,6 +105,11 @@ export class RouteEntry<A extends IpAddress = Ipv4> implements Route {
     return routingGeneration(this.#fields.ns).current === this.#generation;
   }
 
+  /** The same decision for packets that go to another next hop. */
+  through(gateway: A): RouteEntry<A> {
+    return new RouteEntry<A>({ ...this.#fields, gateway });
+  }
+
   /** The same decision for packets that carry another source. */
   from(source: A): RouteEntry<A> {
     return new RouteEntry<A>({ ...this.#fields, source });

@@ -6,10 +6,16 @@ import type { SocketInfo } from "../core/skbuff.js";
 export interface SocketOwner {
   /** 0 (root) unless given. */
   readonly uid?: number | undefined;
+  /** The program's group; root's is 0, that of another user is not known unless given. */
+  readonly gid?: number | undefined;
+  /** The program's supplementary groups. */
+  readonly groups?: readonly number[] | undefined;
   /** SO_MARK. */
   readonly mark?: number | undefined;
   /** SO_BINDTODEVICE. */
   readonly boundDevice?: string | undefined;
+  /** IP_TRANSPARENT: it may have addresses that are not this namespace's, and TPROXY may give it packets. */
+  readonly transparent?: boolean | undefined;
 }
 
 /** What packets keep of their socket. */
@@ -20,8 +26,12 @@ export function socketInfo(description: string, owner: SocketOwner): SocketInfo 
     boundDevice: owner.boundDevice,
     holder: "program",
     uid: owner.uid ?? 0,
+    gid: owner.gid ?? ((owner.uid ?? 0) === 0 ? 0 : undefined),
+    groups: owner.groups ?? NO_GROUPS,
   };
 }
+
+const NO_GROUPS: readonly number[] = [];
 
 /** The socket by which the kernel itself answers: ICMP messages, resets. Mirrors inet_ctl_sock_create(). */
 export const kernelSocket: SocketInfo = {

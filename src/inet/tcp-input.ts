@@ -2,6 +2,7 @@ import { drop, type DropReason } from "../core/drop.js";
 import type { SkBuff } from "../core/skbuff.js";
 import { later, milliseconds } from "../sim/time.js";
 import { TCP_ACK, TCP_FIN, TCP_RST, TCP_SYN } from "../wire/tcp.js";
+import { assignedSocket } from "./assigned-socket.js";
 import type { IcmpErrorNotice, IpProtocol } from "./protocols.js";
 import { ipv4Sysctls } from "./sysctls.js";
 import { acknowledge, processAck, resendSmaller } from "./tcp-ack.js";
@@ -29,12 +30,13 @@ function tcpRcv(skb: SkBuff): void {
   if (transport.checksumError !== undefined) return drop(skb, "TCP_CSUM", where);
   const table = tcpTable(skb.ns);
   const { destination, source } = network;
-  const connection = table.connection(
-    destination,
-    transport.destinationPort,
-    source,
-    transport.sourcePort,
-  );
+  const given = assignedSocket(skb);
+  const connection =
+    given?.kind === "connection"
+      ? given.socket
+      : given === undefined
+        ? table.connection(destination, transport.destinationPort, source, transport.sourcePort)
+        : undefined;
   const length =
     payload.length +
     ((transport.flags & TCP_SYN) === 0 ? 0 : 1) +
@@ -48,7 +50,10 @@ function tcpRcv(skb: SkBuff): void {
     end: advance(transport.sequence, length),
   };
   if (connection !== undefined) return toConnection(connection, received);
-  const listener = table.listener(destination, transport.destinationPort, skb.dev);
+  const listener =
+    given?.kind === "listener"
+      ? given.socket
+      : table.listener(destination, transport.destinationPort, skb.dev);
   if (listener !== undefined) return acceptSyn(listener, received);
   resetSegment(skb);
   drop(skb, "NO_SOCKET", where);

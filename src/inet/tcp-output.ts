@@ -238,6 +238,7 @@ export function routeOf(connection: TcpConnection): SocketRoute | OutputRefusal 
     oif: boundDeviceOf(ns, owner),
     tos,
     uid: owner.uid,
+    anySource: owner.transparent,
     protocol: IPPROTO_TCP,
     sourcePort: connection.localPort,
     destinationPort: connection.remotePort,

@@ -119,6 +119,7 @@ function chooseLocal(connection: TcpConnection): Errno | undefined {
     oif: boundDeviceOf(ns, owner),
     tos: connection.tos,
     uid: owner.uid,
+    anySource: owner.transparent,
     protocol: IPPROTO_TCP,
     sourcePort: connection.localPort,
     destinationPort: remotePort,

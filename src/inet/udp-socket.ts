@@ -162,6 +162,7 @@ export class UdpSocket {
       oif: boundDeviceOf(this.ns, owner),
       tos,
       uid: owner.uid,
+      anySource: owner.transparent,
       protocol: IPPROTO_UDP,
       sourcePort: this.localPort,
       destinationPort: port,

@@ -5,6 +5,7 @@ import type { SkBuff } from "../core/skbuff.js";
 import { isIpv6Multicast } from "../wire/ip.js";
 import type { IpHeader } from "../wire/frame.js";
 import type { UdpHeader } from "../wire/udp.js";
+import { assignedSocket } from "./assigned-socket.js";
 import { familyOf } from "./families.js";
 import type { IcmpErrorNotice, IpProtocol } from "./protocols.js";
 import { traceSocket } from "./socket-trace.js";
@@ -21,13 +22,17 @@ function udpRcv(skb: SkBuff): void {
     return drop(skb, "PKT_TOO_SMALL", "__udp4_lib_rcv");
   const where = WHERE[network.kind];
   if (isForAll(skb, network)) return deliverToAll(skb, network, transport);
-  const socket = udpTable(skb.ns).lookup(
-    network.destination,
-    transport.destinationPort,
-    network.source,
-    transport.sourcePort,
-    skb.dev,
-  );
+  const given = assignedSocket(skb);
+  const socket =
+    given?.kind === "udp"
+      ? given.socket
+      : udpTable(skb.ns).lookup(
+          network.destination,
+          transport.destinationPort,
+          network.source,
+          transport.sourcePort,
+          skb.dev,
+        );
   // Over IPv6 a datagram has a checksum. RFC 8200 §8.1.
   if (network.kind === "ipv6" && transport.noChecksum === true)
     return drop(skb, socket === undefined ? "NO_SOCKET" : "UDP_CSUM", where);

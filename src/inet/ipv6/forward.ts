@@ -1,3 +1,4 @@
+import { assignedSocket } from "../assigned-socket.js";
 import { drop } from "../../core/drop.js";
 import type { SendResult } from "../../core/errno.js";
 import { nfHook } from "../../core/hooks.js";
@@ -36,6 +37,7 @@ export function ip6Forward(skb: SkBuff): void {
     return drop(skb, "NOT_SPECIFIED", "ip6_forward");
   if (!isForwarding6(dev)) return drop(skb, "IP_INADDRERRORS", "ip6_forward");
   if (skb.packetType !== "HOST") return drop(skb, "NOT_SPECIFIED", "ip6_forward");
+  if (assignedSocket(skb) !== undefined) return drop(skb, "NOT_SPECIFIED", "ip6_forward");
   if (network.hopLimit <= 1) {
     icmp6Send(skb, ICMPV6_TIME_EXCEED, ICMPV6_EXC_HOPLIMIT);
     return drop(skb, "IP_INHDR", "ip6_forward");

@@ -1,10 +1,11 @@
 import type { HookState } from "../../../core/hooks.js";
-import type { SkBuff } from "../../../core/skbuff.js";
+import type { NetDevice } from "../../../core/device.js";
+import { fib6 } from "../../../inet/ipv6/fib.js";
+import { isOwnAddress6 } from "../../../inet/ipv6/addresses.js";
 import { inetAddrType } from "../../../inet/source-address.js";
-import type { Ipv4 } from "../../../wire/ip.js";
+import { type IpAddress, IPV6_ANY, type Ipv6, isIpv6Multicast } from "../../../wire/ip.js";
 import { type MatchExtension, defineMatch } from "../extension.js";
 import { flag, option } from "../options.js";
-import { ipv4HeaderOf } from "../packet.js";
 import { refuse } from "../refusal.js";
 import { not } from "../values.js";
 
@@ -84,31 +85,103 @@ export const addrtype: MatchExtension = defineMatch<AddrType>({
   },
   isPure: true,
   matches(params, skb, state) {
-    const header = ipv4HeaderOf(skb);
-    if (header === undefined) return "unknown";
-    return (
-      (params.source === undefined || fits(params.source, header.source, params, state)) &&
-      (params.destination === undefined ||
-        fits(params.destination, header.destination, params, state))
-    );
+    const { network } = skb.frame;
+    if (network === undefined || network.kind === "arp") return "unknown";
+    return failing(params, network, state) === undefined;
   },
   why(params, skb, state) {
-    const header = ipv4HeaderOf(skb);
-    if (header === undefined) return "";
-    const { source } = params;
-    if (source !== undefined && !fits(source, header.source, params, state))
-      return `source is ${typeOf(header.source, params, state)}`;
-    return `destination is ${typeOf(header.destination, params, state)}`;
+    const { network } = skb.frame;
+    if (network === undefined || network.kind === "arp") return "";
+    const side = failing(params, network, state) ?? "source";
+    return `${side} is ${typesOf(network[side], params, state).join(",")}`;
   },
 });
 
-function fits(types: Types, address: Ipv4, params: AddrType, state: HookState): boolean {
-  return types.value.includes(typeOf(address, params, state)) !== types.invert;
+type Side = "source" | "destination";
+
+/** The address that is not as the rule wants it. */
+function failing(
+  params: AddrType,
+  ends: Readonly<Record<Side, IpAddress>>,
+  state: HookState,
+): Side | undefined {
+  return (["source", "destination"] as const).find((side) => {
+    const types = params[side];
+    return types !== undefined && fits(types, ends[side], params, state) === types.invert;
+  });
 }
 
-function typeOf(address: Ipv4, { limitIn, limitOut }: AddrType, state: HookState): string {
-  const dev: SkBuff["dev"] = limitIn ? state.in : limitOut ? state.out : undefined;
-  return inetAddrType(state.ns, address, dev);
+function fits({ value }: Types, address: IpAddress, params: AddrType, state: HookState): boolean {
+  if (typeof address === "bigint") return fits6(value, address, params, state);
+  return value.includes(inetAddrType(state.ns, address, limitOf(params, state)));
+}
+
+function limitOf({ limitIn, limitOut }: AddrType, state: HookState): NetDevice | undefined {
+  return limitIn ? state.in : limitOut ? state.out : undefined;
+}
+
+/** For the trace: all that an address is. */
+function typesOf(address: IpAddress, params: AddrType, state: HookState): readonly string[] {
+  return typeof address === "bigint"
+    ? TYPES.filter((type) => !NOT_IN_V6.includes(type) && fits6([type], address, params, state))
+    : [inetAddrType(state.ns, address, limitOf(params, state))];
+}
+
+/**
+ * What the address itself says has to hold for every type named, what the routes say for one of those that ask them.
+ * Mirrors net/netfilter/xt_addrtype.c:match_type6().
+ */
+function fits6(
+  types: readonly string[],
+  address: Ipv6,
+  params: AddrType,
+  state: HookState,
+): boolean {
+  const isGroup = isIpv6Multicast(address);
+  if (types.includes("MULTICAST") && !isGroup) return false;
+  if (types.includes("UNICAST") && (isGroup || address === IPV6_ANY)) return false;
+  if (types.includes("UNSPEC") && address !== IPV6_ANY) return false;
+  const asked = types.filter((type) => BY_ROUTE.includes(type));
+  if (asked.length === 0) return true;
+  const found = routeTypesOf(address, limitOf(params, state), state);
+  return asked.some((type) => found.includes(type));
+}
+
+const BY_ROUTE: readonly string[] = ["LOCAL", "ANYCAST", "UNREACHABLE"];
+
+/** Mirrors net/netfilter/xt_addrtype.c:match_lookup_rt6(). */
+function routeTypesOf(
+  address: Ipv6,
+  dev: NetDevice | undefined,
+  { ns }: HookState,
+): readonly string[] {
+  const types = dev !== undefined && isOwnAddress6(ns, address, dev) ? ["LOCAL"] : [];
+  const found = fib6(ns).lookup({
+    destination: address,
+    source: IPV6_ANY,
+    tos: 0,
+    mark: 0,
+    iif: "lo",
+    oif: dev,
+    ruleOif: dev,
+    strict: false,
+    uid: 0,
+    protocol: 0,
+    sourcePort: 0,
+    destinationPort: 0,
+  });
+  if (found.kind === "miss") return ["UNREACHABLE"];
+  switch (found.route.type) {
+    case "local":
+      return dev === undefined ? ["LOCAL"] : types;
+    case "anycast":
+      return [...types, "ANYCAST"];
+    case "unicast":
+    case "multicast":
+      return types;
+    default:
+      return ["UNREACHABLE"];
+  }
 }
 
 function readTypes(text: string): readonly string[] {

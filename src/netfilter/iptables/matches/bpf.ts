@@ -1,15 +1,12 @@
+import type { SkBuff } from "../../../core/skbuff.js";
+import { encodeFrame, type Frame, ipHeaderLength } from "../../../wire/frame.js";
+import { ETH_HLEN } from "../../../wire/ethernet.js";
+import { type BpfInstruction, isValidProgram, runBpf } from "../bpf-program.js";
 import { type MatchExtension, defineMatch } from "../extension.js";
 import { option } from "../options.js";
 import { parseNumber } from "../numbers.js";
 import { refuse } from "../refusal.js";
 import { string } from "../values.js";
-
-interface Instruction {
-  readonly code: number;
-  readonly jt: number;
-  readonly jf: number;
-  readonly k: number;
-}
 
 /** BPF_MAXINSNS of xt_bpf: XT_BPF_MAX_NUM_INSTR. */
 const MAX_INSTRUCTIONS = 64;
@@ -21,11 +18,11 @@ const PINNED = option("object-pinned", (text, use) => {
   throw refuse("bpf: failed to get bpf object");
 });
 
-/** `-m bpf --bytecode "N,code jt jf k,…"`: a classic BPF program; it is kept and printed, not run. */
-export const bpf: MatchExtension = defineMatch<readonly Instruction[]>({
+/** `-m bpf --bytecode "N,code jt jf k,…"`: a classic BPF program; true when it returns anything but 0. */
+export const bpf: MatchExtension = defineMatch<readonly BpfInstruction[]>({
   name: "bpf",
   mirrors: "net/netfilter/xt_bpf.c:bpf_mt()",
-  fidelity: "unmodelled",
+  fidelity: "exact",
   examples: ['--bytecode "4,48 0 0 9,21 0 1 6,6 0 0 1,6 0 0 0"'],
   options: [BYTECODE, PINNED],
   check(args) {
@@ -34,9 +31,61 @@ export const bpf: MatchExtension = defineMatch<readonly Instruction[]>({
   parse: (args) => args.need(BYTECODE).value,
   format: (program) =>
     `--bytecode "${program.length},${program.map(({ code, jt, jf, k }) => `${code} ${jt} ${jf} ${k}`).join(",")}"`,
+  refuses: (program) => (isValidProgram(program) ? undefined : "Invalid argument"),
+  isPure: true,
+  matches(program, skb) {
+    const returned = runBpf(program, {
+      bytes: bytesOf(skb.frame),
+      ancillary: (offset) => ancillary(skb, offset),
+    });
+    return returned === undefined ? "unknown" : returned !== 0;
+  },
+  why(program, skb) {
+    const packet = { bytes: bytesOf(skb.frame), ancillary: (at: number) => ancillary(skb, at) };
+    return runBpf(program, packet) === undefined
+      ? "the program asks what is not modelled"
+      : "the program returns 0";
+  },
 });
 
-function readProgram(text: string): readonly Instruction[] {
+function bytesOf(frame: Frame): Uint8Array {
+  return encodeFrame(frame).subarray(ETH_HLEN);
+}
+
+const PACKET_TYPES = { HOST: 0, BROADCAST: 1, MULTICAST: 2, OTHERHOST: 3, OUTGOING: 4 } as const;
+
+/** Mirrors the SKF_AD_* loads of net/core/filter.c:convert_bpf_extensions(), as far as packets here have them. */
+function ancillary(skb: SkBuff, offset: number): number | undefined {
+  const { network } = skb.frame;
+  switch (offset) {
+    case 0:
+      return skb.frame.link.etherType;
+    case 4:
+      return PACKET_TYPES[skb.packetType];
+    case 8:
+      return skb.dev?.ifindex;
+    case 20:
+      return skb.mark;
+    case 36:
+      return 0;
+    case 52:
+      return network === undefined || network.kind === "arp" ? 0 : payloadOffset(skb.frame);
+    default:
+      return undefined;
+  }
+}
+
+/** Where the payload begins, behind the transport header. Mirrors skb_get_poff(). */
+function payloadOffset(frame: Frame): number {
+  const length = bytesOf(frame).length;
+  return frame.transport === undefined &&
+    frame.network !== undefined &&
+    frame.network.kind !== "arp"
+    ? ipHeaderLength(frame.network)
+    : length - frame.payload.length;
+}
+
+function readProgram(text: string): readonly BpfInstruction[] {
   const [count = "", ...rest] = text.split(",");
   const length = /^\d+$/.test(count) && rest.length > 0 ? parseNumber(count, 0, 65_535) : undefined;
   if (length === undefined) throw refuse("bpf: error parsing program length");

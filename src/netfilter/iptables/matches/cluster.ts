@@ -1,3 +1,6 @@
+import { jhash2, reciprocalScale, swapBytes } from "../../../base/jhash.js";
+import type { SkBuff } from "../../../core/skbuff.js";
+import { type IpAddress, isIpv4Multicast, isIpv6Multicast } from "../../../wire/ip.js";
 import { type MatchExtension, defineMatch } from "../extension.js";
 import { hex } from "../numbers.js";
 import { option } from "../options.js";
@@ -23,7 +26,7 @@ const SEED = option("cluster-hash-seed", u32, { must: true });
 export const cluster: MatchExtension = defineMatch<Cluster>({
   name: "cluster",
   mirrors: "net/netfilter/xt_cluster.c:xt_cluster_mt()",
-  fidelity: "unmodelled",
+  fidelity: "exact",
   examples: [
     "--cluster-local-nodemask 0x00000002 --cluster-total-nodes 4 --cluster-hash-seed 0xdeadbeef",
   ],
@@ -47,4 +50,35 @@ export const cluster: MatchExtension = defineMatch<Cluster>({
   },
   format: ({ total, mask, invert, seed }) =>
     `${not(invert)}--cluster-local-nodemask ${hex(mask, 8)} --cluster-total-nodes ${total} --cluster-hash-seed ${hex(seed, 8)}`,
+  refuses: ({ total, mask }) =>
+    mask >= 2 ** total ? "Numerical argument out of domain" : undefined,
+  matches(params, skb) {
+    // A switch sends such packets to all nodes by a group address; they are for this one all the same.
+    if (skb.packetType === "MULTICAST" && !isForGroup(skb)) skb.packetType = "HOST";
+    const node = nodeOf(params, skb);
+    return node !== undefined && ((params.mask >>> node) % 2 === 1) !== params.invert;
+  },
+  why(params, skb) {
+    const node = nodeOf(params, skb);
+    return node === undefined ? "packet has no connection" : `connection is node ${node + 1}'s`;
+  },
 });
+
+function isForGroup({ frame: { network } }: SkBuff): boolean {
+  if (network?.kind === "ipv4") return isIpv4Multicast(network.destination);
+  return network?.kind === "ipv6" && isIpv6Multicast(network.destination);
+}
+
+/** The node whose share the connection is, from 0. Mirrors xt_cluster_hash(). */
+function nodeOf({ total, seed }: Cluster, skb: SkBuff): number | undefined {
+  const entry = skb.ct?.entry;
+  if (entry === undefined) return undefined;
+  const { source } = (entry.master ?? entry).original;
+  return reciprocalScale(jhash2(wordsOf(source), seed), total);
+}
+
+/** An address as a little-endian machine reads its words. */
+function wordsOf(address: IpAddress): readonly number[] {
+  if (typeof address === "number") return [swapBytes(address)];
+  return [96n, 64n, 32n, 0n].map((shift) => swapBytes(Number((address >> shift) & 0xffff_ffffn)));
+}

@@ -1,6 +1,8 @@
+import type { SkBuff } from "../../../core/skbuff.js";
+import { get8, get16 } from "../../../wire/bytes.js";
 import { type MatchExtension, defineMatch } from "../extension.js";
 import { option } from "../options.js";
-import { portsOf } from "../packet.js";
+import { upperPayload } from "../packet.js";
 import { refuse } from "../refusal.js";
 import {
   formatRange,
@@ -42,7 +44,7 @@ const OPTION = option("dccp-option", unsigned(1, 255), { not: true });
 export const dccp: MatchExtension = defineMatch<Dccp>({
   name: "dccp",
   mirrors: "net/netfilter/xt_dccp.c:dccp_mt()",
-  fidelity: "simplified",
+  fidelity: "exact",
   examples: [
     "-p dccp|! --sport 1:100 --dport 200",
     "-p dccp|! --dccp-types REQUEST,RESPONSE --dccp-option 4",
@@ -62,22 +64,77 @@ export const dccp: MatchExtension = defineMatch<Dccp>({
       ...formatTest("dccp-types", types, (names) => names.join(",")),
       ...formatTest("dccp-option", dccpOption, String),
     ].join(" "),
-  matches({ source, destination, types, option: dccpOption }, skb) {
-    const { network, payload } = skb.frame;
-    if (network?.kind === "ipv4" && network.fragmentOffset > 0) return false;
-    const ports = portsOf(skb);
-    if (ports === undefined || payload.length < 12) return "hotdrop";
-    if (source !== undefined && inRange(ports.source, source.value) === source.invert) return false;
+  isPure: true,
+  matches({ source, destination, types, option: wanted }, skb) {
+    const packet = packetOf(skb);
+    if (packet === undefined) return false;
+    if (packet.length < DCCP_HLEN) return "hotdrop";
+    if (source !== undefined && inRange(get16(packet, 0), source.value) === source.invert)
+      return false;
     if (
       destination !== undefined &&
-      inRange(ports.destination, destination.value) === destination.invert
+      inRange(get16(packet, 2), destination.value) === destination.invert
     )
       return false;
-    const type = TYPES[Math.min(((payload[8] ?? 0) >> 1) & 15, 10)] ?? "INVALID";
-    if (types !== undefined && types.value.includes(type) === types.invert) return false;
-    return dccpOption === undefined ? true : "unknown";
+    if (types !== undefined && types.value.includes(typeNameOf(packet)) === types.invert)
+      return false;
+    if (wanted === undefined) return true;
+    const found = hasOption(packet, wanted.value);
+    return found === "hotdrop" ? found : found !== wanted.invert;
+  },
+  why({ source, destination, types }, skb) {
+    const packet = packetOf(skb);
+    if (packet === undefined) return "packet is no DCCP packet, or a later fragment";
+    if (packet.length < DCCP_HLEN) return "the DCCP header is cut short";
+    const [from, to] = [get16(packet, 0), get16(packet, 2)];
+    if (source !== undefined && inRange(from, source.value) === source.invert)
+      return `packet has sport ${from}`;
+    if (destination !== undefined && inRange(to, destination.value) === destination.invert)
+      return `packet has dport ${to}`;
+    if (types !== undefined && types.value.includes(typeNameOf(packet)) === types.invert)
+      return `packet is ${typeNameOf(packet)}`;
+    return "the packet's options are others";
   },
 });
+
+const IPPROTO_DCCP = 33;
+/** Of the generic header with a short sequence number. */
+const DCCP_HLEN = 12;
+
+/** From the DCCP header on; undefined for later fragments. */
+function packetOf({ frame }: SkBuff): Uint8Array | undefined {
+  const upper = upperPayload(frame);
+  return upper?.protocol === IPPROTO_DCCP ? upper.payload : undefined;
+}
+
+function typeOf(packet: Uint8Array): number {
+  return (get8(packet, 8) >> 1) & 15;
+}
+
+/** `INVALID` is the first type without a name; those behind it have none at all. Mirrors net/netfilter/xt_dccp.c:match_types(). */
+function typeNameOf(packet: Uint8Array): string {
+  return TYPES[typeOf(packet)] ?? String(typeOf(packet));
+}
+
+/** Mirrors net/netfilter/xt_dccp.c:dccp_find_option(). */
+function hasOption(packet: Uint8Array, wanted: number): boolean | "hotdrop" {
+  const isLong = (get8(packet, 8) & 1) === 1;
+  const from = DCCP_HLEN + (isLong ? 4 : 0) + (EXTRA[typeOf(packet)] ?? RESET_EXTRA);
+  const end = get8(packet, 4) * 4;
+  if (end < from || end > packet.length) return "hotdrop";
+  for (let at = from; at < end;) {
+    const kind = get8(packet, at);
+    if (kind === wanted) return true;
+    // Options below 2 are one byte, the others say how long they are.
+    if (kind < 2) at++;
+    else at += (at + 1 < packet.length ? get8(packet, at + 1) : 0) || 1;
+  }
+  return false;
+}
+
+/** What follows the generic header, by packet type, in bytes. Mirrors include/linux/dccp.h:dccp_packet_hdr_len(). */
+const EXTRA: readonly number[] = [4, 12, 0, 8, 8, 8, 8, 12, 8, 8];
+const RESET_EXTRA = 12;
 
 function readTypes(text: string): readonly string[] {
   const named = text.split(",").map((word) => {

@@ -6,11 +6,11 @@ const GENRE = option("genre", string(1, 31), { not: true, must: true });
 const TTL = option("ttl", unsigned(0, 2));
 const LOG = option("log", unsigned(0, 2));
 
-/** `-m osf`: the sender's operating system by its SYN; needs fingerprints that are not here. */
+/** `-m osf`: the sender's operating system by its SYN; no fingerprints are loaded here, so none fits. */
 export const osf: MatchExtension = defineMatch<readonly string[]>({
   name: "osf",
   mirrors: "net/netfilter/xt_osf.c:xt_osf_match_packet()",
-  fidelity: "unmodelled",
+  fidelity: "simplified",
   examples: ["-p tcp|--genre Linux", "-p tcp|! --genre Windows --ttl 1 --log 2"],
   options: [GENRE, TTL, LOG],
   only: { protocols: [6], hooks: ["PREROUTING", "INPUT", "FORWARD"] },
@@ -20,4 +20,7 @@ export const osf: MatchExtension = defineMatch<readonly string[]>({
     ...formatTest("log", args.get(LOG), String),
   ],
   format: (words) => words.join(" "),
+  isPure: true,
+  matches: () => false,
+  why: () => "no fingerprints are loaded",
 });

@@ -55,11 +55,11 @@ const GID = option("gid-owner", readIds(GROUPS), { not: true });
 const EXISTS = flag("socket-exists", { not: true });
 const SUPPL = flag("suppl-groups", { needs: ["gid-owner"] });
 
-/** `-m owner`: who sent the packet. A socket here has a user and no group. */
+/** `-m owner`: who sent the packet. The groups of other users than root are known only where somebody told them. */
 export const owner: MatchExtension = defineMatch<Owner>({
   name: "owner",
   mirrors: "net/netfilter/xt_owner.c:owner_mt()",
-  fidelity: "simplified",
+  fidelity: "exact",
   examples: [
     "--uid-owner 0 --gid-owner 1",
     "! --uid-owner 1000-2000",
@@ -91,7 +91,7 @@ export const owner: MatchExtension = defineMatch<Owner>({
     [uid, gid].some((test) => test !== undefined && test.value.high < test.value.low)
       ? "Invalid argument"
       : undefined,
-  matches({ exists, uid, gid }, skb) {
+  matches({ exists, uid, gid, supplementary }, skb) {
     const { socket } = skb;
     if (socket === undefined || socket.holder === "orphan")
       return [exists, uid, gid].every((test) => test === undefined || test.invert);
@@ -99,10 +99,19 @@ export const owner: MatchExtension = defineMatch<Owner>({
     if (socket.holder === "kernel")
       return [uid, gid].every((test) => test === undefined || test.invert);
     if (uid !== undefined && inRange(socket.uid, uid.value) === uid.invert) return false;
-    return gid === undefined ? true : "unknown";
+    if (gid === undefined) return true;
+    if (socket.gid === undefined) return "unknown";
+    const groups = [socket.gid, ...(supplementary ? (socket.groups ?? []) : [])];
+    return groups.some((group) => inRange(group, gid.value)) !== gid.invert;
   },
-  why: (_, skb) =>
-    skb.socket === undefined ? "packet has no socket" : `packet is of user ${skb.socket.uid}`,
+  why: ({ gid }, { socket }) => {
+    if (socket === undefined) return "packet has no socket";
+    if (socket.holder !== "program") return "packet is not of a program";
+    if (gid === undefined) return `packet is of user ${socket.uid}`;
+    return socket.gid === undefined
+      ? `the group of user ${socket.uid} is not known`
+      : `packet is of user ${socket.uid}, group ${socket.gid}`;
+  },
 });
 
 function formatIds({ low, high }: Range): string {

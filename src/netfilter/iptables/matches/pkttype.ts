@@ -16,7 +16,7 @@ const TYPE = option("pkt-type", readType, { not: true, must: true });
 export const pkttype: MatchExtension = defineMatch<Negatable<string>>({
   name: "pkttype",
   mirrors: "net/netfilter/xt_pkttype.c:pkttype_mt()",
-  fidelity: "simplified",
+  fidelity: "exact",
   examples: ["--pkt-type unicast", "! --pkt-type multicast"],
   options: [TYPE],
   parse: (args) => args.need(TYPE),

@@ -41,11 +41,11 @@ const MODE = option(
 const NEXT = flag("next", { many: true });
 const ORDER = [REQID, SPI, PROTO, MODE, TUNNEL_DST, TUNNEL_SRC].map((spec) => spec.names[0] ?? "");
 
-/** `-m policy`: the IPsec policy of the packet; there is no IPsec here. */
+/** `-m policy`: the IPsec policy of the packet; no packet here has one, `ip xfrm` is refused. */
 export const policy: MatchExtension = defineMatch<Policy>({
   name: "policy",
   mirrors: "net/netfilter/xt_policy.c:policy_mt()",
-  fidelity: "simplified",
+  fidelity: "exact",
   examples: [
     "--dir in --pol ipsec",
     "--dir in --pol none",

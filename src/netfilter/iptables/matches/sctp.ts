@@ -1,6 +1,9 @@
+import type { SkBuff } from "../../../core/skbuff.js";
+import { get8, get16 } from "../../../wire/bytes.js";
+import { decodeSctp, SCTP_HLEN } from "../../../wire/sctp.js";
 import { type MatchExtension, defineMatch } from "../extension.js";
 import { option, type OptionUse } from "../options.js";
-import { portsOf } from "../packet.js";
+import { upperPayload } from "../packet.js";
 import { refuse } from "../refusal.js";
 import {
   formatRange,
@@ -19,6 +22,8 @@ interface Chunk {
 
 interface Chunks {
   readonly mode: "all" | "any" | "only";
+  /** `ALL`: types without a name as well. */
+  readonly everything: boolean;
   readonly chunks: readonly Chunk[];
 }
 
@@ -71,7 +76,7 @@ const CHUNKS = option("chunk-types", readChunks, {
 export const sctp: MatchExtension = defineMatch<Sctp>({
   name: "sctp",
   mirrors: "net/netfilter/xt_sctp.c:sctp_mt()",
-  fidelity: "simplified",
+  fidelity: "exact",
   examples: [
     "-p sctp|--dport 5060",
     "-p sctp|! --sport 100:200 --chunk-types any DATA:ube,SACK",
@@ -90,27 +95,83 @@ export const sctp: MatchExtension = defineMatch<Sctp>({
       ...formatTest("dport", destination, formatRange),
       ...formatTest("chunk-types", chunks, formatChunks),
     ].join(" "),
+  isPure: true,
   matches({ source, destination, chunks }, skb) {
-    const { network } = skb.frame;
-    if (network?.kind === "ipv4" && network.fragmentOffset > 0) return false;
-    const ports = portsOf(skb);
-    if (ports === undefined) return "hotdrop";
-    if (source !== undefined && inRange(ports.source, source.value) === source.invert) return false;
+    const packet = packetOf(skb);
+    if (packet === undefined) return false;
+    if (packet.length < SCTP_HLEN) return "hotdrop";
+    if (source !== undefined && inRange(get16(packet, 0), source.value) === source.invert)
+      return false;
     if (
       destination !== undefined &&
-      inRange(ports.destination, destination.value) === destination.invert
+      inRange(get16(packet, 2), destination.value) === destination.invert
     )
       return false;
-    return chunks === undefined ? true : "unknown";
+    if (chunks === undefined) return true;
+    const fits = fitsChunks(packet, chunks.value);
+    return fits === "hotdrop" ? fits : fits !== chunks.invert;
+  },
+  why({ source, destination }, skb) {
+    const packet = packetOf(skb);
+    if (packet === undefined) return "packet is no SCTP packet, or a later fragment";
+    if (packet.length < SCTP_HLEN) return "the SCTP header is cut short";
+    const [from, to] = [get16(packet, 0), get16(packet, 2)];
+    if (source !== undefined && inRange(from, source.value) === source.invert)
+      return `packet has sport ${from}`;
+    if (destination !== undefined && inRange(to, destination.value) === destination.invert)
+      return `packet has dport ${to}`;
+    const types = (decodeSctp(packet)?.chunks ?? []).map(({ type }) => nameOf(type));
+    return `packet has chunks ${types.join(",")}`;
   },
 });
+
+const IPPROTO_SCTP = 132;
+
+/** From the SCTP header on; undefined for later fragments. */
+function packetOf({ frame }: SkBuff): Uint8Array | undefined {
+  const upper = upperPayload(frame);
+  return upper?.protocol === IPPROTO_SCTP ? upper.payload : undefined;
+}
+
+/** Mirrors net/netfilter/xt_sctp.c:match_packet(). */
+function fitsChunks(packet: Uint8Array, { mode, everything, chunks }: Chunks): boolean | "hotdrop" {
+  const missing = new Set(everything ? ALL_TYPES : chunks.map(({ type }) => type));
+  let at = SCTP_HLEN;
+  do {
+    const length = at + 4 <= packet.length ? get16(packet, at + 2) : 0;
+    if (length === 0) return "hotdrop";
+    const [type, flags] = [get8(packet, at), get8(packet, at + 1)];
+    const wanted = everything ? ANY_CHUNK : chunks.find((chunk) => chunk.type === type);
+    const fits = wanted !== undefined && fitsFlags(wanted, flags);
+    if (fits && mode === "any") return true;
+    if (!fits && mode === "only") return false;
+    if (fits) missing.delete(type);
+    at += (length + 3) & ~3;
+  } while (at < packet.length);
+  return mode === "all" ? missing.size === 0 : mode === "only";
+}
+
+const ALL_TYPES: readonly number[] = Array.from({ length: 256 }, (_, type) => type);
+const ANY_CHUNK: Chunk = { type: 0, flags: "" };
+
+/** Letters stand for the lowest bits: upper case for one that is set. Mirrors match_flags(). */
+function fitsFlags({ type, flags }: Chunk, bits: number): boolean {
+  const known = FLAGS.get(type) ?? "";
+  return [...flags].every((letter) => {
+    const bit = known.length - 1 - known.indexOf(letter.toUpperCase());
+    return (((bits >> bit) & 1) === 1) === (letter === letter.toUpperCase());
+  });
+}
+
+function nameOf(type: number): string {
+  return TYPES.find(([, number]) => number === type)?.[0] ?? String(type);
+}
 
 function readChunks(text: string, { second }: OptionUse): Chunks {
   const mode = (["all", "any", "only"] as const).find((known) => known === text.toLowerCase());
   if (mode === undefined) throw refuse('Match type has to be one of "ALL", "ANY" or "ONLY"');
-  if (second.toUpperCase() === "ALL")
-    return { mode, chunks: TYPES.map(([, type]) => ({ type, flags: "" })) };
-  if (second.toUpperCase() === "NONE") return { mode, chunks: [] };
+  if (second.toUpperCase() === "ALL") return { mode, everything: true, chunks: [] };
+  if (second.toUpperCase() === "NONE") return { mode, everything: false, chunks: [] };
   const chunks = second.split(",").map((part) => {
     const [name = "", flags = ""] = part.split(":");
     const type = TYPES.find(([known]) => known === name.toUpperCase())?.[1];
@@ -125,17 +186,16 @@ function readChunks(text: string, { second }: OptionUse): Chunks {
   });
   return {
     mode,
+    everything: false,
     chunks: TYPES.flatMap(([, type]) => chunks.findLast((chunk) => chunk.type === type) ?? []),
   };
 }
 
-function formatChunks({ mode, chunks }: Chunks): string {
+function formatChunks({ mode, everything, chunks }: Chunks): string {
+  if (everything) return `${mode} ALL`;
   if (chunks.length === 0) return `${mode} NONE`;
-  if (chunks.length === TYPES.length && chunks.every(({ flags }) => flags === ""))
-    return `${mode} ALL`;
   const names = chunks.map(
-    ({ type, flags }) =>
-      `${TYPES.find(([, number]) => number === type)?.[0] ?? type}${flags === "" ? "" : `:${flags}`}`,
+    ({ type, flags }) => `${nameOf(type)}${flags === "" ? "" : `:${flags}`}`,
   );
   return `${mode} ${names.join(",")}`;
 }

@@ -1,4 +1,5 @@
-import { type TargetExtension, defineTarget } from "../extension.js";
+import { CONTINUE, type TargetExtension, defineTarget } from "../extension.js";
+import { type HmarkFields, hmarkOf } from "../hmark-hash.js";
 import { hex } from "../numbers.js";
 import { option, type OptionArgs, type OptionSpec } from "../options.js";
 import { refuse } from "../refusal.js";
@@ -20,11 +21,18 @@ const RND = option("hmark-rnd", u32);
 const MOD = option("hmark-mod", unsigned(1, 0xffff_ffff));
 const OFFSET = option("hmark-offset", u32);
 
-/** `-j HMARK`: a mark from a hash of the flow; the hash is not computed. */
-export const hmark: TargetExtension = defineTarget<readonly string[]>({
+interface Hmark {
+  readonly words: readonly string[];
+  readonly fields: HmarkFields;
+  /** Both an SPI and ports are asked for. */
+  readonly contradicts: boolean;
+}
+
+/** `-j HMARK`: a mark from a hash of the flow. */
+export const hmark: TargetExtension = defineTarget<Hmark>({
   name: "HMARK",
   mirrors: "net/netfilter/xt_HMARK.c:hmark_tg_v4()",
-  fidelity: "unmodelled",
+  fidelity: "exact",
   examples: [
     "--hmark-src-prefix 32 --hmark-dst-prefix 32 --hmark-rnd 0x0000feed --hmark-mod 10 --hmark-offset 1",
   ],
@@ -47,9 +55,48 @@ export const hmark: TargetExtension = defineTarget<readonly string[]>({
     if (!args.has(MOD)) throw refuse("--hmark-mod is mandatory");
     if (!args.has(RND)) throw refuse("--hmark-rnd is mandatory");
   },
-  parse: wordsOf,
-  format: (words) => words.join(" "),
+  parse: (args, context) => ({
+    words: wordsOf(args, context),
+    fields: fieldsOf(args, context),
+    contradicts: contradicts(args),
+  }),
+  format: ({ words }) => words.join(" "),
+  refuses: (params) => (params.contradicts ? "Invalid argument" : undefined),
+  apply({ fields }, skb) {
+    skb.mark = hmarkOf(fields, skb) ?? skb.mark;
+    return CONTINUE;
+  },
 });
+
+/** Mirrors iptables/extensions/libxt_HMARK.c: what is left out does not count. */
+function fieldsOf(args: OptionArgs, { family }: { readonly family: "ipv4" | "ipv6" }): HmarkFields {
+  const tuple = args.value(TUPLE_OPTION) ?? [];
+  const bits = family === "ipv4" ? 32 : 128;
+  const of = (part: string, spec: OptionSpec<number>, whole: number): number =>
+    args.value(spec) ?? (tuple.includes(part) ? whole : 0);
+  const ports = (of("sport", SPORT_MASK, 0xffff) << 16) | of("dport", DPORT_MASK, 0xffff);
+  const set = ((args.value(SPORT) ?? 0) << 16) | (args.value(DPORT) ?? 0);
+  return {
+    sourceLength: of("src", SRC, bits),
+    destinationLength: of("dst", DST, bits),
+    portMask: (ports | of("spi", SPI_MASK, 0xffff_ffff)) >>> 0,
+    portSet: (set | (args.value(SPI) ?? 0)) >>> 0,
+    protocolMask: of("proto", PROTO_MASK, 0xffff),
+    seed: args.need(RND).value,
+    modulus: args.need(MOD).value,
+    offset: args.value(OFFSET) ?? 0,
+    byConnection: tuple.includes("ct"),
+  };
+}
+
+/** Mirrors net/netfilter/xt_HMARK.c:hmark_tg_check(). */
+function contradicts(args: OptionArgs): boolean {
+  const tuple = args.value(TUPLE_OPTION) ?? [];
+  const masks =
+    (args.has(SPI_MASK) || tuple.includes("spi")) &&
+    (args.has(SPORT_MASK) || args.has(DPORT_MASK) || tuple.some((part) => part.endsWith("port")));
+  return masks || (args.has(SPI) && (args.has(SPORT) || args.has(DPORT)));
+}
 
 function readTuple(text: string): readonly string[] {
   return text.split(",").map((word) => {
