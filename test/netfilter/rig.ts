@@ -8,15 +8,18 @@ import { conntrackPernet, requireConntrack } from "../../src/netfilter/conntrack
 import { type ConntrackTable, conntrack } from "../../src/netfilter/conntrack/table.js";
 import { formatEntry } from "../../src/netfilter/conntrack/text.js";
 import { microseconds } from "../../src/sim/time.js";
-import { ETH_P_IP } from "../../src/wire/ethernet.js";
+import { ETH_P_IP, ETH_P_IPV6 } from "../../src/wire/ethernet.js";
 import {
   type Frame,
   NO_BYTES,
   type TransportHeader,
   encodeIpPacket,
 } from "../../src/wire/frame.js";
-import { type Ipv4, MAC_ZERO, parseIpv4 } from "../../src/wire/ip.js";
+import { ICMPV6_DEST_UNREACH } from "../../src/wire/icmpv6.js";
+import { type Ipv4, type Ipv6, MAC_ZERO, parseIpv4, parseIpv6 } from "../../src/wire/ip.js";
 import { IPPROTO_ICMP, IPPROTO_TCP, IPPROTO_UDP } from "../../src/wire/ipv4.js";
+import type { Ipv6Extension } from "../../src/wire/ipv6-extension.js";
+import { IPPROTO_ICMPV6, NO_EXTENSIONS } from "../../src/wire/ipv6.js";
 import { TCP_ACK, TCP_FIN, TCP_PSH, TCP_RST, TCP_SYN, TCP_URG } from "../../src/wire/tcp.js";
 
 /** A router's hooks without its routing: packets are pushed through PREROUTING, FORWARD and POSTROUTING by hand. */
@@ -43,6 +46,7 @@ export function rig(seed = 1): Rig {
   const events: TraceEvent[] = [];
   sim.trace = (event) => events.push(event);
   requireConntrack(ns);
+  requireConntrack(ns, "ipv6");
   return {
     sim,
     ns,
@@ -56,9 +60,8 @@ export function rig(seed = 1): Rig {
           : options.until === "FORWARD"
             ? HOOKS.slice(0, 2)
             : HOOKS;
-      return hooks.every((hook) =>
-        passes(skb, { hook, family: "ipv4", ns, in: undefined, out: undefined }),
-      )
+      const family = frame.network?.kind === "ipv6" ? "ipv6" : "ipv4";
+      return hooks.every((hook) => passes(skb, { hook, family, ns, in: undefined, out: undefined }))
         ? skb
         : undefined;
     },
@@ -195,5 +198,73 @@ export function icmpError(
 
 function end(text: string): readonly [string, number] {
   const [address = "", port = "0"] = text.split(":");
+  return [address, Number(port)];
+}
+
+export function ip6(text: string): Ipv6 {
+  const address = parseIpv6(text);
+  if (address === undefined) throw new Error(`not an IPv6 address: ${text}`);
+  return address;
+}
+
+/** A packet between two IPv6 addresses. */
+export function packet6(
+  source: string,
+  destination: string,
+  protocol: number,
+  transport: TransportHeader | undefined,
+  payload: Uint8Array = NO_BYTES,
+  extensions: readonly Ipv6Extension[] = NO_EXTENSIONS,
+): Frame {
+  return {
+    link: { destination: MAC_ZERO, source: MAC_ZERO, etherType: ETH_P_IPV6 },
+    network: {
+      kind: "ipv6",
+      trafficClass: 0,
+      flowLabel: 0,
+      hopLimit: 64,
+      protocol,
+      source: ip6(source),
+      destination: ip6(destination),
+      extensions,
+    },
+    transport,
+    payload,
+  };
+}
+
+export function udp6(from: string, to: string, payload?: Uint8Array): Frame {
+  const [source, sourcePort] = endOf(from);
+  const [destination, destinationPort] = endOf(to);
+  const transport: TransportHeader = { kind: "udp", sourcePort, destinationPort };
+  return packet6(source, destination, IPPROTO_UDP, transport, payload);
+}
+
+export function echo6(
+  type: number,
+  source: string,
+  destination: string,
+  id: number,
+  code = 0,
+): Frame {
+  const transport: TransportHeader = { kind: "icmpv6", type, code, rest: id * 0x1_0000 + 1 };
+  return packet6(source, destination, IPPROTO_ICMPV6, transport);
+}
+
+/** An ICMPv6 error from `source` to `destination` about a packet. */
+export function error6(
+  source: string,
+  destination: string,
+  about: Frame,
+  type = ICMPV6_DEST_UNREACH,
+): Frame {
+  const transport: TransportHeader = { kind: "icmpv6", type, code: 4, rest: 0 };
+  return packet6(source, destination, IPPROTO_ICMPV6, transport, encodeIpPacket(about));
+}
+
+/** `[2001:db8::1]:80`. */
+function endOf(text: string): readonly [string, number] {
+  const [, address, port] = /^\[(.*)\]:(\d+)$/.exec(text) ?? [];
+  if (address === undefined || port === undefined) throw new Error(`not an end: ${text}`);
   return [address, Number(port)];
 }

@@ -41,6 +41,7 @@ class Addresses6 {
   readonly holders = new Map<Ipv6, readonly InterfaceAddress6[]>();
   /** Networks that this host answers for as the router of, by device. Mirrors ac_list. */
   readonly anycast = new Map<NetDevice, readonly Ipv6[]>();
+  readonly removalListeners: ((address: InterfaceAddress6) => void)[] = [];
 }
 
 const addressesIn: (ns: NetworkNamespace) => Addresses6 = perNamespace(() => new Addresses6());
@@ -61,9 +62,21 @@ export function setAddresses6(dev: NetDevice, list: readonly InterfaceAddress6[]
   }
   for (const address of list)
     state.holders.set(address.address, [...(state.holders.get(address.address) ?? NONE), address]);
+  const before = addresses6Of(dev);
   state.byDevice.set(dev, list);
   dev.addressesChanged();
   bumpRouting(dev.ns);
+  for (const gone of before)
+    if (!list.some(({ address }) => address === gone.address))
+      for (const listener of state.removalListeners) listener(gone);
+}
+
+/** Calls `listener` when a device has lost an address. Mirrors NETDEV_DOWN of register_inet6addr_notifier(). */
+export function onAddress6Removed(
+  ns: NetworkNamespace,
+  listener: (address: InterfaceAddress6) => void,
+): void {
+  addressesIn(ns).removalListeners.push(listener);
 }
 
 /** The address as a device holds it, whatever its state. Mirrors ipv6_get_ifaddr(). */

@@ -1,9 +1,9 @@
 import {
   type CtInfo,
-  IPCT_REPLY,
   IPS_EXPECTED,
   IPS_SEEN_REPLY,
   isOriginalDirection,
+  UNTRACKED,
 } from "../../core/conntrack.js";
 import {
   ACCEPT,
@@ -22,7 +22,10 @@ import {
 import type { SkBuff } from "../../core/skbuff.js";
 import { told } from "../../core/trace.js";
 import { ipDefrag } from "../../inet/ip-defrag.js";
+import { ip6Defrag } from "../../inet/ipv6/defrag.js";
+import { type IpHeader, isIcmp } from "../../wire/frame.js";
 import { isFragment } from "../../wire/ipv4.js";
+import { fragmentExtension, type Ipv6Header } from "../../wire/ipv6.js";
 import {
   type Connection,
   DEFAULT_ZONE,
@@ -30,10 +33,10 @@ import {
   type Zone,
   connectionOf,
   templateOf,
-  zoneOfTemplate,
 } from "./connection.js";
-import { adopt, expectedBecause, helpAndAdjust } from "./help.js";
+import type { SettledIcmp } from "./icmp-error.js";
 import { judgeIcmp } from "./icmp.js";
+import { judgeIcmpv6 } from "./icmpv6.js";
 import { conntrackProtocol } from "./protocols.js";
 import { defineConntrackSysctls } from "./settings.js";
 import { type ConntrackTable, conntrack } from "./table.js";
@@ -92,9 +95,18 @@ const CONNTRACK_HOOKS: readonly HookEntry[] = [
 /** Everything behind it sees whole packets. Mirrors net/ipv4/netfilter/nf_defrag_ipv4.c:ipv4_conntrack_defrag(). */
 function defragment(skb: SkBuff, state: HookState): Verdict {
   const { network } = skb.frame;
+  if (network?.kind === "ipv6") return defragment6(skb, network, state);
   if (network?.kind !== "ipv4" || !isFragment(network)) return ACCEPT;
   if (skb.ct !== undefined && templateOf(skb) === undefined) return ACCEPT;
   const whole = ipDefrag(skb, state.hook === "OUTPUT" ? "conntrack-out" : "conntrack-in");
+  return whole === undefined ? { kind: "stolen", by: "defrag" } : ACCEPT;
+}
+
+/** A packet in one piece loses its fragment header here as well. Mirrors nf_defrag_ipv6_hooks.c:ipv6_defrag(). */
+function defragment6(skb: SkBuff, network: Ipv6Header, state: HookState): Verdict {
+  if (network.extensions.length === 0 || fragmentExtension(network) === undefined) return ACCEPT;
+  if (skb.ct !== undefined && templateOf(skb) === undefined) return ACCEPT;
+  const whole = ip6Defrag(skb, state.hook === "OUTPUT" ? "conntrack-out" : "conntrack-in");
   return whole === undefined ? { kind: "stolen", by: "defrag" } : ACCEPT;
 }
 
@@ -108,31 +120,42 @@ export function conntrackIn(skb: SkBuff, state: HookState): Verdict {
   }
   skb.ct = undefined;
   const { network, transport } = skb.frame;
-  if (network?.kind !== "ipv4") return ACCEPT;
+  if (network === undefined || network.kind === "arp") return ACCEPT;
   const table = conntrack(state.ns);
-  const zone = template === undefined ? DEFAULT_ZONE : zoneOfTemplate(template, skb);
-  if (network.fragmentOffset !== 0) {
+  const zone = template?.zones ?? DEFAULT_ZONE;
+  if (isLaterFragment(network)) {
     table.statistics.invalid++;
     return refuse(skb, "a later fragment");
   }
-  if (transport?.kind === "icmp") {
-    const verdict = judgeIcmp(skb, transport, state.hook, table, zone);
+  if (transport !== undefined && isIcmp(transport)) {
+    const verdict =
+      transport.kind === "icmp"
+        ? judgeIcmp(skb, transport, state.hook, table, zone)
+        : judgeIcmpv6(skb, transport, state.hook, table, zone);
     if (verdict.kind === "invalid") {
       table.statistics.error++;
       return refuse(skb, verdict.why);
     }
-    if (verdict.kind === "related") {
-      skb.ct = verdict.ct;
-      tellConntrack(
-        skb,
-        "found",
-        verdict.ct.entry,
-        () => `an ICMP error about it: ${verdict.ct.info}`,
-      );
-      return ACCEPT;
-    }
+    if (verdict.kind !== "query") return settle(skb, verdict);
   }
-  return track(skb, state, table, zone, template);
+  return track(skb, state, table, zone);
+}
+
+function isLaterFragment(network: IpHeader): boolean {
+  if (network.kind === "ipv4") return network.fragmentOffset !== 0;
+  return (fragmentExtension(network)?.fragmentOffset ?? 0) !== 0;
+}
+
+/** An ICMP message that has its relation without a tuple of its own. */
+function settle(skb: SkBuff, verdict: SettledIcmp): Verdict {
+  if (verdict.kind === "untracked") {
+    skb.ct = UNTRACKED;
+    tellConntrack(skb, "untracked", undefined, "what neighbours say to each other is not tracked");
+    return ACCEPT;
+  }
+  skb.ct = verdict.ct;
+  tellConntrack(skb, "found", verdict.ct.entry, () => `an ICMP error about it: ${verdict.ct.info}`);
+  return ACCEPT;
 }
 
 function refuse(skb: SkBuff, why: string): Verdict {
@@ -146,13 +169,7 @@ function notModelled(skb: SkBuff, what: string): Verdict {
 }
 
 /** Resolves the tuple and asks the protocol. Mirrors resolve_normal_ct() and nf_conntrack_handle_packet(). */
-function track(
-  skb: SkBuff,
-  state: HookState,
-  table: ConntrackTable,
-  zone: Zone,
-  template: Connection | undefined,
-): Verdict {
+function track(skb: SkBuff, state: HookState, table: ConntrackTable, zone: Zone): Verdict {
   const tuple = tupleOf(skb.frame);
   if (tuple === undefined) {
     table.statistics.invalid++;
@@ -170,8 +187,6 @@ function track(
       }
       const made = table.create(tuple, reply, zone);
       if (made === undefined) return tableFull(skb, table);
-      if (template?.ext !== undefined || table.expectations.count > 0)
-        adopt(table, made, tuple, template);
       found = made.originalHash;
     }
     const entry = found.connection;
@@ -207,12 +222,9 @@ function attach(
   skb.ct = ct;
   if (info === "ESTABLISHED_REPLY" && (entry.status & IPS_SEEN_REPLY) === 0) {
     entry.status |= IPS_SEEN_REPLY;
-    entry.events |= IPCT_REPLY;
+    entry.changed = true;
   }
-  if (isNew)
-    tellConntrack(skb, "new", entry, () =>
-      entry.master === undefined ? "no entry has this tuple" : expectedBecause(entry.master),
-    );
+  if (isNew) tellConntrack(skb, "new", entry, "no entry has this tuple");
   else tellConntrack(skb, "found", entry, DIRECTIONS[info]);
   if (entry.dying) tellConntrack(skb, "destroyed", entry, "reset before any answer");
 }
@@ -245,10 +257,6 @@ export function conntrackConfirm(skb: SkBuff, state: HookState): Verdict {
   const entry = connectionOf(skb);
   if (entry === undefined || skb.ct === undefined) return ACCEPT;
   const table = conntrack(state.ns);
-  if (entry.ext !== undefined) {
-    const verdict = helpAndAdjust(skb, state, entry, skb.ct.info, table);
-    if (verdict.kind !== "accept") return verdict;
-  }
   if (entry.confirmed) {
     table.reportChanges(entry);
     return ACCEPT;
@@ -261,7 +269,6 @@ export function conntrackConfirm(skb: SkBuff, state: HookState): Verdict {
     return ACCEPT;
   }
   if (result.kind === "clash" && resolveClash(skb, entry, result.with, table)) return ACCEPT;
-  if (entry.ext?.help !== undefined) table.expectations.removeOf(entry);
   table.statistics.drop++;
   table.statistics.insert_failed++;
   tellConntrack(skb, "invalid", entry, "another connection has the same tuple (insert_failed)");

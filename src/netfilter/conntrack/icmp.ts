@@ -1,4 +1,3 @@
-import type { ConntrackRef } from "../../core/conntrack.js";
 import type { Hook } from "../../core/hooks.js";
 import type { SkBuff } from "../../core/skbuff.js";
 import {
@@ -9,11 +8,10 @@ import {
   ICMP_TIME_EXCEEDED,
   type IcmpHeader,
 } from "../../wire/icmp.js";
-import type { Ipv4 } from "../../wire/ip.js";
 import type { Zone } from "./connection.js";
-import { type ConntrackProtocol, VALID, invalid, refreshAndCount, timeoutsOf } from "./protocol.js";
+import { type IcmpVerdict, invalidIcmp, judgeQuote, QUERY } from "./icmp-error.js";
+import { type ConntrackProtocol, VALID, invalid, refreshAndCount } from "./protocol.js";
 import type { ConntrackTable } from "./table.js";
-import { ORIGINAL, invertTuple, quotedTuple } from "./tuple.js";
 
 const ICMP_SOURCE_QUENCH = 4;
 const ICMP_TIMESTAMP = 13;
@@ -46,24 +44,16 @@ export const icmp: ConntrackProtocol = {
   track(entry, packet) {
     if (!entry.confirmed && !QUERIES.has(entry.original.icmpType))
       return invalid("an answer without its query");
-    refreshAndCount(entry, timeoutsOf(entry, packet.table).icmp_timeout, packet);
+    refreshAndCount(entry, packet.table.settings.timeouts.icmp_timeout, packet);
     return VALID;
   },
 };
-
-/** What an ICMP message is to conntrack before tuples are looked at. */
-export type IcmpVerdict =
-  | { readonly kind: "query" }
-  | { readonly kind: "related"; readonly ct: ConntrackRef }
-  | { readonly kind: "invalid"; readonly why: string };
-
-const QUERY: IcmpVerdict = { kind: "query" };
 
 export function isIcmpError(header: IcmpHeader): boolean {
   return ERRORS.has(header.type);
 }
 
-/** Finds the connection that an ICMP error is about. Mirrors nf_conntrack_icmpv4_error() and nf_conntrack_inet_error(). */
+/** Finds the connection that an ICMP error is about. Mirrors nf_conntrack_icmpv4_error(). */
 export function judgeIcmp(
   skb: SkBuff,
   header: IcmpHeader,
@@ -71,33 +61,14 @@ export function judgeIcmp(
   table: ConntrackTable,
   zone: Zone,
 ): IcmpVerdict {
+  const { network } = skb.frame;
+  if (network?.kind !== "ipv4") return QUERY;
   const badChecksum =
     header.checksumError !== undefined &&
     hook === "PREROUTING" &&
     table.settings.flags.checksum === 1;
-  if (badChecksum) return { kind: "invalid", why: "bad hw icmp checksum" };
-  if (header.type > NR_ICMP_TYPES) return { kind: "invalid", why: "invalid icmp type" };
+  if (badChecksum) return invalidIcmp("bad hw icmp checksum");
+  if (header.type > NR_ICMP_TYPES) return invalidIcmp("invalid icmp type");
   if (!isIcmpError(header)) return QUERY;
-  const quoted = quotedTuple(skb.frame.payload);
-  const inverse = quoted === undefined ? undefined : invertTuple(quoted);
-  if (quoted === undefined || inverse === undefined)
-    return { kind: "invalid", why: "the quoted packet is cut short" };
-  // The quoted packet went out, so it is the answer's tuple that the table knows it by.
-  const found = table.find(inverse, zone);
-  if (found === undefined)
-    return { kind: "invalid", why: "the quoted packet belongs to no connection" };
-  if (outerDestination(skb) !== found.tuple.destination) {
-    return { kind: "invalid", why: "outer daddr does not match the quoted packet's source" };
-  }
-  return {
-    kind: "related",
-    ct: {
-      entry: found.connection,
-      info: found.direction === ORIGINAL ? "RELATED" : "RELATED_REPLY",
-    },
-  };
-}
-
-function outerDestination(skb: SkBuff): Ipv4 | undefined {
-  return skb.frame.network?.kind === "ipv4" ? skb.frame.network.destination : undefined;
+  return judgeQuote(skb.frame.payload, network.destination, table, zone);
 }

@@ -1,7 +1,9 @@
-import { IPCT_ASSURED, IPS_ASSURED, IPS_SEEN_REPLY } from "../../core/conntrack.js";
+import { IPS_ASSURED, IPS_SEEN_REPLY } from "../../core/conntrack.js";
 import { IPPROTO_ICMP, IPPROTO_TCP, IPPROTO_UDP } from "../../wire/ipv4.js";
+import { IPPROTO_ICMPV6 } from "../../wire/ipv6.js";
 import { icmp } from "./icmp.js";
-import { type ConntrackProtocol, VALID, refreshAndCount, timeoutsOf } from "./protocol.js";
+import { icmpv6 } from "./icmpv6.js";
+import { type ConntrackProtocol, VALID, refreshAndCount } from "./protocol.js";
 import { sctp } from "./sctp.js";
 import { tcp } from "./tcp.js";
 import { IPPROTO_GRE, IPPROTO_SCTP, IPPROTO_UDPLITE } from "./tuple.js";
@@ -13,7 +15,7 @@ const generic: ConntrackProtocol = {
   allowClash: false,
 
   track(entry, packet) {
-    refreshAndCount(entry, timeoutsOf(entry, packet.table).generic_timeout, packet);
+    refreshAndCount(entry, packet.table.settings.timeouts.generic_timeout, packet);
     return VALID;
   },
 };
@@ -24,12 +26,12 @@ const gre: ConntrackProtocol = {
   allowClash: true,
 
   track(entry, packet) {
-    const timeouts = timeoutsOf(entry, packet.table);
+    const { timeouts } = packet.table.settings;
     const replied = (entry.status & IPS_SEEN_REPLY) !== 0;
     refreshAndCount(entry, replied ? timeouts.gre_timeout_stream : timeouts.gre_timeout, packet);
     if (replied && (entry.status & IPS_ASSURED) === 0) {
       entry.status |= IPS_ASSURED;
-      entry.events |= IPCT_ASSURED;
+      entry.changed = true;
     }
     return VALID;
   },
@@ -41,6 +43,7 @@ const PROTOCOLS: ReadonlyMap<number, ConntrackProtocol> = new Map([
   [IPPROTO_TCP, tcp],
   [IPPROTO_UDP, udp],
   [IPPROTO_GRE, gre],
+  [IPPROTO_ICMPV6, icmpv6],
   [IPPROTO_SCTP, sctp],
   [IPPROTO_UDPLITE, udplite],
 ]);
@@ -48,9 +51,4 @@ const PROTOCOLS: ReadonlyMap<number, ConntrackProtocol> = new Map([
 /** Mirrors nf_ct_l4proto_find(). */
 export function conntrackProtocol(number: number): ConntrackProtocol {
   return PROTOCOLS.get(number) ?? generic;
-}
-
-/** Whether a protocol has a tracker of its own. */
-export function hasTracker(number: number): boolean {
-  return PROTOCOLS.has(number);
 }

@@ -11,7 +11,8 @@ import type { Connection } from "./connection.js";
 import { conntrackProtocol } from "./protocols.js";
 import type { ConntrackSettings } from "./settings.js";
 import type { ConntrackStatistics, TableEvent } from "./table.js";
-import { IPPROTO_GRE, IPPROTO_ICMPV6, IPPROTO_SCTP, IPPROTO_UDPLITE } from "./tuple.js";
+import { IPPROTO_ICMPV6 } from "../../wire/ipv6.js";
+import { IPPROTO_GRE, IPPROTO_SCTP, IPPROTO_UDPLITE } from "./tuple.js";
 /** What `-o` asks for. */
 export interface EntryFormat {
   /** `-o extended`: the network protocol in front. */

@@ -3,10 +3,11 @@ import { get8, get16 } from "../../wire/bytes.js";
 import { type Frame, decodeIpPacket, isIcmp } from "../../wire/frame.js";
 import { type IpAddress, foldAddress } from "../../wire/ip.js";
 import { IPPROTO_ICMP, IPPROTO_TCP, IPPROTO_UDP } from "../../wire/ipv4.js";
+import { IPPROTO_ICMPV6, IPPROTO_NONE, type Ipv6Header } from "../../wire/ipv6.js";
+import { upperHeaderOf } from "../ipv6-headers.js";
 
 /** Protocols that conntrack knows and frames keep as bytes, by their names in netinet/in.h. */
 export const IPPROTO_GRE = 47;
-export const IPPROTO_ICMPV6 = 58;
 export const IPPROTO_SCTP = 132;
 export const IPPROTO_UDPLITE = 136;
 
@@ -26,6 +27,18 @@ const ICMP_INVERSE: ReadonlyMap<number, number> = new Map([
   [17, 18],
   [18, 17],
 ]);
+/** Echo and node information queries. Mirrors net/netfilter/nf_conntrack_proto_icmpv6.c:invmap. */
+const ICMPV6_INVERSE: ReadonlyMap<number, number> = new Map([
+  [128, 129],
+  [129, 128],
+  [139, 140],
+  [140, 139],
+]);
+
+/** ICMP of either family: one id, a type and a code instead of ports. */
+export function isIcmpProtocol(protocol: number): boolean {
+  return protocol === IPPROTO_ICMP || protocol === IPPROTO_ICMPV6;
+}
 
 /**
  * What conntrack knows a packet by; undefined for packets without addresses, for fragments other than the first, and
@@ -33,7 +46,9 @@ const ICMP_INVERSE: ReadonlyMap<number, number> = new Map([
  */
 export function tupleOf(frame: Frame): Tuple | undefined {
   const { network, transport } = frame;
-  if (network?.kind !== "ipv4" || network.fragmentOffset !== 0) return undefined;
+  if (network?.kind === "ipv6" && transport === undefined) return tupleOfBytes6(frame, network);
+  if (network === undefined || network.kind === "arp") return undefined;
+  if (network.kind === "ipv4" && network.fragmentOffset !== 0) return undefined;
   const { source, destination, protocol } = network;
   if (transport === undefined) return tupleOfBytes(source, destination, protocol, frame.payload);
   if (isIcmp(transport)) {
@@ -66,6 +81,33 @@ export function quotedTuple(quote: Uint8Array): Tuple | undefined {
   return withPorts(source, destination, protocol, get16(payload, 0), get16(payload, 2));
 }
 
+/** A packet whose transport is no header of ours, or that is a first fragment. Mirrors ipv6_get_l4proto(). */
+function tupleOfBytes6(frame: Frame, network: Ipv6Header): Tuple | undefined {
+  const { source, destination } = network;
+  const upper = upperHeaderOf(frame, network, false);
+  if (upper === undefined || upper.fragmentOffset !== 0) return undefined;
+  const { protocol, payload } = upper;
+  switch (protocol) {
+    case IPPROTO_NONE:
+      return undefined;
+    case IPPROTO_TCP:
+    case IPPROTO_UDP:
+      return payload.length < 4
+        ? undefined
+        : withPorts(source, destination, protocol, get16(payload, 0), get16(payload, 2));
+    case IPPROTO_ICMPV6:
+      return payload.length < 8
+        ? undefined
+        : {
+            ...withPorts(source, destination, protocol, get16(payload, 4), 0),
+            icmpType: get8(payload, 0),
+            icmpCode: get8(payload, 1),
+          };
+    default:
+      return tupleOfBytes(source, destination, protocol, payload);
+  }
+}
+
 function tupleOfBytes(
   source: IpAddress,
   destination: IpAddress,
@@ -76,6 +118,7 @@ function tupleOfBytes(
     case IPPROTO_TCP:
     case IPPROTO_UDP:
     case IPPROTO_ICMP:
+    case IPPROTO_ICMPV6:
       return undefined;
     case IPPROTO_SCTP:
     case IPPROTO_UDPLITE:
@@ -105,23 +148,25 @@ function withPorts(
 
 /** How an answer to `tuple` looks; undefined for ICMP types that nothing answers. Mirrors nf_ct_invert_tuple(). */
 export function invertTuple(tuple: Tuple): Tuple | undefined {
-  if (tuple.protocol !== IPPROTO_ICMP) {
+  const { protocol } = tuple;
+  if (protocol !== IPPROTO_ICMP && protocol !== IPPROTO_ICMPV6) {
     return {
       source: tuple.destination,
       destination: tuple.source,
-      protocol: tuple.protocol,
+      protocol,
       sourcePort: tuple.destinationPort,
       destinationPort: tuple.sourcePort,
       icmpType: 0,
       icmpCode: 0,
     };
   }
-  const icmpType = ICMP_INVERSE.get(tuple.icmpType);
+  const inverse = protocol === IPPROTO_ICMP ? ICMP_INVERSE : ICMPV6_INVERSE;
+  const icmpType = inverse.get(tuple.icmpType);
   if (icmpType === undefined) return undefined;
   return {
     source: tuple.destination,
     destination: tuple.source,
-    protocol: tuple.protocol,
+    protocol,
     sourcePort: tuple.sourcePort,
     destinationPort: 0,
     icmpType,

@@ -1,6 +1,6 @@
 import type { Tuple } from "../../core/conntrack.js";
 import { type IpAddress, formatIpv4, formatIpv6 } from "../../wire/ip.js";
-import { IPPROTO_ICMP } from "../../wire/ipv4.js";
+import { isIcmpProtocol } from "../conntrack/tuple.js";
 import type { NatKind } from "./range.js";
 
 /** What a binding changes: `DNAT 10.96.0.1:80 -> 10.244.1.5:8080`. Told from the answers' tuple before and after. */
@@ -14,12 +14,12 @@ function sourceText(tuple: Tuple): string {
 }
 
 function destinationText(tuple: Tuple): string {
-  const port = tuple.protocol === IPPROTO_ICMP ? tuple.sourcePort : tuple.destinationPort;
+  const port = isIcmpProtocol(tuple.protocol) ? tuple.sourcePort : tuple.destinationPort;
   return endText(tuple.destination, port, tuple.protocol);
 }
 
 function endText(address: IpAddress, port: number, protocol: number): string {
   const host = typeof address === "number" ? formatIpv4(address) : `[${formatIpv6(address)}]`;
-  if (protocol === IPPROTO_ICMP) return `${host} id ${port}`;
+  if (isIcmpProtocol(protocol)) return `${host} id ${port}`;
   return port === 0 ? host : `${host}:${port}`;
 }

@@ -12,7 +12,11 @@ import { type NetworkNamespace, perNamespace } from "../../core/namespace.js";
 import type { SkBuff } from "../../core/skbuff.js";
 import { told } from "../../core/trace.js";
 import { ipRouteMeHarder } from "../../inet/ip-output.js";
+import { ip6RouteMeHarder } from "../../inet/ipv6/output.js";
+import { isIcmp, type TransportHeader } from "../../wire/frame.js";
 import { ICMP_REDIRECT } from "../../wire/icmp.js";
+import { NDISC_REDIRECT } from "../../wire/icmpv6.js";
+import type { IpAddress } from "../../wire/ip.js";
 import { type Connection, connectionOf } from "../conntrack/connection.js";
 import { conntrack } from "../conntrack/table.js";
 import { tellConntrack } from "../conntrack/tell.js";
@@ -69,8 +73,7 @@ export function registerNatLookup(
   return () => {
     if (!lookups.list.includes(added)) return;
     lookups.list = lookups.list.filter((other) => other !== added);
-    if (lookups.list.length === 0)
-      for (const entry of HOOK_ENTRIES) ns.hooks.unregister(family, entry);
+    if (!isUsed()) for (const entry of HOOK_ENTRIES) ns.hooks.unregister(family, entry);
   };
 }
 
@@ -91,7 +94,7 @@ const HOOK_ENTRIES: readonly HookEntry[] = [
   },
 ];
 
-/** A new destination needs a new route. Mirrors nf_nat_ipv4_pre_routing(). */
+/** A new destination needs a new route. Mirrors nf_nat_ipv4_pre_routing() and nf_nat_ipv6_in(). */
 function natPreRouting(skb: SkBuff, state: HookState): Verdict {
   const before = destinationOf(skb);
   const verdict = nat(skb, state, "PREROUTING");
@@ -99,21 +102,21 @@ function natPreRouting(skb: SkBuff, state: HookState): Verdict {
   return verdict;
 }
 
-/** A local packet was routed before its destination changed. Mirrors nf_nat_ipv4_local_fn(). */
+/** A local packet was routed before its destination changed. Mirrors nf_nat_ipv4_local_fn() and nf_nat_ipv6_local_fn(). */
 function natOutput(skb: SkBuff, state: HookState): Verdict {
   const verdict = nat(skb, state, "OUTPUT");
   const entry = connectionOf(skb);
   if (verdict.kind !== "accept" || entry === undefined || skb.ct === undefined) return verdict;
   const direction = directionOf(skb.ct);
   if (entry.tuple(direction).destination === entry.tuple(other(direction)).source) return verdict;
-  const errno = ipRouteMeHarder(skb);
+  const errno = state.family === "ipv6" ? ip6RouteMeHarder(skb) : ipRouteMeHarder(skb);
   return errno === undefined
     ? ACCEPT
     : { kind: "drop", reason: "NETFILTER_DROP", where: "nf_hook_slow", errno };
 }
 
-function destinationOf(skb: SkBuff): number | undefined {
-  return skb.frame.network?.kind === "ipv4" ? skb.frame.network.destination : undefined;
+function destinationOf({ frame: { network } }: SkBuff): IpAddress | undefined {
+  return network === undefined || network.kind === "arp" ? undefined : network.destination;
 }
 
 const DROP: Verdict = { kind: "drop", reason: "NETFILTER_DROP", where: "nf_hook_slow" };
@@ -125,8 +128,9 @@ function nat(skb: SkBuff, state: HookState, hook: NatHook): Verdict {
   if (ct === undefined || entry === undefined) return ACCEPT;
   const kind = NAT_HOOKS[hook];
   const isRelated = ct.info === "RELATED" || ct.info === "RELATED_REPLY";
-  if (isRelated && skb.frame.transport?.kind === "icmp")
-    return translateError(skb, entry, ct, kind);
+  const { transport } = skb.frame;
+  if (isRelated && transport !== undefined && isIcmp(transport))
+    return translateError(skb, transport, entry, ct, kind);
   if ((isRelated || ct.info === "NEW") && !isNatDecided(entry, kind)) {
     const verdict = decide(skb, state, hook, entry);
     if (verdict.kind !== "accept") return verdict;
@@ -198,12 +202,18 @@ function translatePacket(
 
 /**
  * An ICMP error about the connection: the packet it quotes is translated back, and the error comes from where an
- * answer would come from. Mirrors net/netfilter/nf_nat_proto.c:nf_nat_icmp_reply_translation().
+ * answer would come from. Mirrors net/netfilter/nf_nat_proto.c:nf_nat_icmp_reply_translation()
+ * and nf_nat_icmpv6_reply_translation().
  */
-function translateError(skb: SkBuff, entry: Connection, ct: ConntrackRef, kind: NatKind): Verdict {
-  const { transport } = skb.frame;
-  if (transport?.kind !== "icmp" || transport.checksumError !== undefined) return DROP;
-  if (transport.type === ICMP_REDIRECT) {
+function translateError(
+  skb: SkBuff,
+  { kind: transport, type, checksumError }: IcmpMessage,
+  entry: Connection,
+  ct: ConntrackRef,
+  kind: NatKind,
+): Verdict {
+  if (checksumError !== undefined) return DROP;
+  if (type === (transport === "icmp" ? ICMP_REDIRECT : NDISC_REDIRECT)) {
     const undecided = !isNatDecided(entry, "SRC") || !isNatDecided(entry, "DST");
     if (undecided || (entry.status & (NAT_BIT.SRC | NAT_BIT.DST)) !== 0) return DROP;
   }
@@ -216,6 +226,8 @@ function translateError(skb: SkBuff, entry: Connection, ct: ConntrackRef, kind: 
   skb.frame = translateOuter(quoted, kind === "SRC" ? target.source : target.destination, kind);
   return ACCEPT;
 }
+
+type IcmpMessage = Extract<TransportHeader, { readonly kind: "icmp" | "icmpv6" }>;
 
 function directionOf(ct: ConntrackRef): Direction {
   return isOriginalDirection(ct.info) ? ORIGINAL : REPLY;

@@ -1,6 +1,6 @@
 import type { Tuple } from "../../core/conntrack.js";
 import type { IpAddress } from "../../wire/ip.js";
-import { IPPROTO_ICMP } from "../../wire/ipv4.js";
+import { isIcmpProtocol } from "../conntrack/tuple.js";
 
 /** Which half of a packet NAT changes. Mirrors enum nf_nat_manip_type. */
 export type NatKind = "SRC" | "DST";
@@ -40,13 +40,13 @@ export function portInRange(
 
 /** The port that this kind of NAT changes; for ICMP always the id. */
 export function natPort(tuple: Tuple, kind: NatKind): number {
-  return kind === "SRC" || tuple.protocol === IPPROTO_ICMP
+  return kind === "SRC" || isIcmpProtocol(tuple.protocol)
     ? tuple.sourcePort
     : tuple.destinationPort;
 }
 
 export function withNatPort(tuple: Tuple, kind: NatKind, port: number): Tuple {
-  return kind === "SRC" || tuple.protocol === IPPROTO_ICMP
+  return kind === "SRC" || isIcmpProtocol(tuple.protocol)
     ? { ...tuple, sourcePort: port }
     : { ...tuple, destinationPort: port };
 }

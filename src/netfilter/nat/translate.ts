@@ -1,11 +1,11 @@
 import type { Tuple } from "../../core/conntrack.js";
-import type { Frame } from "../../wire/frame.js";
+import { type Frame, type IpHeader, withDestination, withSource } from "../../wire/frame.js";
 import type { IcmpHeader } from "../../wire/icmp.js";
+import { type Icmpv6Header, ICMPV6_ECHO_REPLY, ICMPV6_ECHO_REQUEST } from "../../wire/icmpv6.js";
 import type { IpAddress } from "../../wire/ip.js";
-import { IPPROTO_ICMP } from "../../wire/ipv4.js";
 import { type QuoteChange, rewriteQuote } from "../../wire/quote.js";
 import { withSctpPorts } from "../../wire/sctp.js";
-import { IPPROTO_SCTP } from "../conntrack/tuple.js";
+import { IPPROTO_SCTP, isIcmpProtocol } from "../conntrack/tuple.js";
 import type { NatKind } from "./range.js";
 
 /** ICMP messages that have an id: queries and their answers. */
@@ -23,11 +23,9 @@ export function translate(
   current: Tuple,
 ): Frame | undefined {
   const { network, transport } = frame;
-  if (network?.kind !== "ipv4") return frame;
+  if (network === undefined || network.kind === "arp") return frame;
   const address = kind === "SRC" ? target.source : target.destination;
-  if (typeof address !== "number") return frame;
-  const header =
-    kind === "SRC" ? { ...network, source: address } : { ...network, destination: address };
+  const header = withAddress(network, address, kind);
   if (transport === undefined && network.protocol === IPPROTO_SCTP) {
     const ports =
       kind === "SRC" ? { source: target.sourcePort } : { destination: target.destinationPort };
@@ -42,7 +40,8 @@ export function translate(
   }
   if (transport.kind === "icmp")
     return { ...frame, network: header, transport: withIcmpId(transport, target.sourcePort) };
-  if (transport.kind === "icmpv6") return { ...frame, network: header };
+  if (transport.kind === "icmpv6")
+    return { ...frame, network: header, transport: withIcmpv6Id(transport, target.sourcePort) };
   if (kind === "SRC")
     return {
       ...frame,
@@ -54,6 +53,22 @@ export function translate(
     network: header,
     transport: { ...transport, destinationPort: target.destinationPort },
   };
+}
+
+/** An address of the other family changes nothing. */
+function withAddress(network: IpHeader, address: IpAddress, kind: NatKind): IpHeader {
+  if (network.kind === "ipv4") {
+    if (typeof address !== "number") return network;
+    return kind === "SRC" ? { ...network, source: address } : { ...network, destination: address };
+  }
+  if (typeof address !== "bigint") return network;
+  return kind === "SRC" ? { ...network, source: address } : { ...network, destination: address };
+}
+
+/** Mirrors icmpv6_manip_pkt(): node information queries keep theirs. */
+function withIcmpv6Id(header: Icmpv6Header, id: number): Icmpv6Header {
+  if (header.type !== ICMPV6_ECHO_REQUEST && header.type !== ICMPV6_ECHO_REPLY) return header;
+  return { ...header, rest: id * 0x1_0000 + (header.rest & 0xffff) };
 }
 
 function withIcmpId(header: IcmpHeader, id: number): IcmpHeader {
@@ -68,19 +83,13 @@ export function translateQuote(frame: Frame, seen: Tuple, kind: NatKind): Frame 
 
 function quoteChange(seen: Tuple, kind: NatKind): QuoteChange {
   const { source, destination, sourcePort, destinationPort } = seen;
-  if (typeof source !== "number" || typeof destination !== "number") return {};
   if (kind === "SRC") return { source, sourcePort };
-  return seen.protocol === IPPROTO_ICMP
+  return isIcmpProtocol(seen.protocol)
     ? { destination, sourcePort }
     : { destination, destinationPort };
 }
 
 /** The frame with only its outer address changed, as an ICMP error needs it. */
 export function translateOuter(frame: Frame, address: IpAddress, kind: NatKind): Frame {
-  if (frame.network?.kind !== "ipv4" || typeof address !== "number") return frame;
-  const network =
-    kind === "SRC"
-      ? { ...frame.network, source: address }
-      : { ...frame.network, destination: address };
-  return { ...frame, network };
+  return kind === "SRC" ? withSource(frame, address) : withDestination(frame, address);
 }

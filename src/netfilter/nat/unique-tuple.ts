@@ -7,7 +7,7 @@ import {
   type Tuple,
 } from "../../core/conntrack.js";
 import { type Random, randomBetween } from "../../base/random.js";
-import { IPPROTO_ICMP, IPPROTO_TCP, IPPROTO_UDP } from "../../wire/ipv4.js";
+import { IPPROTO_TCP, IPPROTO_UDP } from "../../wire/ipv4.js";
 import type { Connection } from "../conntrack/connection.js";
 import { conntrackProtocol } from "../conntrack/protocols.js";
 import type { ConntrackTable } from "../conntrack/table.js";
@@ -18,6 +18,7 @@ import {
   IPPROTO_UDPLITE,
   REPLY,
   invertTuple,
+  isIcmpProtocol,
   sameTuple,
 } from "../conntrack/tuple.js";
 import { chooseAddress } from "./choose-address.js";
@@ -123,7 +124,7 @@ function portLimits(
   kind: NatKind,
 ): { readonly low: number; readonly high: number } | undefined {
   const { ports } = range;
-  if (tuple.protocol === IPPROTO_ICMP) return ports ?? { low: 0, high: 0xffff };
+  if (isIcmpProtocol(tuple.protocol)) return ports ?? { low: 0, high: 0xffff };
   if (!PORT_PROTOCOLS.has(tuple.protocol)) return undefined;
   if (ports !== undefined)
     return { low: Math.min(ports.low, ports.high), high: Math.max(ports.low, ports.high) };

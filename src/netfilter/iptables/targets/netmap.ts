@@ -1,4 +1,4 @@
-import type { Ipv4, IpAddress } from "../../../wire/ip.js";
+import type { IpAddress } from "../../../wire/ip.js";
 import { netmap as netmapPacket } from "../../nat/targets.js";
 import {
   addressBits,
@@ -31,10 +31,7 @@ export const netmap: TargetExtension = defineTarget<Network>({
   tracks: true,
   parse: (args) => args.need(TO).value,
   format: ({ address, length }) => `--to ${formatAddress(address)}/${length}`,
-  apply: ({ address, length }, skb, state) =>
-    typeof address === "bigint"
-      ? { kind: "unknown" }
-      : netmapPacket(skb, state, { address: address as Ipv4, length }),
+  apply: (to, skb, state) => netmapPacket(skb, state, to),
 });
 
 /** A mask that is no prefix is taken for a whole one. */
