@@ -302,6 +302,11 @@ export function multicastMac6(group: Ipv6): Mac {
   return (0x3333_0000_0000 + Number(group & 0xffff_ffffn)) as Mac;
 }
 
+/** Whether an address names one interface: not ::, no group, and no IPv4 address in IPv6's clothes. Mirrors ipv6_addr_type() & IPV6_ADDR_UNICAST. */
+export function isUnicastIpv6(address: Ipv6): boolean {
+  return address !== IPV6_ANY && !isIpv6Multicast(address) && mappedIpv4(address) === undefined;
+}
+
 /** fe80:: with the interface identifier of a MAC. RFC 4291, appendix A. */
 export function linkLocalOf(mac: Mac, devId = 0): Ipv6 {
   return ((0xfe80n << 112n) | interfaceIdOf(mac, devId)) as Ipv6;

@@ -1,5 +1,6 @@
 import {
   type CtInfo,
+  IPCT_REPLY,
   IPS_EXPECTED,
   IPS_SEEN_REPLY,
   isOriginalDirection,
@@ -33,7 +34,9 @@ import {
   type Zone,
   connectionOf,
   templateOf,
+  zoneOfTemplate,
 } from "./connection.js";
+import { adopt, expectedBecause, helpAndAdjust } from "./help.js";
 import type { SettledIcmp } from "./icmp-error.js";
 import { judgeIcmp } from "./icmp.js";
 import { judgeIcmpv6 } from "./icmpv6.js";
@@ -122,7 +125,7 @@ export function conntrackIn(skb: SkBuff, state: HookState): Verdict {
   const { network, transport } = skb.frame;
   if (network === undefined || network.kind === "arp") return ACCEPT;
   const table = conntrack(state.ns);
-  const zone = template?.zones ?? DEFAULT_ZONE;
+  const zone = template === undefined ? DEFAULT_ZONE : zoneOfTemplate(template, skb);
   if (isLaterFragment(network)) {
     table.statistics.invalid++;
     return refuse(skb, "a later fragment");
@@ -138,7 +141,7 @@ export function conntrackIn(skb: SkBuff, state: HookState): Verdict {
     }
     if (verdict.kind !== "query") return settle(skb, verdict);
   }
-  return track(skb, state, table, zone);
+  return track(skb, state, table, zone, template);
 }
 
 function isLaterFragment(network: IpHeader): boolean {
@@ -169,7 +172,13 @@ function notModelled(skb: SkBuff, what: string): Verdict {
 }
 
 /** Resolves the tuple and asks the protocol. Mirrors resolve_normal_ct() and nf_conntrack_handle_packet(). */
-function track(skb: SkBuff, state: HookState, table: ConntrackTable, zone: Zone): Verdict {
+function track(
+  skb: SkBuff,
+  state: HookState,
+  table: ConntrackTable,
+  zone: Zone,
+  template: Connection | undefined,
+): Verdict {
   const tuple = tupleOf(skb.frame);
   if (tuple === undefined) {
     table.statistics.invalid++;
@@ -187,6 +196,8 @@ function track(skb: SkBuff, state: HookState, table: ConntrackTable, zone: Zone)
       }
       const made = table.create(tuple, reply, zone);
       if (made === undefined) return tableFull(skb, table);
+      if (template?.ext !== undefined || table.expectations.count > 0)
+        adopt(table, made, tuple, template);
       found = made.originalHash;
     }
     const entry = found.connection;
@@ -222,9 +233,12 @@ function attach(
   skb.ct = ct;
   if (info === "ESTABLISHED_REPLY" && (entry.status & IPS_SEEN_REPLY) === 0) {
     entry.status |= IPS_SEEN_REPLY;
-    entry.changed = true;
+    entry.events |= IPCT_REPLY;
   }
-  if (isNew) tellConntrack(skb, "new", entry, "no entry has this tuple");
+  if (isNew)
+    tellConntrack(skb, "new", entry, () =>
+      entry.master === undefined ? "no entry has this tuple" : expectedBecause(entry.master),
+    );
   else tellConntrack(skb, "found", entry, DIRECTIONS[info]);
   if (entry.dying) tellConntrack(skb, "destroyed", entry, "reset before any answer");
 }
@@ -257,6 +271,10 @@ export function conntrackConfirm(skb: SkBuff, state: HookState): Verdict {
   const entry = connectionOf(skb);
   if (entry === undefined || skb.ct === undefined) return ACCEPT;
   const table = conntrack(state.ns);
+  if (entry.ext !== undefined) {
+    const verdict = helpAndAdjust(skb, state, entry, skb.ct.info, table);
+    if (verdict.kind !== "accept") return verdict;
+  }
   if (entry.confirmed) {
     table.reportChanges(entry);
     return ACCEPT;
@@ -269,6 +287,7 @@ export function conntrackConfirm(skb: SkBuff, state: HookState): Verdict {
     return ACCEPT;
   }
   if (result.kind === "clash" && resolveClash(skb, entry, result.with, table)) return ACCEPT;
+  if (entry.ext?.help !== undefined) table.expectations.removeOf(entry);
   table.statistics.drop++;
   table.statistics.insert_failed++;
   tellConntrack(skb, "invalid", entry, "another connection has the same tuple (insert_failed)");

@@ -10,7 +10,7 @@ import {
 } from "../../wire/icmp.js";
 import type { Zone } from "./connection.js";
 import { type IcmpVerdict, invalidIcmp, judgeQuote, QUERY } from "./icmp-error.js";
-import { type ConntrackProtocol, VALID, invalid, refreshAndCount } from "./protocol.js";
+import { type ConntrackProtocol, VALID, invalid, refreshAndCount, timeoutsOf } from "./protocol.js";
 import type { ConntrackTable } from "./table.js";
 
 const ICMP_SOURCE_QUENCH = 4;
@@ -44,7 +44,7 @@ export const icmp: ConntrackProtocol = {
   track(entry, packet) {
     if (!entry.confirmed && !QUERIES.has(entry.original.icmpType))
       return invalid("an answer without its query");
-    refreshAndCount(entry, packet.table.settings.timeouts.icmp_timeout, packet);
+    refreshAndCount(entry, timeoutsOf(entry, packet.table).icmp_timeout, packet);
     return VALID;
   },
 };

@@ -1,9 +1,9 @@
-import { IPS_ASSURED, IPS_SEEN_REPLY } from "../../core/conntrack.js";
+import { IPCT_ASSURED, IPS_ASSURED, IPS_SEEN_REPLY } from "../../core/conntrack.js";
 import { IPPROTO_ICMP, IPPROTO_TCP, IPPROTO_UDP } from "../../wire/ipv4.js";
 import { IPPROTO_ICMPV6 } from "../../wire/ipv6.js";
 import { icmp } from "./icmp.js";
 import { icmpv6 } from "./icmpv6.js";
-import { type ConntrackProtocol, VALID, refreshAndCount } from "./protocol.js";
+import { type ConntrackProtocol, VALID, refreshAndCount, timeoutsOf } from "./protocol.js";
 import { sctp } from "./sctp.js";
 import { tcp } from "./tcp.js";
 import { IPPROTO_GRE, IPPROTO_SCTP, IPPROTO_UDPLITE } from "./tuple.js";
@@ -15,7 +15,7 @@ const generic: ConntrackProtocol = {
   allowClash: false,
 
   track(entry, packet) {
-    refreshAndCount(entry, packet.table.settings.timeouts.generic_timeout, packet);
+    refreshAndCount(entry, timeoutsOf(entry, packet.table).generic_timeout, packet);
     return VALID;
   },
 };
@@ -26,12 +26,12 @@ const gre: ConntrackProtocol = {
   allowClash: true,
 
   track(entry, packet) {
-    const { timeouts } = packet.table.settings;
+    const timeouts = timeoutsOf(entry, packet.table);
     const replied = (entry.status & IPS_SEEN_REPLY) !== 0;
     refreshAndCount(entry, replied ? timeouts.gre_timeout_stream : timeouts.gre_timeout, packet);
     if (replied && (entry.status & IPS_ASSURED) === 0) {
       entry.status |= IPS_ASSURED;
-      entry.changed = true;
+      entry.events |= IPCT_ASSURED;
     }
     return VALID;
   },
@@ -51,4 +51,9 @@ const PROTOCOLS: ReadonlyMap<number, ConntrackProtocol> = new Map([
 /** Mirrors nf_ct_l4proto_find(). */
 export function conntrackProtocol(number: number): ConntrackProtocol {
   return PROTOCOLS.get(number) ?? generic;
+}
+
+/** Whether a protocol has a tracker of its own. */
+export function hasTracker(number: number): boolean {
+  return PROTOCOLS.has(number);
 }
