@@ -1,7 +1,9 @@
 import { configDefaults, type ViteUserConfig } from "vitest/config";
+import { oneFile } from "./test/bench/one-file.js";
 import { TableReporter } from "./test/bench/reporter.js";
 
 const config: ViteUserConfig = {
+  plugins: [oneFile()],
   // The examples of docs/library.md import the package by its name, as its users do.
   resolve: { alias: { hopwise: new URL("src/index.ts", import.meta.url).pathname } },
   test: {
