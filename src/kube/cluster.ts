@@ -10,7 +10,14 @@ import {
   type Ipv6Prefix,
   parseIpv4,
 } from "../wire/ip.js";
-import { type Conflist, withPodCidr, defaultConflist, flannelConflist } from "./cni/conflist.js";
+import { type CalicoNetwork, calicoFiles, findCalico } from "./calico-config.js";
+import {
+  calicoConflist,
+  type Conflist,
+  withPodCidr,
+  defaultConflist,
+  flannelConflist,
+} from "./cni/conflist.js";
 import { SUBNET_ENV } from "./cni/flannel.js";
 import {
   assumeApiService,
@@ -32,7 +39,7 @@ import { withStaticPods } from "./controllers/static-pods.js";
 import { expandWorkloads, type WorkloadPod } from "./controllers/workloads.js";
 import { describeRoute, type ExternalRoute, findExternalRoutes } from "./external-routes.js";
 import { type FlannelNetwork, findFlannel, subnetEnv } from "./flannel-config.js";
-import { type LoadResult, type Note, noteAt } from "./load.js";
+import { type LoadResult, type Note, noteAt, type UnusedObject } from "./load.js";
 import { findMasqueradeAgent, kindnetConflist, type MasqueradeAgent } from "./masquerade-agents.js";
 import { type Kind, keyOf, type Loaded, nameOf, namespaceOf } from "./objects.js";
 
@@ -47,6 +54,8 @@ export interface ClusterNode {
   readonly podCidr: Ipv4Prefix | undefined;
   /** The same of IPv6, in a dual-stack cluster. */
   readonly podCidr6: Ipv6Prefix | undefined;
+  /** The networks that addresses of its pods come from where the pod CIDR does not say it: Calico's pools. */
+  readonly pools: readonly Ipv4Prefix[];
   readonly controlPlane: boolean;
   /** The CNI configuration of the node; undefined without a pod CIDR. */
   readonly conflist: Conflist | undefined;
@@ -61,7 +70,8 @@ export type NetworkBetweenNodes =
       /** Who masquerades what leaves the cluster; undefined for nobody. */
       readonly agent: MasqueradeAgent | undefined;
     }
-  | FlannelNetwork;
+  | FlannelNetwork
+  | CalicoNetwork;
 
 export interface ClusterPod {
   readonly namespace: string;
@@ -95,6 +105,8 @@ export interface Cluster {
   /** Where outside traffic to load-balancer and external addresses enters. */
   readonly externalRoutes: readonly ExternalRoute[];
   readonly configMaps: readonly Loaded<ConfigMap>[];
+  /** Policies of kinds that only their plugin knows: Calico's and Cilium's own. */
+  readonly foreignPolicies: readonly UnusedObject[];
   /** Everything else that was read, as it was read. */
   readonly objects: LoadResult["objects"];
   readonly networks: ClusterNetworks;
@@ -129,11 +141,15 @@ export function buildCluster(load: LoadResult, options: ClusterOptions = {}): Cl
   const loadedNodes = assumeNodes(objects, notes);
   const podCidrs = assignPodCidrs(loadedNodes, networks.pods.prefix, serviceCidr, errors);
   const podCidrs6 = assignPodCidrs6(loadedNodes, networks.pods6);
-  const network: NetworkBetweenNodes = findFlannel(objects, errors) ?? {
-    kind: "routes",
-    agent: findMasqueradeAgent(objects, options.conflist),
-  };
+  const network: NetworkBetweenNodes = findFlannel(objects, errors) ??
+    findCalico(
+      { ...objects, Node: loadedNodes },
+      { conflist: options.conflist, pods: networks.pods.prefix },
+      notes,
+      errors,
+    ) ?? { kind: "routes", agent: findMasqueradeAgent(objects, options.conflist) };
   noteFlannel(network, networks, notes);
+  noteCalico(network, notes);
   if (options.conflist === undefined && network.kind === "routes" && network.agent === "kindnet")
     notes.push({ text: "CNI assumed: kindnet's ptp with host-local and portmap on every node" });
   else if (options.conflist === undefined && network.kind === "routes")
@@ -177,6 +193,7 @@ export function buildCluster(load: LoadResult, options: ClusterOptions = {}): Cl
     endpointSlices,
     externalRoutes,
     configMaps: [...objects.ConfigMap, ...dns.configMaps],
+    foreignPolicies: load.unused.filter(({ kind }) => FOREIGN_POLICY.test(kind)),
     objects,
     networks,
     network,
@@ -184,6 +201,9 @@ export function buildCluster(load: LoadResult, options: ClusterOptions = {}): Cl
     notes,
   };
 }
+
+/** Staged policies change nothing. */
+const FOREIGN_POLICY = /^(?!Staged).*NetworkPolicy$/;
 
 interface NodeCidrs {
   readonly v4: Ipv4Prefix | undefined;
@@ -211,12 +231,14 @@ function makeNode(
     return [];
   }
   const cidr = podCidr === undefined ? undefined : formatIpv4Prefix(podCidr);
-  const conflist = given ?? (network.kind === "flannel" ? conflistOf(network) : undefined);
+  const conflist = given ?? installedConflist(network);
   const assumed =
     network.kind === "routes" && network.agent === "kindnet" ? kindnetConflist : defaultConflist;
   const list =
     cidr === undefined
-      ? undefined
+      ? network.kind === "calico" && !network.hostLocal
+        ? conflist
+        : undefined
       : conflist === undefined
         ? assumed(cidr)
         : withPodCidr(conflist, cidr);
@@ -233,20 +255,45 @@ function makeNode(
       address6: internalIp6(object),
       podCidr,
       podCidr6,
+      pools:
+        network.kind === "calico" && !network.hostLocal
+          ? network.pools.map((pool) => pool.network)
+          : [],
       controlPlane: isControlPlane(object),
       conflist: list,
-      files: new Map(
-        network.kind === "flannel" && podCidr !== undefined
-          ? [[SUBNET_ENV, subnetEnv(network, podCidr)]]
-          : [],
-      ),
+      files: agentFiles(network, name, podCidr),
     },
   ];
 }
 
-/** The list that flannel installs, unless a node's own was given. */
-function conflistOf({ conflist }: FlannelNetwork): Conflist {
-  return conflist ?? flannelConflist();
+/** The list that the network's own agent installs, unless a node's own was given. */
+function installedConflist(network: NetworkBetweenNodes): Conflist | undefined {
+  if (network.kind === "flannel") return network.conflist ?? flannelConflist();
+  return network.kind === "calico" ? calicoConflist() : undefined;
+}
+
+/** What the network's agent wrote for the CNI on one node, by path. */
+function agentFiles(
+  network: NetworkBetweenNodes,
+  node: string,
+  podCidr: Ipv4Prefix | undefined,
+): ReadonlyMap<string, string> {
+  if (network.kind === "calico") return calicoFiles(network, node);
+  return network.kind === "flannel" && podCidr !== undefined
+    ? new Map([[SUBNET_ENV, subnetEnv(network, podCidr)]])
+    : new Map();
+}
+
+function noteCalico(network: NetworkBetweenNodes, notes: Note[]): void {
+  if (network.kind !== "calico") return;
+  for (const { name, network: pool, blockLength, ipip, vxlan, natOutgoing } of network.pools) {
+    const [mode, when] = vxlan === "Never" ? ["IPIP", ipip] : ["VXLAN", vxlan];
+    const way = when === "Never" ? "routes without a tunnel" : `${mode} ${when}`;
+    const nat = natOutgoing ? ", natOutgoing" : "";
+    notes.push({
+      text: `pod network between nodes: Calico, pool ${name ?? "(assumed)"} ${formatIpv4Prefix(pool)} in blocks of /${blockLength}, ${way}${nat}`,
+    });
+  }
 }
 
 function noteFlannel(network: NetworkBetweenNodes, { pods }: ClusterNetworks, notes: Note[]): void {

@@ -160,7 +160,7 @@ class Loader {
       this.#secrets++;
       return;
     }
-    const table = isKind(kind) && kinds[kind].apiVersion === apiVersion ? kinds[kind] : undefined;
+    const table = isKind(kind) && isOf(kinds[kind], apiVersion) ? kinds[kind] : undefined;
     if (table === undefined || !isKind(kind)) {
       this.#unread(value, apiVersion, kind, origin);
       return;
@@ -246,6 +246,10 @@ const allKinds = Object.keys(kinds) as readonly Kind[];
 
 function isKind(kind: string): kind is Kind {
   return Object.hasOwn(kinds, kind);
+}
+
+function isOf(table: (typeof kinds)[Kind], apiVersion: string): boolean {
+  return table.apiVersion === apiVersion || table.alias === apiVersion;
 }
 
 /** Items of a `PodList` do not repeat their kind. */

@@ -7,6 +7,7 @@ import { CniHost, macFor } from "./cni/host.js";
 import { addNetwork, type Attachment, deleteNetwork, type PortMapping } from "./cni/network.js";
 import type { CniResult } from "./cni/result.js";
 import { newLink } from "./cni/veth.js";
+import { calicoCommands, fabricRoutes } from "./calico.js";
 import type { Cluster, ClusterNode, ClusterPod } from "./cluster.js";
 import { flannelCommands } from "./flannel.js";
 import { masqueradeCommands } from "./masquerade-agents.js";
@@ -57,6 +58,12 @@ function segmentsOf(cluster: Cluster): readonly Segment[] {
 
 function segmentOf(segments: readonly Segment[], { address }: ClusterNode): Segment | undefined {
   return segments.find(({ network }) => network === maskIpv4(address, SEGMENT_LENGTH));
+}
+
+/** Whether two nodes are on one segment. */
+export function sameSegment(cluster: Cluster, a: ClusterNode, b: ClusterNode): boolean {
+  const segments = segmentsOf(cluster);
+  return segmentOf(segments, a) === segmentOf(segments, b);
 }
 
 /** Makes the wires between nodes: the namespace `net`, its segments, and nothing of the nodes themselves. */
@@ -127,6 +134,14 @@ export function nodeCommands(cluster: Cluster, node: ClusterNode): readonly LabC
   ];
 }
 
+/** The routes that Calico's agents keep for blocks and pods as these come and go; none of other networks. */
+export function changingRoutes(cluster: Cluster, node: ClusterNode): readonly LabCommand[] {
+  if (cluster.network.kind !== "calico") return [];
+  return networkBetweenNodes(cluster, node, segmentsOf(cluster)).filter(
+    ({ argv }) => argv[1] === "route",
+  );
+}
+
 /** How packets of this node's pods reach those of the others. */
 function networkBetweenNodes(
   cluster: Cluster,
@@ -143,8 +158,20 @@ function networkBetweenNodes(
     ];
   }
   const own = segmentOf(segments, node);
+  const isNear = (other: ClusterNode): boolean => segmentOf(segments, other) === own;
+  if (network.kind === "calico")
+    return [
+      ...calicoCommands(network, node, {
+        cluster,
+        sameSegment: isNear,
+        router: own?.router ?? node.address,
+      }),
+      ...(segments.length > 1 ? fabricRoutes(network, node, cluster) : []).map((argv) =>
+        inNs(UNDERLAY, ...argv),
+      ),
+    ];
   const others = cluster.nodes.filter((other) => other !== node);
-  return flannelCommands(network, node, others, (other) => segmentOf(segments, other) === own);
+  return flannelCommands(network, node, others, isNear);
 }
 
 /** Straight to neighbours of the segment, as flannel's host-gw does; over the router to the others, as a cloud does. */

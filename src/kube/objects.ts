@@ -44,6 +44,31 @@ export interface Kinds {
   Ingress: Ingress;
   IngressClass: IngressClass;
   ServiceAccount: ServiceAccount;
+  IPPool: IpPool;
+  BlockAffinity: BlockAffinity;
+}
+
+/** Calico's pool of addresses. */
+export interface IpPool extends HasMetadata {
+  readonly spec?: {
+    readonly cidr?: string;
+    readonly blockSize?: number;
+    readonly ipipMode?: "Never" | "CrossSubnet" | "Always";
+    readonly vxlanMode?: "Never" | "CrossSubnet" | "Always";
+    readonly natOutgoing?: boolean;
+    readonly disabled?: boolean;
+    readonly nodeSelector?: string;
+  };
+}
+
+/** Which node a block of Calico's belongs to. */
+export interface BlockAffinity extends HasMetadata {
+  readonly spec?: {
+    readonly cidr?: string;
+    readonly node?: string;
+    /** `"true"` for one that is going away. */
+    readonly deleted?: string;
+  };
 }
 
 export type Kind = keyof Kinds;

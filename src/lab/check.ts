@@ -1,4 +1,5 @@
 import type { Place } from "../base/errors.js";
+import type { Cluster } from "../kube/cluster.js";
 import { checkClusterRecords, checkRecorded } from "./recorded/check-recorded.js";
 import { type CheckPolicyOptions, checkPolicies } from "./check-policies.js";
 import { checkServices } from "./check-services.js";
@@ -64,13 +65,25 @@ export function checkWorld(world: World, options: CheckPolicyOptions = {}): Chec
         world.records,
         nodes.map(({ name }) => name),
       ),
-      ...[...proxyModeNotes(world.cluster), ...policiesNotRendered(world.cluster)].map((text) => ({
-        what: "unmodelled" as const,
-        text,
-        place: undefined,
-      })),
+      ...[...proxyModeNotes(world.cluster), ...policiesNotRendered(world.cluster, [])].map(
+        (text) => ({
+          what: "unmodelled" as const,
+          text,
+          place: undefined,
+        }),
+      ),
+      ...policyChainNotes(world.cluster),
       ...checkServices(world.cluster),
       ...checkPolicies(world.cluster, options),
     ],
   };
+}
+
+/** Policies of a network whose own chains are not rendered. */
+function policyChainNotes({ network, objects }: Cluster): readonly CheckNote[] {
+  const [first] = objects.NetworkPolicy;
+  if (network.kind !== "calico" || first === undefined) return [];
+  const text =
+    "Calico's policy chains are not rendered; a trace asks the policy evaluator, and ends UNKNOWN where that refuses";
+  return [{ what: "unmodelled", text, place: first.origin.placeOf([]) }];
 }

@@ -26,7 +26,8 @@ import { serviceObjects, type ServiceObjects, serviceState } from "../kube/proxy
 import type { LabCommand } from "../tools/command.js";
 import { formatIpv4, formatIpv4Prefix, IPV4_ANY, parseIpv4 } from "../wire/ip.js";
 import type { Lab, Listener } from "./lab.js";
-import { agentMaker, flannelMaker, podRules, renderedMaker } from "./provenance.js";
+import { felixCommands, felixRulesFile } from "../kube/calico.js";
+import { agentMaker, felixMaker, flannelMaker, podRules, renderedMaker } from "./provenance.js";
 import { recordedWins } from "./recorded/cluster-records.js";
 import type { ClusterWorld } from "./world.js";
 
@@ -180,7 +181,22 @@ function ruleCommands(
     restore(rendered.text, file),
     ...(services6 === undefined ? [] : rules6(services6)),
     ...policyCommands(world.cluster, node, makers),
+    ...calicoRules(world.cluster, node, makers),
   ];
+}
+
+/** Felix puts its rules before everybody else's. */
+function calicoRules(
+  { network }: Cluster,
+  { name }: ClusterNode,
+  makers: Map<string, RuleMaker>,
+): readonly LabCommand[] {
+  if (network.kind !== "calico") return [];
+  const commands = felixCommands(network, name);
+  for (const { stdin, stdinName } of commands)
+    if (stdin !== undefined && stdinName === felixRulesFile(name))
+      makers.set(stdinName, felixMaker(stdin, name));
+  return commands;
 }
 
 /** What kube-router writes for the policies of the cluster, sets first; nothing where there are none. */
@@ -189,7 +205,7 @@ function policyCommands(
   node: ClusterNode,
   makers: Map<string, RuleMaker>,
 ): readonly LabCommand[] {
-  if (cluster.objects.NetworkPolicy.length === 0) return [];
+  if (!rendersPolicies(cluster)) return [];
   const rendered = renderNodePolicies(cluster, node, "1");
   const file = `${node.name}/kube-router.rules`;
   makers.set(file, renderedMaker("kube-router", rendered.iptables, cluster));
@@ -203,6 +219,11 @@ function policyCommands(
     },
     { ns, argv: ["iptables-restore", "--noflush"], stdin: rendered.iptables.text, stdinName: file },
   ];
+}
+
+/** Whether there are policies that are turned into rules: Calico's own chains of them are not rendered. */
+export function rendersPolicies({ objects, network }: Cluster): boolean {
+  return objects.NetworkPolicy.length > 0 && network.kind !== "calico";
 }
 
 /** The policies of the cluster as kube-router on a node writes them; `version` is what its chain names are salted with. */

@@ -1,24 +1,37 @@
+import type { TraceEvent } from "../core/trace.js";
 import type { Cluster } from "../kube/cluster.js";
 import { type Dialect, dialectNamed, type Switch, switchText } from "../kube/policy/dialect.js";
 import { policyObjectsOf, policyWorld, type PolicyWorld } from "../kube/policy/world.js";
 import { nameOf } from "../kube/objects.js";
 import { askWhy, type WhyQuestion } from "./ask-why.js";
+import { calicoDoubts } from "./calico-doubts.js";
 import type { ClusterWorld, World } from "./world.js";
 
 /**
  * Policies that no rules are rendered for: kube-router knows NetworkPolicy alone. Where there are others, a packet's
- * answer is not certain; `hopwise why` judges them.
+ * answer is not certain; `hopwise why` judges those of Kubernetes. With what of a Calico network these packets met.
  */
-export function policiesNotRendered({ objects }: Cluster): readonly string[] {
+export function policiesNotRendered(
+  cluster: Cluster,
+  events: readonly TraceEvent[],
+): readonly string[] {
+  const { objects, foreignPolicies } = cluster;
   const others = [
     ...objects.AdminNetworkPolicy,
     ...objects.BaselineAdminNetworkPolicy,
     ...objects.ClusterNetworkPolicy,
   ];
-  return others.map(
-    ({ object, origin }) =>
-      `${object.kind ?? "policy"} ${nameOf(object)} (${origin.file}:${origin.line}) is not turned into rules; hopwise why judges it`,
-  );
+  return [
+    ...others.map(
+      ({ object, origin }) =>
+        `${object.kind ?? "policy"} ${nameOf(object)} (${origin.file}:${origin.line}) is not turned into rules; hopwise why judges it`,
+    ),
+    ...foreignPolicies.map(
+      ({ apiVersion, kind, name, origin }) =>
+        `${kind} ${name} of ${apiVersion} (${origin.file}:${origin.line}) is not modelled`,
+    ),
+    ...calicoDoubts(cluster, events),
+  ];
 }
 
 /** What the policy evaluators see of a world. */

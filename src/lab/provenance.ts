@@ -65,6 +65,12 @@ export function agentMaker(agent: string, stdin: string, node: string): RuleMake
   return everyLine(agent, stdin, `Node ${node}`, { by: agent, why, objects: [] });
 }
 
+/** The maker of Felix's rules of a node's nat table. */
+export function felixMaker(stdin: string, node: string): RuleMaker {
+  const why = "what leaves Calico's pools goes out with the node's address";
+  return everyLine("felix", stdin, `Node ${node}`, { by: "Calico's felix", why, objects: [] });
+}
+
 /** The maker of flanneld's rules on one node: its ConfigMap asks for them. */
 export function flannelMaker(stdin: string, node: string, cluster: Cluster): RuleMaker {
   const config = cluster.configMaps.find(

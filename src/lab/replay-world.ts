@@ -86,7 +86,7 @@ function clusterReplay(world: ClusterWorld, seed: number, ends: CapturedEnds): R
       chain: (ns, table, chain) => chainRules(sim, ns, table, chain),
       notes: cluster.notes.map(({ text }) => text),
     },
-    unknown: () => policiesNotRendered(cluster),
+    unknown: (events) => policiesNotRendered(cluster, events),
     assumesPrograms: () => false,
   };
 }

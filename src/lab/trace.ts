@@ -132,7 +132,7 @@ function record(
       ...endpointNotes(cluster, serviceMeant(destination, lookup), destination.port),
     ],
     unknown: [
-      ...policiesNotRendered(cluster),
+      ...policiesNotRendered(cluster, [...lookupEvents, ...events]),
       ...proxyNotModelled(cluster, [...lookupEvents, ...events]),
       ...notModelledOnPath(world.records.values(), [...lookupEvents, ...events]),
       ...routesThatDiffer(world.records.values(), cluster, [...lookupEvents, ...events]),

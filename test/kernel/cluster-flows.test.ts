@@ -9,6 +9,7 @@ import type { Lab } from "../../src/lab/lab.js";
 import { loadWorld } from "../../src/lab/world.js";
 import type { LabCommand } from "../../src/tools/command.js";
 import { formatIpv4, type Ipv4, parseIpv4 } from "../../src/wire/ip.js";
+import { ipPool } from "../kube/calico-texts.js";
 import { flannelConfigMap } from "../kube/flannel-texts.js";
 import { randomClusterText } from "../kube/random-cluster.js";
 import { emulate } from "./emulate.js";
@@ -65,7 +66,9 @@ function networkOf(seed: number): readonly { readonly file: string; readonly tex
       [{ file: "10-kindnet.conflist", text: JSON.stringify(kindnet) }],
       [{ file: "flannel.yaml", text: flannelConfigMap('{"Type": "vxlan"}') }],
       [{ file: "flannel.yaml", text: flannelConfigMap('{"Type": "host-gw"}') }],
-    ][seed % 3] ?? []
+      [{ file: "pool.yaml", text: ipPool() }],
+      [{ file: "pool.yaml", text: ipPool({ vxlanMode: "Always" }) }],
+    ][seed % 5] ?? []
   );
 }
 

@@ -60,8 +60,8 @@ test.each([
     'c:1:32: failed to find plugin "brigde" in path [/opt/cni/bin]\nhelp: did you mean "bridge"?',
   ],
   [
-    '{"name":"a","plugins":[{"type":"bandwidth"}]}',
-    'c:1:32: hopwise does not model the CNI plugin "bandwidth" yet\nhelp: without this file a bridge is assumed, and check says so',
+    '{"name":"a","plugins":[{"type":"multus"}]}',
+    'c:1:32: hopwise does not model the CNI plugin "multus" yet\nhelp: without this file a bridge is assumed, and check says so',
   ],
 ])("%s is refused in libcni's words", (text, message) => {
   expect(mistakesOf(() => parseConflist(text, "c")).map(shown)).toEqual([message]);

@@ -23,10 +23,10 @@ export interface ConflistPlugin {
 }
 
 /** Plugins that exist and are not modelled; others are misspelt. */
-const elsewhere: readonly string[] = `tap bandwidth calico
-  calico-ipam cilium-cni aws-cni kindnet weave-net antrea azure-vnet multus ovn-k8s-cni-overlay egress-cni`.split(
-  /\s+/,
-);
+const elsewhere: readonly string[] =
+  `tap cilium-cni aws-cni kindnet weave-net antrea azure-vnet multus ovn-k8s-cni-overlay egress-cni`.split(
+    /\s+/,
+  );
 
 /**
  * Reads a conflist, or a single plugin's `.conf` as a list of one. Throws UserError in libcni's words. Mirrors
@@ -167,6 +167,21 @@ export function flannelConflist(): Conflist {
     { type: "portmap", capabilities: { portMappings: true } },
   ].map((raw) => ({ type: raw.type, raw }));
   return { file: "(assumed 10-flannel.conflist)", name: "cbr0", cniVersion: "0.3.1", plugins };
+}
+
+/** What Calico's manifest writes to every node. */
+export function calicoConflist(): Conflist {
+  const plugins = [
+    { type: "calico", mtu: 0, ipam: { type: "calico-ipam" }, policy: { type: "k8s" } },
+    { type: "bandwidth", capabilities: { bandwidth: true } },
+    { type: "portmap", snat: true, capabilities: { portMappings: true } },
+  ].map((raw) => ({ type: raw.type, raw }));
+  return {
+    file: "(assumed 10-calico.conflist)",
+    name: "k8s-pod-network",
+    cniVersion: "0.3.1",
+    plugins,
+  };
 }
 
 /** A conflist with the word `usePodCidr`, or containerd's `{{.PodCIDR}}`, replaced by the node's pod CIDR. */

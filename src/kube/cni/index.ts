@@ -1,4 +1,6 @@
+import { bandwidthAdd } from "./bandwidth.js";
 import { bridgeAdd, bridgeCheck, bridgeDel } from "./bridge.js";
+import { calicoAdd, calicoCheck, calicoDel } from "./calico.js";
 import { flannelAdd, flannelCheck, flannelDel } from "./flannel.js";
 import { firewallAdd, firewallCheck, firewallDel } from "./firewall.js";
 import { hostLocalAdd, hostLocalCheck, hostLocalDel } from "./host-local.js";
@@ -20,6 +22,7 @@ export const cniPlugins: readonly CniPlugin[] = [
   { name: "bridge", add: bridgeAdd, del: bridgeDel, check: bridgeCheck },
   { name: "ptp", add: ptpAdd, del: ptpDel, check: ptpCheck },
   { name: "flannel", add: flannelAdd, del: flannelDel, check: flannelCheck },
+  { name: "calico", add: calicoAdd, del: calicoDel, check: calicoCheck },
   { name: "macvlan", add: macvlanAdd, del: macvlanDel, check: macvlanCheck },
   { name: "ipvlan", add: ipvlanAdd, del: ipvlanDel, check: ipvlanCheck },
   { name: "vlan", add: vlanAdd, del: vlanDel, check: vlanCheck },
@@ -29,6 +32,7 @@ export const cniPlugins: readonly CniPlugin[] = [
   { name: "host-local", add: hostLocalAdd, del: hostLocalDel, check: hostLocalCheck },
   { name: "portmap", add: portmapAdd, del: portmapDel, check: portmapCheck },
   { name: "firewall", add: firewallAdd, del: firewallDel, check: firewallCheck },
+  { name: "bandwidth", add: bandwidthAdd, del() {}, check() {} },
   { name: "tuning", add: tuningAdd, del: tuningDel, check: tuningCheck },
   { name: "sbr", add: sbrAdd, del: sbrDel, check: sbrCheck },
   { name: "vrf", add: vrfAdd, del: vrfDel, check: vrfCheck },

@@ -3,6 +3,7 @@ import { formatAddress, parseAddress, parseBlock } from "./address.js";
 import { fail } from "./failure.js";
 import type { CniHost } from "./host.js";
 import { hostLocalAdd, hostLocalCheck, hostLocalDel } from "./host-local.js";
+import { calicoIpamAdd, calicoIpamDel } from "./calico-ipam.js";
 import { listField, stringsField } from "./config.js";
 import { isMapping } from "../load/check.js";
 import type { CniIp, CniResult } from "./result.js";
@@ -18,6 +19,7 @@ interface IpamPlugin {
 /** The plugins that give addresses. */
 const plugins: ReadonlyMap<string, IpamPlugin> = new Map([
   ["host-local", { add: hostLocalAdd, del: hostLocalDel, check: hostLocalCheck }],
+  ["calico-ipam", { add: calicoIpamAdd, del: calicoIpamDel, check() {} }],
   [
     "static",
     {

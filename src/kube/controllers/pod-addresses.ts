@@ -104,7 +104,12 @@ class NodeAddresses {
   keep(pod: ClusterPod, text: string): string | undefined {
     const { podCidr, name } = this.node;
     const address = parseIpv4(text);
-    if (podCidr === undefined || address === undefined || !prefixContains(podCidr, address)) {
+    const inPool =
+      address !== undefined && this.node.pools.some((pool) => prefixContains(pool, address));
+    if (
+      !inPool &&
+      (podCidr === undefined || address === undefined || !prefixContains(podCidr, address))
+    ) {
       const cidr = podCidr === undefined ? "none" : formatIpv4Prefix(podCidr);
       return `address ${text} lies outside the pod CIDR ${cidr} of node ${name}; its network is not modelled`;
     }

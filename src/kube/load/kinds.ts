@@ -292,8 +292,25 @@ const podStatus = fields({
   containerStatuses: list(fields({ ready: flag })),
 });
 
+const encapsulation = oneOf("Never", "CrossSubnet", "Always");
+const poolSpec = fields(
+  {
+    cidr: text,
+    blockSize: whole(0, 128),
+    ipipMode: encapsulation,
+    vxlanMode: encapsulation,
+    natOutgoing: flag,
+    disabled: flag,
+    nodeSelector: text,
+  },
+  "allowedUses assignmentMode disableBGPExport ipip namespaceSelector nat-outgoing",
+);
+const affinitySpec = fields({ cidr: text, node: text, deleted: text }, "state type");
+
 interface KindTable {
   readonly apiVersion: string;
+  /** Another group under which the same objects are found. */
+  readonly alias?: string;
   readonly namespaced: boolean;
   readonly shape: FieldsShape;
 }
@@ -301,6 +318,9 @@ interface KindTable {
 function kind(apiVersion: string, shape: FieldsShape, namespaced = true): KindTable {
   return { apiVersion, shape, namespaced };
 }
+
+/** Where Calico keeps its own objects; calicoctl shows them as of another group. */
+const CALICO = "crd.projectcalico.org/v1";
 
 /** Every kind we read. */
 export const kinds: { readonly [K in Kind]: KindTable } = {
@@ -392,11 +412,13 @@ export const kinds: { readonly [K in Kind]: KindTable } = {
     false,
   ),
   ServiceAccount: kind("v1", object({}, "automountServiceAccountToken imagePullSecrets secrets")),
+  IPPool: { ...kind(CALICO, object({ spec: poolSpec }), false), alias: "projectcalico.org/v3" },
+  BlockAffinity: kind(CALICO, object({ spec: affinitySpec }), false),
 };
 
 /** Kinds of the API groups above that exist and are not read: a kind of these groups that is in neither list is misspelt. */
 export const unreadKinds: readonly string[] =
   `Binding ComponentStatus ControllerRevision Event LimitRange
-  PersistentVolume PersistentVolumeClaim PodTemplate ResourceQuota Secret IPAddress ServiceCIDR`.split(
+  PersistentVolume PersistentVolumeClaim PodTemplate ResourceQuota Secret IPAddress ServiceCIDR IPAMBlock IPAMConfig IPAMHandle`.split(
     /\s+/,
   );

@@ -174,7 +174,7 @@ export class ConnectionSteps {
       makers,
       chain: (where, table, chain) => chainRules(sim, where, table, chain),
       notes: [],
-      unknown: policiesNotRendered(cluster),
+      unknown: policiesNotRendered(cluster, events),
       oneWay: false,
     };
   }

@@ -183,6 +183,7 @@ export class LivingCluster {
     this.live.show(next);
     this.#tellSlices(old, next);
     for (const pod of next.pods) if (!this.#states.has(pod.key)) this.#create(pod);
+    for (const agents of this.#agents) agents.syncRoutes(next);
     this.#later(this.#settings.proxyDelay, "kube-proxy", (agents) =>
       agents.syncProxy(this.cluster),
     );

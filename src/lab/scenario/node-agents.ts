@@ -2,7 +2,7 @@ import type { RuleMaker } from "../../core/recording.js";
 import type { Simulation } from "../../core/simulation.js";
 import type { Cluster, ClusterNode, ClusterPod } from "../../kube/cluster.js";
 import type { CniResult } from "../../kube/cni/result.js";
-import { NodeNetwork } from "../../kube/nodes.js";
+import { changingRoutes, NodeNetwork } from "../../kube/nodes.js";
 import type { KubeRouterText } from "../../kube/policy/kube-router.js";
 import { renderKubeRouterSync } from "../../kube/policy/kube-router-sync.js";
 import type { ProxyConfig } from "../../kube/proxy/config.js";
@@ -13,7 +13,12 @@ import { renderIptablesSync, serviceChanges } from "../../kube/proxy/sync.js";
 import { parseConntrackList } from "../../netfilter/conntrack/parse.js";
 import type { LabCommand } from "../../tools/command.js";
 import { formatIp } from "../../wire/ip.js";
-import { type NodeRuleInputs, nodeRuleInputs, renderNodePolicies } from "../cluster-lab.js";
+import {
+  type NodeRuleInputs,
+  nodeRuleInputs,
+  renderNodePolicies,
+  rendersPolicies,
+} from "../cluster-lab.js";
 import { podRules, renderedMaker } from "../provenance.js";
 import { runAgent, runTold } from "./run-command.js";
 
@@ -40,6 +45,7 @@ export class NodeAgents {
   #policies: KubeRouterText | undefined;
   #syncs = 1;
   #policySyncs = 1;
+  #routes: readonly LabCommand[];
   /** What kube-router's last sync salted the names of its chains with. */
   #version = "1";
 
@@ -49,10 +55,8 @@ export class NodeAgents {
     this.#world = world;
     this.#network = new NodeNetwork(node);
     this.#services = nodeRuleInputs(cluster, world.config);
-    this.#policies =
-      cluster.objects.NetworkPolicy.length === 0
-        ? undefined
-        : renderNodePolicies(cluster, node, "1");
+    this.#policies = rendersPolicies(cluster) ? renderNodePolicies(cluster, node, "1") : undefined;
+    this.#routes = changingRoutes(cluster, node);
     // The same calls in the same order as the lab's own: the plugins keep what they have given out.
     for (const pod of cluster.pods) if (runsOn(pod, node)) this.#add(pod);
   }
@@ -127,12 +131,28 @@ export class NodeAgents {
       this.#run({ argv }, "kube-proxy", "stale UDP connections: no serving endpoint answers them");
   }
 
+  /** What the network's agents do about blocks that came or went. */
+  syncRoutes(cluster: Cluster): void {
+    const node = this.#nodeIn(cluster);
+    if (node === undefined) return;
+    const before = this.#routes;
+    const after = changingRoutes(cluster, node);
+    this.#routes = after;
+    const text = ({ ns, argv }: LabCommand): string => `${ns ?? ""} ${argv.join(" ")}`;
+    const has = (list: readonly LabCommand[], one: LabCommand): boolean =>
+      list.some((other) => text(other) === text(one));
+    for (const old of before.filter((one) => !has(after, one)))
+      this.#run({ ...old, argv: old.argv.with(2, "del") }, "calico", "a block is not used any more");
+    for (const added of after.filter((one) => !has(before, one)))
+      this.#run(added, "calico", "a block came into use");
+  }
+
   /** One full sync of the policy engine; nothing when the rules would be the same. */
   syncPolicies(cluster: Cluster): void {
     const node = this.#nodeIn(cluster);
     const before = this.#policies;
     if (node === undefined) return;
-    if (before === undefined && cluster.objects.NetworkPolicy.length === 0) return;
+    if (before === undefined && !rendersPolicies(cluster)) return;
     const same = renderNodePolicies(cluster, node, this.#version);
     if (before !== undefined && sameText(before, same)) return;
     this.#version = String(1 + this.#world.sim.queue.now * 1000);
