@@ -9,7 +9,15 @@ import {
 import type { Connection } from "../netfilter/conntrack/connection.js";
 import { TCP_STATES } from "../netfilter/conntrack/tcp-states.js";
 import type { EntryFormat } from "../netfilter/conntrack/text.js";
-import { type Ipv4Prefix, parseIpv4, parseIpv4Prefix, prefixContains } from "../wire/ip.js";
+import {
+  type IpAddress,
+  type IpPrefix,
+  ipPrefixContains,
+  parseIpv4,
+  parseIpv4Prefix,
+  parseIpv6,
+  parseIpv6Prefix,
+} from "../wire/ip.js";
 
 /** A command line that `conntrack` refuses, in its words. */
 export class ConntrackUsageError extends Error {
@@ -76,7 +84,11 @@ interface Reading {
   readonly filters: Filter[];
   readonly format: { extended?: boolean; id?: boolean };
   protocol: number | undefined;
+  /** Told by `-f`, or by the first address. */
+  family: Family | undefined;
 }
+
+type Family = "ipv4" | "ipv6";
 
 interface Option {
   /** How the tool's messages call it. */
@@ -119,6 +131,9 @@ const OPTIONS: ReadonlyMap<string, Option> = new Map(
       [["--icmp-type"], number("--icmp-type", [1], (entry) => entry.original.icmpType)],
       [["--icmp-code"], number("--icmp-code", [1], (entry) => entry.original.icmpCode)],
       [["--icmp-id"], number("--icmp-id", [1], (entry) => entry.original.sourcePort)],
+      [["--icmpv6-type"], number("--icmpv6-type", [58], (entry) => entry.original.icmpType)],
+      [["--icmpv6-code"], number("--icmpv6-code", [58], (entry) => entry.original.icmpCode)],
+      [["--icmpv6-id"], number("--icmpv6-id", [58], (entry) => entry.original.sourcePort)],
       [["--state"], { name: "--state", value: "required", protocols: [6], read: readState }],
     ] as const satisfies readonly (readonly [readonly string[], Option])[]
   ).flatMap(([names, option]) => names.map((name): [string, Option] => [name, option])),
@@ -126,7 +141,7 @@ const OPTIONS: ReadonlyMap<string, Option> = new Map(
 
 /** Reads the words after `conntrack`. Throws ConntrackUsageError. */
 export function readConntrackArguments(args: readonly string[]): ConntrackRequest {
-  const reading: Reading = { filters: [], format: {}, protocol: undefined };
+  const reading: Reading = { filters: [], format: {}, protocol: undefined, family: undefined };
   let command: ConntrackCommand | undefined;
   let table = "conntrack";
   let firstOption: string | undefined;
@@ -145,7 +160,8 @@ export function readConntrackArguments(args: readonly string[]): ConntrackReques
     }
     if (NOT_MODELLED.has(word)) fail(`\`${word}' is not modelled by hopwise`);
     const { option, name, attached } = findOption(word, reading.protocol);
-    firstOption ??= option.name;
+    // Flushing takes a family as well, and does not look at it.
+    if (option.name !== "--family" || command !== "flush") firstOption ??= option.name;
     const next = args[at + 1];
     const takesNext =
       attached === undefined &&
@@ -190,23 +206,29 @@ function address(name: string, of: (entry: Connection) => Tuple["source"]): Opti
   return {
     name,
     value: "required",
-    read(value, { filters }) {
-      const prefix = readPrefix(value);
-      filters.push((entry) => isWithin(of(entry), prefix));
+    read(value, reading) {
+      const prefix = readPrefix(value, reading);
+      reading.filters.push((entry) => isWithin(of(entry), prefix));
     },
   };
 }
 
-function isWithin(address: Tuple["source"] | undefined, prefix: Ipv4Prefix): boolean {
-  return typeof address === "number" && prefixContains(prefix, address);
+function isWithin(address: IpAddress | undefined, prefix: IpPrefix): boolean {
+  return address !== undefined && ipPrefixContains(prefix, address);
 }
 
-function readPrefix(value: string): Ipv4Prefix {
+function readPrefix(value: string, reading: Reading): IpPrefix {
   const [host = "", length] = value.split("/", 2);
-  if (parseIpv4(host) === undefined) fail(`Invalid IP address \`${host}'`);
-  return (
-    parseIpv4Prefix(length === undefined ? host : `${host}/${length}`) ?? fail("Invalid netmask")
-  );
+  const isIpv4 = parseIpv4(host) !== undefined;
+  if (!isIpv4 && parseIpv6(host) === undefined) fail(`Invalid IP address \`${host}'`);
+  setFamily(isIpv4 ? "ipv4" : "ipv6", reading);
+  const text = length === undefined ? host : `${host}/${length}`;
+  return (isIpv4 ? parseIpv4Prefix(text) : parseIpv6Prefix(text)) ?? fail("Invalid netmask");
+}
+
+function setFamily(family: Family, reading: Reading): void {
+  if (reading.family !== undefined && reading.family !== family) fail("mismatched address family");
+  reading.family = family;
 }
 
 function nat(
@@ -217,10 +239,12 @@ function nat(
   return {
     name,
     value: "optional",
-    read(value, { filters }) {
+    read(value, reading) {
+      const { filters } = reading;
       filters.push((entry) => (entry.status & bits) !== 0);
       if (value === "") return;
-      const prefix = readPrefix(value);
+      const prefix = readPrefix(value, reading);
+      if (value.includes("/")) fail(`CIDR notation unavailable for \`${name}'`);
       const matches = (entry: Connection): boolean => isWithin(mapped(entry), prefix);
       const either = (entry: Connection): boolean =>
         isWithin(entry.reply.destination, prefix) || isWithin(entry.reply.source, prefix);
@@ -276,10 +300,11 @@ function readProtocol(value: string, reading: Reading): void {
   reading.filters.push((entry) => entry.original.protocol === protocol);
 }
 
-function readFamily(value: string, { filters }: Reading): void {
+function readFamily(value: string, reading: Reading): void {
   if (value !== "ipv4" && value !== "ipv6") fail(`\`${value}' unsupported protocol`);
+  setFamily(value, reading);
   const type = value === "ipv4" ? "number" : "bigint";
-  filters.push((entry) => typeof entry.original.source === type);
+  reading.filters.push((entry) => typeof entry.original.source === type);
 }
 
 function readMark(value: string, { filters }: Reading): void {

@@ -20,7 +20,7 @@ import type { Ipv6Header } from "../../wire/ipv6.js";
 import { ND_OPT_REDIRECT_HDR } from "../../wire/ndisc.js";
 import type { Zone } from "./connection.js";
 import { type IcmpVerdict, invalidIcmp, judgeQuote, QUERY } from "./icmp-error.js";
-import { type ConntrackProtocol, VALID, invalid, refreshAndCount } from "./protocol.js";
+import { type ConntrackProtocol, VALID, invalid, refreshAndCount, timeoutsOf } from "./protocol.js";
 import type { ConntrackTable } from "./table.js";
 
 const ICMPV6_NI_QUERY = 139;
@@ -53,7 +53,7 @@ export const icmpv6: ConntrackProtocol = {
   track(entry, packet) {
     if (!entry.confirmed && !QUERIES.has(entry.original.icmpType))
       return invalid("an answer without its query");
-    refreshAndCount(entry, packet.table.settings.timeouts.icmpv6_timeout, packet);
+    refreshAndCount(entry, timeoutsOf(entry, packet.table).icmpv6_timeout, packet);
     return VALID;
   },
 };

@@ -9,14 +9,14 @@ import {
   type Tuple,
 } from "../../core/conntrack.js";
 import { seconds } from "../../sim/time.js";
-import { type IpAddress, parseIpv4 } from "../../wire/ip.js";
+import { type IpAddress, parseIpv4, parseIpv6 } from "../../wire/ip.js";
 import { DEFAULT_ZONE, type Zone } from "./connection.js";
 import type { ConntrackTable } from "./table.js";
 import { SctpTrack } from "./sctp.js";
 import { SCTP_STATES, type SctpState } from "./sctp-states.js";
 import { TCP_STATES } from "./tcp-states.js";
 import { FLAG_BE_LIBERAL, FLAG_SACK_PERM, TcpTrack } from "./tcp-track.js";
-import { IPPROTO_GRE, IPPROTO_SCTP } from "./tuple.js";
+import { IPPROTO_GRE, IPPROTO_SCTP, isIcmpProtocol } from "./tuple.js";
 
 /** A line of `conntrack -L` or `/proc/net/nf_conntrack` as values. */
 export interface ListedConnection {
@@ -103,7 +103,7 @@ function statusOf({ original, reply, isReplied, isAssured }: ListedConnection): 
 }
 
 function hasPorts(tuple: Tuple): boolean {
-  return tuple.protocol !== 1;
+  return !isIcmpProtocol(tuple.protocol);
 }
 
 function trackFrom(state: number): TcpTrack {
@@ -158,14 +158,17 @@ function readTuple(
   value: (key: string) => string | undefined,
   refuse: (message: string) => never,
 ): Tuple {
-  const address = (key: string): IpAddress =>
-    parseIpv4(value(key) ?? "") ?? refuse(`no IPv4 address after ${key}=`);
+  const address = (key: string): IpAddress => {
+    const text = value(key) ?? "";
+    return parseIpv4(text) ?? parseIpv6(text) ?? refuse(`no address after ${key}=`);
+  };
   const number = (key: string, most: number): number =>
     readNumber(value(key), most) ?? refuse(`no number after ${key}=`);
   const source = address("src");
   const destination = address("dst");
+  if (typeof source !== typeof destination) refuse("addresses of two families");
   const none = { sourcePort: 0, destinationPort: 0, icmpType: 0, icmpCode: 0 };
-  if (protocol === 1) {
+  if (isIcmpProtocol(protocol)) {
     return {
       source,
       destination,

@@ -5,7 +5,7 @@ import {
   type Tuple,
 } from "../../core/conntrack.js";
 import type { Micros } from "../../sim/time.js";
-import { type IpAddress, formatIpv4, formatIpv6 } from "../../wire/ip.js";
+import { type IpAddress, formatIp, formatIpv4, ipv6Words } from "../../wire/ip.js";
 import { IPPROTO_ICMP, IPPROTO_TCP, IPPROTO_UDP } from "../../wire/ipv4.js";
 import type { Connection } from "./connection.js";
 import { conntrackProtocol } from "./protocols.js";
@@ -50,7 +50,7 @@ export function formatProcEntry(
           `timeout=${timeouts.gre_timeout / 1_000_000}, stream_timeout=${timeouts.gre_timeout_stream / 1_000_000}`,
         ]
       : []),
-    ...directions(entry, entry.counters !== undefined),
+    ...directions(entry, entry.counters !== undefined, writtenOut),
     ...flag("[ASSURED]", (entry.status & IPS_ASSURED) !== 0),
     `mark=${entry.mark}`,
     ...flag(`zone=${entry.zone}`, entry.zones.directions === 3),
@@ -96,14 +96,18 @@ function head(entry: Connection, now: Micros | undefined): readonly string[] {
   return [`${name} ${protocol}`, ...left, ...(entry.state === undefined ? [] : [entry.state])];
 }
 
-function directions(entry: Connection, withCounters: boolean): readonly string[] {
+function directions(
+  entry: Connection,
+  withCounters: boolean,
+  address: FormatAddress = formatIp,
+): readonly string[] {
   const { counters } = entry;
   return [
-    formatTuple(entry.original),
+    formatTuple(entry.original, address),
     ...zone(entry, "zone-orig", 1),
     ...(withCounters && counters !== undefined ? [formatCounter(counters.original)] : []),
     ...flag("[UNREPLIED]", (entry.status & IPS_SEEN_REPLY) === 0),
-    formatTuple(entry.reply),
+    formatTuple(entry.reply, address),
     ...zone(entry, "zone-reply", 2),
     ...(withCounters && counters !== undefined ? [formatCounter(counters.reply)] : []),
   ];
@@ -114,12 +118,17 @@ function formatCounter({ packets, bytes }: ConntrackCounter): string {
 }
 
 /** `src=10.1.0.2 dst=10.2.0.2 sport=6667 dport=80`. */
-export function formatTuple(tuple: Tuple): string {
-  return `src=${formatAddress(tuple.source)} dst=${formatAddress(tuple.destination)}${formatPorts(tuple)}`;
+export function formatTuple(tuple: Tuple, address: FormatAddress = formatIp): string {
+  return `src=${address(tuple.source)} dst=${address(tuple.destination)}${formatPorts(tuple)}`;
 }
 
-function formatAddress(address: IpAddress): string {
-  return typeof address === "number" ? formatIpv4(address) : formatIpv6(address);
+type FormatAddress = (address: IpAddress) => string;
+
+/** IPv6 with all its zeros, as the kernel's %pI6 has it. */
+function writtenOut(address: IpAddress): string {
+  if (typeof address === "number") return formatIpv4(address);
+  const words = ipv6Words(address).map((word) => word.toString(16).padStart(8, "0"));
+  return words.map((word) => `${word.slice(0, 4)}:${word.slice(4)}`).join(":");
 }
 
 function formatPorts(tuple: Tuple): string {

@@ -70,7 +70,8 @@ describe("a list of connections", () => {
       "tcp      6 9 ESTABLISHD src=1.2.3.4 dst=1.2.3.5 sport=1 dport=2",
       "unknown TCP state `ESTABLISHD'",
     ],
-    ["udp      17 9 src=1.2.3.4 dst=1.2.3 sport=1 dport=2", "no IPv4 address after dst="],
+    ["udp      17 9 src=1.2.3.4 dst=1.2.3 sport=1 dport=2", "no address after dst="],
+    ["udp      17 9 src=1.2.3.4 dst=2001:db8::1 sport=1 dport=2", "addresses of two families"],
     ["udp      17 9 src=1.2.3.4 dst=1.2.3.5 sport=1 dport=70000", "no number after dport="],
     ["icmp     1 9 src=1.2.3.4 dst=1.2.3.5", "no number after id="],
   ])("with the line %s is refused with its place", (line, message) => {
