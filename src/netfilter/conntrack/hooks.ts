@@ -57,28 +57,53 @@ export const conntrackPernet: PernetOperations = {
 
 /** A rule of a family needs connections: the first one turns its tracking on. Mirrors nf_ct_netns_get(). */
 export function requireConntrack(ns: NetworkNamespace, family: IpFamily = "ipv4"): void {
-  const users = usersOf(ns);
-  if (users[family]++ === 0) for (const entry of CONNTRACK_HOOKS) ns.hooks.register(family, entry);
+  const users = usersOf(ns).tracking;
+  if (users[family]++ > 0) return;
+  requireDefrag(ns, family);
+  for (const entry of CONNTRACK_HOOKS) ns.hooks.register(family, entry);
 }
 
 /** The rule is gone: the last one turns tracking off; entries stay until they expire. Mirrors nf_ct_netns_put(). */
 export function releaseConntrack(ns: NetworkNamespace, family: IpFamily = "ipv4"): void {
-  const users = usersOf(ns);
+  const users = usersOf(ns).tracking;
   if (users[family] === 0 || --users[family] > 0) return;
   for (const entry of CONNTRACK_HOOKS) ns.hooks.unregister(family, entry);
+  releaseDefrag(ns, family);
+}
+
+/** A rule of a family needs whole packets. Mirrors nf_defrag_ipv4_enable() and nf_defrag_ipv6_enable(). */
+export function requireDefrag(ns: NetworkNamespace, family: IpFamily): void {
+  const users = usersOf(ns).defrag;
+  if (users[family]++ === 0) for (const entry of DEFRAG_HOOKS) ns.hooks.register(family, entry);
+}
+
+/** The rule is gone. Mirrors nf_defrag_ipv4_disable() and nf_defrag_ipv6_disable(). */
+export function releaseDefrag(ns: NetworkNamespace, family: IpFamily): void {
+  const users = usersOf(ns).defrag;
+  if (users[family] === 0 || --users[family] > 0) return;
+  for (const entry of DEFRAG_HOOKS) ns.hooks.unregister(family, entry);
 }
 
 /** The families whose packets are tracked, each for itself. */
 type IpFamily = "ipv4" | "ipv6";
 
-const usersOf: (ns: NetworkNamespace) => Record<IpFamily, number> = perNamespace(() => ({
-  ipv4: 0,
-  ipv6: 0,
+interface Users {
+  readonly tracking: Record<IpFamily, number>;
+  /** Tracking is one of them. */
+  readonly defrag: Record<IpFamily, number>;
+}
+
+const usersOf: (ns: NetworkNamespace) => Users = perNamespace(() => ({
+  tracking: { ipv4: 0, ipv6: 0 },
+  defrag: { ipv4: 0, ipv6: 0 },
 }));
 
-const CONNTRACK_HOOKS: readonly HookEntry[] = [
+const DEFRAG_HOOKS: readonly HookEntry[] = [
   { name: "defrag", hook: "PREROUTING", priority: NF_IP_PRI_CONNTRACK_DEFRAG, run: defragment },
   { name: "defrag", hook: "OUTPUT", priority: NF_IP_PRI_CONNTRACK_DEFRAG, run: defragment },
+];
+
+const CONNTRACK_HOOKS: readonly HookEntry[] = [
   { name: "conntrack", hook: "PREROUTING", priority: NF_IP_PRI_CONNTRACK, run: conntrackIn },
   { name: "conntrack", hook: "OUTPUT", priority: NF_IP_PRI_CONNTRACK, run: conntrackIn },
   {

@@ -10,7 +10,12 @@ import type { SkBuff } from "../../core/skbuff.js";
 import { ipRouteMeHarder } from "../../inet/ip-output.js";
 import { ip6RouteMeHarder } from "../../inet/ipv6/output.js";
 import type { NetworkHeader } from "../../wire/frame.js";
-import { releaseConntrack, requireConntrack } from "../conntrack/hooks.js";
+import {
+  releaseConntrack,
+  releaseDefrag,
+  requireConntrack,
+  requireDefrag,
+} from "../conntrack/hooks.js";
 import { conntrack } from "../conntrack/table.js";
 import { ipsets } from "../ipset/sets.js";
 import { type NatHook, registerNatLookup } from "../nat/hooks.js";
@@ -28,6 +33,7 @@ interface Installed {
   /** How to take a base chain out of its hook again, by `table hook`. */
   readonly chains: Map<string, () => void>;
   tracks: boolean;
+  defragments: boolean;
 }
 
 const installedOf: (ns: NetworkNamespace) => Map<string, Installed> = perNamespace(
@@ -42,6 +48,7 @@ function installed(ns: NetworkNamespace, family: RuleFamily, variant: Variant): 
     compiled: new CompiledChains(),
     chains: new Map<string, () => void>(),
     tracks: false,
+    defragments: false,
   };
   all.set(key, found);
   return found;
@@ -169,18 +176,21 @@ function isRoutedOtherwise(
 function updateTracking(ns: NetworkNamespace, current: Installed): void {
   // Mirrors net/netfilter/xt_connbytes.c:connbytes_mt_check(): the rule turns counting on, and nothing turns it off again.
   if (needsCounting(current.ruleset)) conntrack(ns).settings.flags.acct = 1;
-  const tracks = needsTracking(current.ruleset);
-  if (tracks === current.tracks) return;
+  const { family } = current.ruleset;
+  const tracks = needs(current.ruleset, "tracks");
+  if (tracks !== current.tracks) (tracks ? requireConntrack : releaseConntrack)(ns, family);
   current.tracks = tracks;
-  if (tracks) requireConntrack(ns, current.ruleset.family);
-  else releaseConntrack(ns, current.ruleset.family);
+  const defragments = needs(current.ruleset, "defragments");
+  if (defragments !== current.defragments)
+    (defragments ? requireDefrag : releaseDefrag)(ns, family);
+  current.defragments = defragments;
 }
 
-function needsTracking(ruleset: Ruleset): boolean {
+function needs(ruleset: Ruleset, what: "tracks" | "defragments"): boolean {
   for (const { rule } of allRules(ruleset)) {
     const { matches, action } = rule.spec;
-    if (matches.some(({ tracks }) => tracks) || (action.kind === "target" && action.target.tracks))
-      return true;
+    if (matches.some((match) => match[what])) return true;
+    if (action.kind === "target" && action.target[what]) return true;
   }
   return false;
 }

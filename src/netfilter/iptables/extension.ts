@@ -101,6 +101,8 @@ interface Definition<P> {
   refuses?(params: P, context: KernelContext): KernelRefusal | undefined;
   /** Whether a rule with it makes the namespace track connections. */
   readonly tracks?: boolean | ((params: P) => boolean);
+  /** Whether a rule with it makes the namespace put packets together, tracked or not. */
+  readonly defragments?: boolean;
 }
 
 /** A match module: its text, its parameters and its decision in one place. `M` is what one rule remembers between packets. */
@@ -147,6 +149,7 @@ interface Part {
   /** The options as save prints them, without `-m NAME` or `-j NAME`; empty when there are none. */
   readonly text: string;
   readonly tracks: boolean;
+  readonly defragments: boolean;
   refuses(context: KernelContext): KernelRefusal | undefined;
 }
 
@@ -235,6 +238,10 @@ class Bound<P, M, D extends Definition<P> & { readonly remember?: (params: P) =>
   get tracks(): boolean {
     const { tracks } = this.definition;
     return typeof tracks === "function" ? tracks(this.params) : (tracks ?? false);
+  }
+
+  get defragments(): boolean {
+    return this.definition.defragments ?? false;
   }
 
   refuses(context: KernelContext): KernelRefusal | undefined {

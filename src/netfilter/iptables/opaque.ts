@@ -17,6 +17,7 @@ export function opaqueMatch(name: string, words: readonly Word[]): Match {
     extension,
     text: words.map(({ text, quoted }) => (quoted ? quoteText(text) : text)).join(" "),
     tracks: false,
+    defragments: false,
     refuses: () => undefined,
     matches: () => "unknown",
     why: () => "",

@@ -56,6 +56,8 @@ function hasSocket(skb: SkBuff, state: HookState): boolean {
 
 function hasEarlySocket(skb: SkBuff, state: HookState): boolean {
   const { transport } = skb.frame;
+  // What comes by loopback has its route already.
+  if (state.in?.isLoopback === true) return false;
   if (skb.packetType !== "HOST" || (transport?.kind !== "tcp" && transport?.kind !== "udp"))
     return false;
   const flow = flowOfFrame(skb.frame);

@@ -19,7 +19,11 @@ const NODE = option("cluster-local-node", unsigned(1, 32), {
   not: true,
   excludes: ["cluster-local-nodemask"],
 });
-const MASK = option("cluster-local-nodemask", u32, { not: true, excludes: ["cluster-local-node"] });
+// The tool takes a mask no larger than the highest node.
+const MASK = option("cluster-local-nodemask", unsigned(1, 32), {
+  not: true,
+  excludes: ["cluster-local-node"],
+});
 const SEED = option("cluster-hash-seed", u32, { must: true });
 
 /** `-m cluster`: the connections that are this node's share. */

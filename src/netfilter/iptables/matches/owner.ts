@@ -94,7 +94,9 @@ export const owner: MatchExtension = defineMatch<Owner>({
   matches({ exists, uid, gid, supplementary }, skb) {
     const { socket } = skb;
     if (socket === undefined || socket.holder === "orphan")
-      return [exists, uid, gid].every((test) => test === undefined || test.invert);
+      return (
+        !supplementary && [exists, uid, gid].every((test) => test === undefined || test.invert)
+      );
     if (exists?.invert === true) return false;
     if (socket.holder === "kernel")
       return [uid, gid].every((test) => test === undefined || test.invert);

@@ -23,7 +23,7 @@ export const socket: MatchExtension = defineMatch<SocketTest>({
   examples: ["", "--transparent --nowildcard --restore-skmark"],
   options: [TRANSPARENT, NOWILDCARD, RESTORE],
   only: { hooks: ["PREROUTING", "INPUT"] },
-  tracks: true,
+  defragments: true,
   parse: (args) => ({
     transparent: args.has(TRANSPARENT),
     noWildcard: args.has(NOWILDCARD),

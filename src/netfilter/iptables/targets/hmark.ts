@@ -111,7 +111,7 @@ function wordsOf(
 ): readonly string[] {
   const tuple = args.value(TUPLE_OPTION) ?? [];
   const bits = family === "ipv4" ? 32 : 128;
-  const words: string[] = tuple.includes("ct") ? ["--hmark-tuple ct"] : [];
+  const words: string[] = [];
   const add = (
     part: string,
     spec: OptionSpec<number>,
@@ -129,10 +129,11 @@ function wordsOf(
   add("", SPORT, 0, (value) => hex(value, 4));
   add("", DPORT, 0, (value) => hex(value, 4));
   add("", SPI, 0, (value) => hex(value, 8));
-  add("proto", PROTO_MASK, 0xffff, (value) => hex(value));
+  add("proto", PROTO_MASK, 0xffff, (value) => hex(value, 2));
   add("", RND, 0, (value) => hex(value, 8));
   add("", MOD, 0, String);
   const offset = args.value(OFFSET) ?? 0;
   if (offset !== 0) words.push(`--hmark-offset ${offset}`);
+  if (tuple.includes("ct")) words.push("--hmark-tuple ct");
   return words;
 }

@@ -32,6 +32,7 @@ export const tproxy: TargetExtension = defineTarget<Tproxy>({
   examples: ["-p tcp|--on-port 3128 --on-ip 0.0.0.0 --tproxy-mark 0x0/0x0"],
   options: [PORT, IP, MARK],
   only: { tables: ["mangle"], hooks: ["PREROUTING"] },
+  defragments: true,
   parse: (args, { family }) => ({
     port: args.need(PORT).value,
     address: args.value(IP) ?? anyAddress(family),
