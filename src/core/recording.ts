@@ -94,8 +94,8 @@ export interface Recording {
   readonly names: ReadonlyMap<string, string>;
   /** Who wrote the rules of a file. */
   readonly makers: ReadonlyMap<string, RuleMaker>;
-  /** The rules of a chain as they stood at the end. */
-  chain(ns: string, table: string, chain: string): readonly ChainRule[];
+  /** The rules of a chain as they stood at the end; `engine` as rule events have it, iptables when left out. */
+  chain(ns: string, table: string, chain: string, engine?: string): readonly ChainRule[];
   /** Things to know that no event tells: assumptions that this answer rests on. */
   readonly notes: readonly string[];
   /** Why no certain answer is possible, found before or beside the packets; empty when nothing is missing. */

@@ -33,12 +33,13 @@ export function traceSocket(
 
 /** `tcp 10.244.1.5:40000 > 10.96.44.10:80`; without the part after `>` for one that is not connected. */
 export function formatEndpoints(ends: Endpoints): string {
-  const local = `${ends.protocol} ${formatHost(ends.localAddress)}:${ends.localPort}`;
+  const local = `${ends.protocol} ${formatHostPort(ends.localAddress, ends.localPort)}`;
   const connected = ends.remotePort !== 0 || BigInt(ends.remoteAddress) !== 0n;
-  return connected ? `${local} > ${formatHost(ends.remoteAddress)}:${ends.remotePort}` : local;
+  return connected ? `${local} > ${formatHostPort(ends.remoteAddress, ends.remotePort)}` : local;
 }
 
-/** An IPv6 address stands in brackets before a port. */
-function formatHost(address: IpAddress): string {
-  return typeof address === "number" ? formatIp(address) : `[${formatIp(address)}]`;
+/** `10.1.2.3:80`; an IPv6 address stands in brackets before a port. */
+export function formatHostPort(address: IpAddress, port: number): string {
+  const host = typeof address === "number" ? formatIp(address) : `[${formatIp(address)}]`;
+  return `${host}:${port}`;
 }

@@ -32,7 +32,7 @@ import { type ClusterNetworks, findNetworks } from "./controllers/networks.js";
 import { assignPodCidrs } from "./controllers/node-ipam.js";
 import { assignPodAddresses } from "./controllers/pod-addresses.js";
 import { type RunningPods, withRunningPods } from "./controllers/running-pods.js";
-import { assignPodAddresses6, assignPodCidrs6, internalIp6 } from "./controllers/second-family.js";
+import { assignPodCidrs6, internalIp6 } from "./controllers/second-family.js";
 import { Scheduler } from "./controllers/scheduler.js";
 import { allocateServices } from "./controllers/service-ips.js";
 import { withStaticPods } from "./controllers/static-pods.js";
@@ -46,13 +46,13 @@ import { type Kind, keyOf, type Loaded, nameOf, namespaceOf } from "./objects.js
 export interface ClusterNode {
   readonly name: string;
   readonly loaded: Loaded<Node>;
-  /** The InternalIP. */
+  /** The InternalIP; in a cluster of IPv6 alone the IPv4 address that eth0 is taken to have beside it. */
   readonly address: Ipv4;
-  /** The IPv6 InternalIP; undefined for none. */
+  /** The IPv6 InternalIP, in a cluster that has IPv6; undefined for none. */
   readonly address6: Ipv6 | undefined;
   /** Where the node's pods get their addresses from; undefined where it has no pods of its own. */
   readonly podCidr: Ipv4Prefix | undefined;
-  /** The same of IPv6, in a dual-stack cluster. */
+  /** The same of IPv6. */
   readonly podCidr6: Ipv6Prefix | undefined;
   /** The networks that addresses of its pods come from where the pod CIDR does not say it: Calico's pools. */
   readonly pools: readonly Ipv4Prefix[];
@@ -84,7 +84,7 @@ export interface ClusterPod {
   /** Why no node takes it, in the scheduler's words. */
   readonly pending: string | undefined;
   readonly address: Ipv4 | undefined;
-  /** Of a dual-stack cluster; it is in objects and rules, and no interface has it yet. */
+  /** Of a cluster that has IPv6. */
   readonly address6: Ipv6 | undefined;
   /** It lives in the node's own namespace. */
   readonly hostNetwork: boolean;
@@ -131,15 +131,19 @@ export function buildCluster(load: LoadResult, options: ClusterOptions = {}): Cl
   const errors: UserError[] = [];
   const networks = findNetworks(objects, notes, errors);
   const serviceCidr = networks.services.prefix;
-  const dns = assumeDns(objects, serviceCidr, networks.dnsDomain, notes);
+  const { families } = networks;
+  const primaryCidr = families[0] === 6 ? (networks.services6 ?? serviceCidr) : serviceCidr;
+  const dns = assumeDns(objects, primaryCidr, networks.dnsDomain, notes);
   const asked = [
     ...objects.Service,
-    ...assumeApiService(objects.Service, serviceCidr, notes),
+    ...assumeApiService(objects.Service, primaryCidr, notes),
     ...dns.services,
   ];
-  const services = allocateServices(asked, serviceCidr, errors, networks.services6);
-  const loadedNodes = assumeNodes(objects, notes);
-  const podCidrs = assignPodCidrs(loadedNodes, networks.pods.prefix, serviceCidr, errors);
+  const services = allocateServices(asked, serviceCidr, errors, networks.services6, families);
+  const loadedNodes = assumeNodes(objects, notes, families);
+  const podCidrs = families.includes(4)
+    ? assignPodCidrs(loadedNodes, networks.pods.prefix, serviceCidr, errors)
+    : new Map<string, Ipv4Prefix>();
   const podCidrs6 = assignPodCidrs6(loadedNodes, networks.pods6);
   const network: NetworkBetweenNodes = findFlannel(objects, errors) ??
     findCalico(
@@ -154,10 +158,15 @@ export function buildCluster(load: LoadResult, options: ClusterOptions = {}): Cl
     notes.push({ text: "CNI assumed: kindnet's ptp with host-local and portmap on every node" });
   else if (options.conflist === undefined && network.kind === "routes")
     notes.push({ text: "CNI assumed: bridge cni0 with host-local and portmap on every node" });
-  const nodes = loadedNodes.flatMap((loaded) =>
+  const nodes = loadedNodes.flatMap((loaded, index) =>
     makeNode(
       loaded,
-      { v4: podCidrs.get(nameOf(loaded.object)), v6: podCidrs6.get(nameOf(loaded.object)) },
+      {
+        v4: podCidrs.get(nameOf(loaded.object)),
+        v6: podCidrs6.get(nameOf(loaded.object)),
+        families,
+        index,
+      },
       { ...options, network },
       errors,
     ),
@@ -169,12 +178,12 @@ export function buildCluster(load: LoadResult, options: ClusterOptions = {}): Cl
   const expanded = running === undefined ? wanted : withRunningPods(wanted, running);
   throwCollected(errors);
   const placed = schedule(expanded, loadedNodes, notes);
-  const pods = assignPodAddresses6(
-    assignPodAddresses(placed, nodes, notes, errors, running?.ipam),
-    nodes,
-  );
+  const pods = assignPodAddresses(placed, nodes, notes, errors, families, running?.ipam);
   throwCollected(errors);
-  const slices = [...objects.EndpointSlice, ...assumeApiSlice(objects.EndpointSlice, loadedNodes)];
+  const slices = [
+    ...objects.EndpointSlice,
+    ...assumeApiSlice(objects.EndpointSlice, loadedNodes, families[0]),
+  ];
   const endpointSlices = makeEndpointSlices({
     services,
     pods: pods.map(({ loaded }) => loaded),
@@ -208,17 +217,22 @@ const FOREIGN_POLICY = /^(?!Staged).*NetworkPolicy$/;
 interface NodeCidrs {
   readonly v4: Ipv4Prefix | undefined;
   readonly v6: Ipv6Prefix | undefined;
+  readonly families: ClusterNetworks["families"];
+  /** Of the node among all. */
+  readonly index: number;
 }
 
 function makeNode(
   loaded: Loaded<Node>,
-  { v4: podCidr, v6: podCidr6 }: NodeCidrs,
+  { v4: podCidr, v6: podCidr6, families, index }: NodeCidrs,
   { conflist: given, network }: ClusterOptions & { readonly network: NetworkBetweenNodes },
   errors: UserError[],
 ): readonly ClusterNode[] {
   const { object, origin } = loaded;
   const name = nameOf(object);
-  const text = internalIp(object) ?? "";
+  const text =
+    internalIp(object) ??
+    (families.includes(4) ? "" : `192.168.${10 + Math.floor(index / 240)}.${10 + (index % 240)}`);
   const address = parseIpv4(text);
   if (address === undefined) {
     errors.push(
@@ -230,29 +244,36 @@ function makeNode(
     );
     return [];
   }
-  const cidr = podCidr === undefined ? undefined : formatIpv4Prefix(podCidr);
+  const cidrs = families.flatMap((family) =>
+    family === 4
+      ? podCidr === undefined
+        ? []
+        : [formatIpv4Prefix(podCidr)]
+      : podCidr6 === undefined
+        ? []
+        : [formatIpv6Prefix(podCidr6)],
+  );
   const conflist = given ?? installedConflist(network);
   const assumed =
     network.kind === "routes" && network.agent === "kindnet" ? kindnetConflist : defaultConflist;
   const list =
-    cidr === undefined
+    cidrs.length === 0
       ? network.kind === "calico" && !network.hostLocal
         ? conflist
         : undefined
       : conflist === undefined
-        ? assumed(cidr)
-        : withPodCidr(conflist, cidr);
-  const second = podCidr6 === undefined ? [] : [formatIpv6Prefix(podCidr6)];
+        ? assumed(...cidrs)
+        : withPodCidr(conflist, ...cidrs);
   const spec = {
     ...object.spec,
-    ...(cidr === undefined ? {} : { podCIDR: cidr, podCIDRs: [cidr, ...second] }),
+    ...(cidrs[0] === undefined ? {} : { podCIDR: cidrs[0], podCIDRs: cidrs }),
   };
   return [
     {
       name,
       loaded: { object: { ...object, spec }, origin },
       address,
-      address6: internalIp6(object),
+      address6: families.includes(6) ? internalIp6(object) : undefined,
       podCidr,
       podCidr6,
       pools:
@@ -261,7 +282,7 @@ function makeNode(
           : [],
       controlPlane: isControlPlane(object),
       conflist: list,
-      files: agentFiles(network, name, podCidr),
+      files: agentFiles(network, name, { podCidr, podCidr6 }),
     },
   ];
 }
@@ -276,11 +297,11 @@ function installedConflist(network: NetworkBetweenNodes): Conflist | undefined {
 function agentFiles(
   network: NetworkBetweenNodes,
   node: string,
-  podCidr: Ipv4Prefix | undefined,
+  { podCidr, podCidr6 }: Pick<ClusterNode, "podCidr" | "podCidr6">,
 ): ReadonlyMap<string, string> {
   if (network.kind === "calico") return calicoFiles(network, node);
-  return network.kind === "flannel" && podCidr !== undefined
-    ? new Map([[SUBNET_ENV, subnetEnv(network, podCidr)]])
+  return network.kind === "flannel" && (podCidr !== undefined || podCidr6 !== undefined)
+    ? new Map([[SUBNET_ENV, subnetEnv(network, podCidr, podCidr6)]])
     : new Map();
 }
 
@@ -296,14 +317,26 @@ function noteCalico(network: NetworkBetweenNodes, notes: Note[]): void {
   }
 }
 
-function noteFlannel(network: NetworkBetweenNodes, { pods }: ClusterNetworks, notes: Note[]): void {
+function noteFlannel(
+  network: NetworkBetweenNodes,
+  { pods, pods6 }: ClusterNetworks,
+  notes: Note[],
+): void {
   if (network.kind !== "flannel") return;
   const way = network.backend === "vxlan" ? `VXLAN ${network.vni}` : "host-gw";
-  const all = formatIpv4Prefix(network.network);
   notes.push({ text: `pod network between nodes: flannel ${way}, as kube-flannel-cfg says` });
-  if (all !== formatIpv4Prefix(pods.prefix))
+  const [own, own6] = [network.network, network.network6];
+  if (own !== undefined && formatIpv4Prefix(own) !== formatIpv4Prefix(pods.prefix))
     notes.push({
-      text: `flannel's Network ${all} is not the cluster CIDR ${formatIpv4Prefix(pods.prefix)}`,
+      text: `flannel's Network ${formatIpv4Prefix(own)} is not the cluster CIDR ${formatIpv4Prefix(pods.prefix)}`,
+    });
+  if (
+    own6 !== undefined &&
+    pods6 !== undefined &&
+    formatIpv6Prefix(own6) !== formatIpv6Prefix(pods6)
+  )
+    notes.push({
+      text: `flannel's IPv6Network ${formatIpv6Prefix(own6)} is not the cluster CIDR ${formatIpv6Prefix(pods6)}`,
     });
 }
 

@@ -1,7 +1,8 @@
 import type { Service } from "kubernetes-types/core/v1.js";
 import { sha256 } from "../base/sha256.js";
-import { formatIpv4, type Ipv4, parseIpv4 } from "../wire/ip.js";
+import { formatIp, type IpAddress, parseIpv4, parseIpv6 } from "../wire/ip.js";
 import type { Cluster, ClusterNode } from "./cluster.js";
+import { nodeAddresses, ofFamily } from "./own-addresses.js";
 import { keyOf, type Loaded, namespaceOf } from "./objects.js";
 
 /*
@@ -11,7 +12,7 @@ import { keyOf, type Loaded, namespaceOf } from "./objects.js";
 
 /** An address of a Service that nodes capture and that no node has, and the node that outside traffic to it enters by. */
 export interface ExternalRoute {
-  readonly address: Ipv4;
+  readonly address: IpAddress;
   readonly node: ClusterNode;
   readonly service: Loaded<Service>;
 }
@@ -20,9 +21,9 @@ type Parts = Pick<Cluster, "nodes" | "services" | "endpointSlices">;
 
 /** The routes of a cluster in the order of its Services; an address that two Services name counts once. */
 export function findExternalRoutes(cluster: Parts): readonly ExternalRoute[] {
-  const own = new Set(cluster.nodes.map(({ address }) => address));
+  const own = new Set(cluster.nodes.flatMap(nodeAddresses));
   const serving = servingNodes(cluster);
-  const found = new Map<Ipv4, ExternalRoute>();
+  const found = new Map<IpAddress, ExternalRoute>();
   for (const service of cluster.services) {
     for (const address of externalAddresses(service.object)) {
       if (own.has(address) || found.has(address)) continue;
@@ -33,13 +34,15 @@ export function findExternalRoutes(cluster: Parts): readonly ExternalRoute[] {
   return [...found.values()];
 }
 
-/** IPv4 load-balancer addresses that nodes capture, then external IPs. Behind ipMode `Proxy` stands a machine of its own. */
-export function externalAddresses({ spec, status }: Service): readonly Ipv4[] {
+/** Load-balancer addresses that nodes capture, then external IPs. Behind ipMode `Proxy` stands a machine of its own. */
+export function externalAddresses({ spec, status }: Service): readonly IpAddress[] {
   const ingress = spec?.type === "LoadBalancer" ? (status?.loadBalancer?.ingress ?? []) : [];
   const captured = ingress
     .filter(({ ipMode = "VIP" }) => ipMode === "VIP")
     .map(({ ip = "" }) => ip);
-  return [...captured, ...(spec?.externalIPs ?? [])].flatMap((text) => parseIpv4(text) ?? []);
+  return [...captured, ...(spec?.externalIPs ?? [])].flatMap(
+    (text) => parseIpv4(text) ?? parseIpv6(text) ?? [],
+  );
 }
 
 const EXCLUDED = "node.kubernetes.io/exclude-from-external-load-balancers";
@@ -52,19 +55,21 @@ function electedNode(
   nodes: readonly ClusterNode[],
   service: Service,
   serving: ReadonlyMap<string, ReadonlySet<string>>,
-  address: Ipv4,
+  address: IpAddress,
 ): ClusterNode | undefined {
-  const workers = nodes.filter(
+  const family = typeof address === "bigint" ? 6 : 4;
+  const reachable = nodes.filter((node) => ofFamily(nodeAddresses(node), family) !== undefined);
+  const workers = reachable.filter(
     ({ controlPlane, loaded }) =>
       !controlPlane && !(EXCLUDED in (loaded.object.metadata?.labels ?? {})),
   );
-  const candidates = workers.length > 0 ? workers : nodes;
+  const candidates = workers.length > 0 ? workers : reachable;
   const local =
     service.spec?.externalTrafficPolicy === "Local" ? serving.get(keyOf(service)) : undefined;
   const here = candidates.filter(({ name }) => local?.has(name) === true);
   let best: { readonly node: ClusterNode; readonly hash: string } | undefined;
   for (const node of here.length > 0 ? here : candidates) {
-    const hash = String.fromCharCode(...sha256(`${node.name}#${formatIpv4(address)}`));
+    const hash = String.fromCharCode(...sha256(`${node.name}#${formatIp(address)}`));
     if (best === undefined || hash < best.hash) best = { node, hash };
   }
   return best?.node;
@@ -86,5 +91,5 @@ function servingNodes({ endpointSlices }: Parts): ReadonlyMap<string, ReadonlySe
 
 /** `203.0.113.10 of Service shop/web enters at worker-1`: the text of an assumption. */
 export function describeRoute({ address, node, service }: ExternalRoute): string {
-  return `outside traffic to ${formatIpv4(address)} of Service ${keyOf(service.object)} is taken to enter at node ${node.name}`;
+  return `outside traffic to ${formatIp(address)} of Service ${keyOf(service.object)} is taken to enter at node ${node.name}`;
 }

@@ -4,11 +4,17 @@ import { nearest } from "../base/nearest.js";
 import {
   addToIpv4,
   formatIpv4Prefix,
+  formatIpv6Prefix,
   type Ipv4,
   type Ipv4Prefix,
+  type Ipv6,
+  type Ipv6Prefix,
+  maskIpv6,
   networkOf,
   parseIpv4,
   parseIpv4Prefix,
+  parseIpv6,
+  parseIpv6Prefix,
   parseMac,
 } from "../wire/ip.js";
 import { type Conflist, parseConflist } from "./cni/conflist.js";
@@ -19,8 +25,10 @@ import { type Loaded, nameOf } from "./objects.js";
 /** What flannel's `net-conf.json` says, as far as it decides where packets go. */
 export interface FlannelNetwork {
   readonly kind: "flannel";
-  /** The network of all pods. */
-  readonly network: Ipv4Prefix;
+  /** The network of all pods; undefined where flannel has IPv6 alone. */
+  readonly network: Ipv4Prefix | undefined;
+  /** The same of IPv6; undefined without `EnableIPv6`. */
+  readonly network6: Ipv6Prefix | undefined;
   readonly backend: "vxlan" | "host-gw";
   readonly vni: number;
   readonly port: number;
@@ -37,8 +45,9 @@ export interface FlannelNetwork {
 const NET_CONF = "net-conf.json";
 const CNI_CONF = "cni-conf.json";
 
-/** Bytes that VXLAN over IPv4 takes from the MTU. */
+/** Bytes that VXLAN takes from the MTU, over IPv4 and over IPv6. */
 const VXLAN_OVERHEAD = 50;
+const VXLAN6_OVERHEAD = 70;
 const DEFAULT_MTU = 1500;
 
 /**
@@ -65,10 +74,17 @@ export function findFlannel(
     return refuse(`error unmarshaling config: ${NET_CONF} is not JSON`);
   }
   if (!isMapping(raw)) return refuse(`error unmarshaling config: ${NET_CONF} is not an object`);
-  const { Network: text, Backend: backend = { Type: "udp" }, EnableNFTables: nft } = raw;
+  const { Network: text, IPv6Network: text6, Backend: backend = { Type: "udp" } } = raw;
+  const { EnableIPv4: ipv4 = true, EnableIPv6: ipv6 = false, EnableNFTables: nft } = raw;
+  if (ipv4 !== true && ipv6 !== true) return refuse("EnableIPv4 and EnableIPv6 are both off");
   const network = typeof text === "string" ? parseIpv4Prefix(text) : undefined;
-  if (typeof text !== "string" || network === undefined)
+  if (ipv4 === true && network === undefined)
     return refuse(`invalid Network ${JSON.stringify(text ?? "")}: an IPv4 network is expected`);
+  const network6 = typeof text6 === "string" ? parseIpv6Prefix(text6) : undefined;
+  if (ipv6 === true && network6 === undefined)
+    return refuse(
+      `invalid IPv6Network ${JSON.stringify(text6 ?? "")}: an IPv6 network is expected`,
+    );
   if (nft === true) return refuse("EnableNFTables is not modelled yet");
   if (!isMapping(backend)) return refuse("error decoding Backend property of config");
   const type = backend["Type"];
@@ -77,7 +93,11 @@ export function findFlannel(
   if (typeof numbers === "string") return refuse(numbers);
   return {
     kind: "flannel",
-    network: networkOf(network),
+    network: ipv4 === true && network !== undefined ? networkOf(network) : undefined,
+    network6:
+      ipv6 === true && network6 !== undefined
+        ? { address: maskIpv6(network6.address, network6.length), length: network6.length }
+        : undefined,
     backend: type,
     ...numbers,
     directRouting: backend["DirectRouting"] === true,
@@ -154,17 +174,36 @@ function conflistIn(
   }
 }
 
-/** The MTU of the pods. */
-export function podMtu({ backend, underlayMtu }: FlannelNetwork): number {
-  return backend === "vxlan" ? underlayMtu - VXLAN_OVERHEAD : underlayMtu;
+/** The MTU of the pods: what fits into either tunnel. */
+export function podMtu({ backend, underlayMtu, network6 }: FlannelNetwork): number {
+  if (backend !== "vxlan") return underlayMtu;
+  return underlayMtu - (network6 === undefined ? VXLAN_OVERHEAD : VXLAN6_OVERHEAD);
 }
 
 /** What the agent writes for the CNI plugin: `/run/flannel/subnet.env`. Mirrors WriteSubnetFile(). */
-export function subnetEnv(flannel: FlannelNetwork, podCidr: Ipv4Prefix): string {
-  const first = { ...podCidr, address: addToIpv4(networkOf(podCidr).address, 1) };
+export function subnetEnv(
+  flannel: FlannelNetwork,
+  podCidr: Ipv4Prefix | undefined,
+  podCidr6: Ipv6Prefix | undefined,
+): string {
+  const { network, network6 } = flannel;
+  const v4 =
+    network === undefined || podCidr === undefined
+      ? []
+      : [
+          `FLANNEL_NETWORK=${formatIpv4Prefix(network)}`,
+          `FLANNEL_SUBNET=${formatIpv4Prefix({ ...podCidr, address: addToIpv4(networkOf(podCidr).address, 1) })}`,
+        ];
+  const v6 =
+    network6 === undefined || podCidr6 === undefined
+      ? []
+      : [
+          `FLANNEL_IPV6_NETWORK=${formatIpv6Prefix(network6)}`,
+          `FLANNEL_IPV6_SUBNET=${formatIpv6Prefix({ ...podCidr6, address: (podCidr6.address + 1n) as Ipv6 })}`,
+        ];
   return [
-    `FLANNEL_NETWORK=${formatIpv4Prefix(flannel.network)}`,
-    `FLANNEL_SUBNET=${formatIpv4Prefix(first)}`,
+    ...v4,
+    ...v6,
     `FLANNEL_MTU=${podMtu(flannel)}`,
     `FLANNEL_IPMASQ=${flannel.masquerade}`,
     "",
@@ -174,17 +213,23 @@ export function subnetEnv(flannel: FlannelNetwork, podCidr: Ipv4Prefix): string 
 /** What a node's agent told the others in annotations of its Node. */
 export interface FlannelLease {
   readonly publicIp: Ipv4 | undefined;
+  readonly publicIp6: Ipv6 | undefined;
   readonly vtepMac: string | undefined;
+  readonly vtepMac6: string | undefined;
 }
 
 /** Reads `flannel.alpha.coreos.com/…`; what is not there, or is nonsense, is undefined. */
 export function leaseOf(node: Node): FlannelLease {
   const annotations = node.metadata?.annotations ?? {};
-  const data = /"VtepMAC":\s*"([0-9a-fA-F:]+)"/.exec(
-    annotations["flannel.alpha.coreos.com/backend-data"] ?? "",
-  )?.[1];
+  const macIn = (key: string): string | undefined => {
+    const text = annotations[`flannel.alpha.coreos.com/${key}`] ?? "";
+    const data = /"VtepMAC":\s*"([0-9a-fA-F:]+)"/.exec(text)?.[1];
+    return data !== undefined && parseMac(data) !== undefined ? data.toLowerCase() : undefined;
+  };
   return {
     publicIp: parseIpv4(annotations["flannel.alpha.coreos.com/public-ip"] ?? ""),
-    vtepMac: data !== undefined && parseMac(data) !== undefined ? data.toLowerCase() : undefined,
+    publicIp6: parseIpv6(annotations["flannel.alpha.coreos.com/public-ipv6"] ?? ""),
+    vtepMac: macIn("backend-data"),
+    vtepMac6: macIn("backend-v6-data"),
   };
 }

@@ -1,5 +1,4 @@
 import type { LabCommand } from "../tools/command.js";
-import { formatIpv4Prefix, type Ipv4Prefix } from "../wire/ip.js";
 import type { Conflist } from "./cni/conflist.js";
 import type { LoadResult } from "./load.js";
 import { nameOf, namespaceOf } from "./objects.js";
@@ -31,15 +30,15 @@ export function findMasqueradeAgent(
 }
 
 /** `10-kindnet.conflist` as kindnet writes it. Mirrors images/kindnetd/cmd/kindnetd/cni.go. */
-export function kindnetConflist(podCidr: string): Conflist {
+export function kindnetConflist(...podCidrs: readonly string[]): Conflist {
   const ptp = {
     type: "ptp",
     ipMasq: false,
     ipam: {
       type: "host-local",
       dataDir: "/run/cni-ipam-state",
-      routes: [{ dst: "0.0.0.0/0" }],
-      ranges: [[{ subnet: podCidr }]],
+      routes: podCidrs.map((text) => ({ dst: text.includes(":") ? "::/0" : "0.0.0.0/0" })),
+      ranges: podCidrs.map((subnet) => [{ subnet }]),
     },
     mtu: 1500,
   };
@@ -48,20 +47,24 @@ export function kindnetConflist(podCidr: string): Conflist {
   return { file: "(assumed 10-kindnet.conflist)", name: "kindnet", cniVersion: "0.3.1", plugins };
 }
 
-/** The agent's rules on one node, appended to what is there. */
+/** The agent's rules on one node, appended to what is there: for every family that pods have. kubenet knows IPv4 alone. */
 export function masqueradeCommands(
   agent: MasqueradeAgent,
   node: string,
-  pods: Ipv4Prefix,
+  pods: readonly string[],
 ): readonly LabCommand[] {
-  const rules = agent === "kindnet" ? kindnetRules(pods) : kubenetRules;
-  const stdin = ["*nat", ...rules, "COMMIT", ""].join("\n");
-  const argv = ["iptables-restore", "--noflush"];
-  return [{ ns: node, argv, stdin, stdinName: `${node}/${agent}.rules` }];
+  return pods.flatMap((network): readonly LabCommand[] => {
+    const six = network.includes(":") ? "6" : "";
+    if (six === "6" && agent === "kubenet") return [];
+    const rules = agent === "kindnet" ? kindnetRules(network) : kubenetRules;
+    const stdin = ["*nat", ...rules, "COMMIT", ""].join("\n");
+    const argv = [`ip${six}tables-restore`, "--noflush"];
+    return [{ ns: node, argv, stdin, stdinName: `${node}/${agent}.rules${six}` }];
+  });
 }
 
 /** Mirrors images/kindnetd/cmd/kindnetd/masq.go:SyncRules(). */
-function kindnetRules(pods: Ipv4Prefix): readonly string[] {
+function kindnetRules(pods: string): readonly string[] {
   const comment = (text: string): string => `-m comment --comment "kind-masq-agent: ${text}"`;
   const entry = comment(
     "ensure nat POSTROUTING directs all non-LOCAL destination traffic to our custom KIND-MASQ-AGENT chain",
@@ -71,7 +74,7 @@ function kindnetRules(pods: Ipv4Prefix): readonly string[] {
   return [
     ":KIND-MASQ-AGENT - [0:0]",
     `-A POSTROUTING -m addrtype ! --dst-type LOCAL ${entry} -j KIND-MASQ-AGENT`,
-    `-A KIND-MASQ-AGENT -d ${formatIpv4Prefix(pods)} ${inside} -j RETURN`,
+    `-A KIND-MASQ-AGENT -d ${pods} ${inside} -j RETURN`,
     `-A KIND-MASQ-AGENT ${outside} -j MASQUERADE`,
   ];
 }

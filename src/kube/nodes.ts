@@ -1,7 +1,21 @@
 import { UserError } from "../base/errors.js";
 import { sha512 } from "../base/sha512.js";
 import type { LabCommand } from "../tools/command.js";
-import { addToIpv4, formatIpv4, formatIpv4Prefix, type Ipv4, maskIpv4 } from "../wire/ip.js";
+import {
+  addToIpv4,
+  formatIp,
+  formatIpv4,
+  formatIpv4Prefix,
+  formatIpv6,
+  formatIpv6Prefix,
+  type IpAddress,
+  type Ipv4,
+  type Ipv6,
+  linkLocalOf,
+  maskIpv4,
+  maskIpv6,
+  parseMac,
+} from "../wire/ip.js";
 import { CniFailure } from "./cni/failure.js";
 import { CniHost, macFor } from "./cni/host.js";
 import { addNetwork, type Attachment, deleteNetwork, type PortMapping } from "./cni/network.js";
@@ -11,6 +25,7 @@ import { calicoCommands, fabricRoutes } from "./calico.js";
 import type { Cluster, ClusterNode, ClusterPod } from "./cluster.js";
 import { flannelCommands } from "./flannel.js";
 import { masqueradeCommands } from "./masquerade-agents.js";
+import { nodeAddresses, ofFamily, podAddresses } from "./own-addresses.js";
 
 /*
  * Nodes and pods as network namespaces. Nodes whose addresses share a /24 are on one segment: a bridge in the namespace
@@ -36,11 +51,24 @@ export function podNamespace(pod: ClusterPod): string | undefined {
   return pod.hostNetwork ? pod.node : pod.node === undefined ? undefined : pod.key;
 }
 
+/** The same of IPv6. */
+const SEGMENT6_LENGTH = 64;
+
 /** One segment of the underlay. */
 interface Segment {
   readonly bridge: string;
   readonly network: Ipv4;
   readonly router: Ipv4;
+  /** Its IPv6 network; undefined where its nodes have no IPv6 address. */
+  readonly v6: Segment6 | undefined;
+}
+
+/** Nodes have their addresses in a /64 with a router in it; alone where segments share that /64: then the router's link-local address leads on. */
+interface Segment6 {
+  readonly length: 64 | 128;
+  readonly router: Ipv6;
+  /** The nodes' own addresses. */
+  readonly nodes: readonly Ipv6[];
 }
 
 /** The segments of a cluster's nodes, in the order of the nodes. */
@@ -52,8 +80,27 @@ function segmentsOf(cluster: Cluster): readonly Segment[] {
   return networks.map((network, index) => {
     const first = addToIpv4(network, 1);
     const router = used.has(first) ? addToIpv4(network, 254) : first;
-    return { bridge: `segment-${index}`, network, router };
+    const bridge = `segment-${index}`;
+    return { bridge, network, router, v6: segment6Of(cluster, network, bridge) };
   });
+}
+
+function segment6Of({ nodes }: Cluster, network: Ipv4, bridge: string): Segment6 | undefined {
+  const isHere = ({ address }: ClusterNode): boolean =>
+    maskIpv4(address, SEGMENT_LENGTH) === network;
+  const own = nodes.filter(isHere).flatMap(({ address6 }) => address6 ?? []);
+  const [first] = own;
+  if (first === undefined) return undefined;
+  const prefix = maskIpv6(first, SEGMENT6_LENGTH);
+  const elsewhere = nodes.filter((node) => !isHere(node)).flatMap(({ address6 }) => address6 ?? []);
+  const apart = own.every((address) => maskIpv6(address, SEGMENT6_LENGTH) === prefix);
+  if (!apart || elsewhere.some((address) => maskIpv6(address, SEGMENT6_LENGTH) === prefix)) {
+    const mac = parseMac(macFor(`${UNDERLAY} ${bridge}`));
+    return mac === undefined ? undefined : { length: 128, router: linkLocalOf(mac), nodes: own };
+  }
+  const wanted = (prefix + 1n) as Ipv6;
+  const router = own.includes(wanted) ? ((prefix + 0xffffn) as Ipv6) : wanted;
+  return { length: SEGMENT6_LENGTH, router, nodes: own };
 }
 
 function segmentOf(segments: readonly Segment[], { address }: ClusterNode): Segment | undefined {
@@ -72,8 +119,9 @@ export function underlayCommands(cluster: Cluster): readonly LabCommand[] {
   const commands: LabCommand[] = [
     ...newNamespace(UNDERLAY),
     inNs(UNDERLAY, "sysctl", "-w", "net.ipv4.ip_forward=1"),
+    ...(hasIpv6(cluster) ? [inNs(UNDERLAY, "sysctl", "-w", "net.ipv6.conf.all.forwarding=1")] : []),
   ];
-  for (const { bridge, router } of segments) {
+  for (const { bridge, router, v6 } of segments) {
     commands.push(
       inNs(
         UNDERLAY,
@@ -98,14 +146,31 @@ export function underlayCommands(cluster: Cluster): readonly LabCommand[] {
         "dev",
         bridge,
       ),
+      ...(v6 === undefined ? [] : segment6Commands(bridge, v6)),
     );
   }
   // Addresses of Services that no machine has; see `findExternalRoutes`.
-  for (const { address, node } of cluster.externalRoutes)
-    commands.push(
-      inNs(UNDERLAY, "ip", "route", "add", formatIpv4(address), "via", formatIpv4(node.address)),
-    );
+  for (const { address, node } of cluster.externalRoutes) {
+    const via = ofFamily(nodeAddresses(node), typeof address === "bigint" ? 6 : 4);
+    if (via !== undefined)
+      commands.push(inNs(UNDERLAY, "ip", "route", "add", formatIp(address), "via", formatIp(via)));
+  }
   return commands;
+}
+
+/** Whether nodes and pods of the cluster have IPv6. */
+function hasIpv6({ networks }: Cluster): boolean {
+  return networks.families.includes(6);
+}
+
+function segment6Commands(
+  bridge: string,
+  { length, router, nodes }: Segment6,
+): readonly LabCommand[] {
+  const add = (...words: readonly string[]): LabCommand => inNs(UNDERLAY, "ip", ...words);
+  return length === 64
+    ? [add("addr", "add", `${formatIpv6(router)}/${length}`, "dev", bridge)]
+    : nodes.map((node) => add("route", "add", `${formatIpv6(node)}/128`, "dev", bridge));
 }
 
 /** Makes one node: its namespace, eth0 on the segment, routes to the other nodes' pods, the knobs that Kubernetes needs. */
@@ -121,6 +186,7 @@ export function nodeCommands(cluster: Cluster, node: ClusterNode): readonly LabC
     ...newNamespace(name),
     run("sysctl", "-w", "net.ipv4.ip_forward=1"),
     run("sysctl", "-w", "net.bridge.bridge-nf-call-iptables=1"),
+    ...(hasIpv6(cluster) ? [run("sysctl", "-w", "net.ipv6.conf.all.forwarding=1")] : []),
     run(
       ...["ip", "link", "add", "eth0", "address", macFor(`${name} eth0`), "type", "veth"],
       ...["peer", "name", port, "address", macFor(`${UNDERLAY} ${port}`), "netns", UNDERLAY],
@@ -130,7 +196,18 @@ export function nodeCommands(cluster: Cluster, node: ClusterNode): readonly LabC
     run("ip", "link", "set", "eth0", "up"),
     run("ip", "addr", "add", `${address}/${SEGMENT_LENGTH}`, "brd", "+", "dev", "eth0"),
     run("ip", "route", "add", "default", "via", formatIpv4(segment.router), "dev", "eth0"),
+    ...node6Commands(node, segment),
     ...networkBetweenNodes(cluster, node, segments),
+  ];
+}
+
+/** The node's own IPv6 address, and the way out. */
+function node6Commands({ name, address6 }: ClusterNode, { v6 }: Segment): readonly LabCommand[] {
+  if (address6 === undefined || v6 === undefined) return [];
+  const router = formatIpv6(v6.router);
+  return [
+    inNs(name, "ip", "addr", "add", `${formatIpv6(address6)}/${v6.length}`, "dev", "eth0"),
+    inNs(name, "ip", "-6", "route", "add", "default", "via", router, "dev", "eth0"),
   ];
 }
 
@@ -151,7 +228,14 @@ function networkBetweenNodes(
   const { network } = cluster;
   if (network.kind === "routes") {
     const { agent } = network;
-    const pods = cluster.networks.pods.prefix;
+    const { families, pods: pods4, pods6 } = cluster.networks;
+    const pods = families.flatMap((family) =>
+      family === 4
+        ? [formatIpv4Prefix(pods4.prefix)]
+        : pods6 === undefined
+          ? []
+          : [formatIpv6Prefix(pods6)],
+    );
     return [
       ...routesBetweenNodes(cluster, node, segments),
       ...(agent === undefined ? [] : masqueradeCommands(agent, node.name, pods)),
@@ -183,27 +267,34 @@ function routesBetweenNodes(
   const own = segmentOf(segments, node);
   const commands: LabCommand[] = [];
   for (const other of cluster.nodes) {
-    if (other === node || other.podCidr === undefined || segmentOf(segments, other) !== own)
-      continue;
-    const to = formatIpv4Prefix(other.podCidr);
-    commands.push(
-      inNs(node.name, "ip", "route", "add", to, "via", formatIpv4(other.address), "dev", "eth0"),
-    );
+    if (other === node || segmentOf(segments, other) !== own) continue;
+    for (const { to, via } of podRoutes(other)) {
+      // Without a prefix on the link the neighbour's address is behind it all the same.
+      const onlink = via.includes(":") && own?.v6?.length === 128 ? ["onlink"] : [];
+      commands.push(
+        inNs(node.name, "ip", "route", "add", to, "via", via, "dev", "eth0", ...onlink),
+      );
+    }
   }
-  if (segments.length > 1 && node.podCidr !== undefined) {
-    commands.push(
-      inNs(
-        UNDERLAY,
-        "ip",
-        "route",
-        "add",
-        formatIpv4Prefix(node.podCidr),
-        "via",
-        formatIpv4(node.address),
-      ),
-    );
-  }
+  if (segments.length > 1)
+    for (const { to, via } of podRoutes(node))
+      commands.push(inNs(UNDERLAY, "ip", "route", "add", to, "via", via));
   return commands;
+}
+
+/** A node's blocks of pods, each with the node's own address of its family. */
+export function podRoutes({
+  address,
+  address6,
+  podCidr,
+  podCidr6,
+}: ClusterNode): readonly { readonly to: string; readonly via: string }[] {
+  return [
+    ...(podCidr === undefined ? [] : [{ to: formatIpv4Prefix(podCidr), via: formatIpv4(address) }]),
+    ...(podCidr6 === undefined || address6 === undefined
+      ? []
+      : [{ to: formatIpv6Prefix(podCidr6), via: formatIpv6(address6) }]),
+  ];
 }
 
 /** What the CNI made of one pod. */
@@ -273,7 +364,7 @@ function attachmentOf(pod: ClusterPod): Attachment {
     netns: `/var/run/netns/${netnsName(pod.key)}`,
     namespace: pod.namespace,
     pod: pod.name,
-    address: pod.address === undefined ? undefined : formatIpv4(pod.address),
+    addresses: podAddresses(pod).map(formatIp),
     portMappings: portMappingsOf(pod),
   };
 }
@@ -302,22 +393,25 @@ export function hostInterface({ interfaces }: CniResult): string | undefined {
  * A host outside of the cluster with one address: the namespace `outside`, reached over the router. Addresses in a
  * node's segment or the pod network would not be outside; then a UserError says so.
  */
-export function outsideCommands(cluster: Cluster, address: Ipv4): readonly LabCommand[] {
-  const inside = cluster.nodes.find(
-    (node) => maskIpv4(node.address, SEGMENT_LENGTH) === maskIpv4(address, SEGMENT_LENGTH),
+export function outsideCommands(cluster: Cluster, address: IpAddress): readonly LabCommand[] {
+  const inside = cluster.nodes.find((node) =>
+    nodeAddresses(node).some((own) => networkText(own) === networkText(address)),
   );
   if (inside !== undefined) {
     throw new UserError(
       "OUTSIDE_ADDRESS",
-      `${formatIpv4(address)} is not outside: node ${inside.name} is on the same segment`,
+      `${formatIp(address)} is not outside: node ${inside.name} is on the same segment`,
     );
   }
-  const network = maskIpv4(address, SEGMENT_LENGTH);
   const neighbours = cluster.externalRoutes;
   const taken = new Set([address, ...neighbours.map((route) => route.address)]);
-  const gateway = [1, 254, 253, 2]
-    .map((host) => addToIpv4(network, host))
-    .find((one) => !taken.has(one)) as Ipv4;
+  const gateway = gatewaysBeside(address).find((one) => !taken.has(one)) ?? address;
+  const length = typeof address === "bigint" ? SEGMENT6_LENGTH : SEGMENT_LENGTH;
+  const six = typeof address === "bigint";
+  const broadcast = six ? [] : ["brd", "+"];
+  const addressOf = (ns: string, one: IpAddress, dev: string): LabCommand =>
+    inNs(ns, "ip", "addr", "add", `${formatIp(one)}/${length}`, ...broadcast, "dev", dev);
+  const besides = neighbours.filter((route) => networkText(route.address) === networkText(address));
   return [
     ...newNamespace("outside"),
     inNs(
@@ -325,35 +419,57 @@ export function outsideCommands(cluster: Cluster, address: Ipv4): readonly LabCo
       ...["ip", "link", "add", "eth0", "address", macFor("outside eth0"), "type", "veth"],
       ...["peer", "name", "outside-0", "address", macFor("net outside-0"), "netns", UNDERLAY],
     ),
+    ...(six ? knownAtOnce("outside", "eth0") : []),
+    ...(six ? knownAtOnce(UNDERLAY, "outside-0") : []),
     inNs(UNDERLAY, "ip", "link", "set", "outside-0", "up"),
-    inNs(
-      UNDERLAY,
-      "ip",
-      "addr",
-      "add",
-      `${formatIpv4(gateway)}/${SEGMENT_LENGTH}`,
-      "brd",
-      "+",
-      "dev",
-      "outside-0",
-    ),
+    addressOf(UNDERLAY, gateway, "outside-0"),
     // An address of a Service in the host's own network is asked for there: the router answers for it.
-    ...(neighbours.some((route) => maskIpv4(route.address, SEGMENT_LENGTH) === network)
-      ? [inNs(UNDERLAY, "sysctl", "-w", "net.ipv4.conf.outside-0.proxy_arp=1")]
-      : []),
+    ...standIn(besides.map((route) => route.address)),
     inNs("outside", "ip", "link", "set", "eth0", "up"),
+    addressOf("outside", address, "eth0"),
     inNs(
       "outside",
-      "ip",
-      "addr",
-      "add",
-      `${formatIpv4(address)}/${SEGMENT_LENGTH}`,
-      "brd",
-      "+",
-      "dev",
-      "eth0",
+      ...["ip", ...(six ? ["-6"] : []), "route", "add", "default"],
+      ...["via", formatIp(gateway), "dev", "eth0"],
     ),
-    inNs("outside", "ip", "route", "add", "default", "via", formatIpv4(gateway), "dev", "eth0"),
+  ];
+}
+
+/** IPv6 without a wait for others that might have the address. */
+function knownAtOnce(ns: string, dev: string): readonly LabCommand[] {
+  return [
+    inNs(ns, "sysctl", "-w", "net.ipv6.conf.all.disable_ipv6=0"),
+    inNs(ns, "sysctl", "-w", `net.ipv6.conf.${dev}.accept_dad=0`),
+  ];
+}
+
+/** A host's own network as text: /24, or /64 of IPv6. */
+function networkText(address: IpAddress): string {
+  return typeof address === "bigint"
+    ? formatIpv6(maskIpv6(address, SEGMENT6_LENGTH))
+    : formatIpv4(maskIpv4(address, SEGMENT_LENGTH));
+}
+
+/** Addresses of the host's network that its router may have. */
+function gatewaysBeside(address: IpAddress): readonly IpAddress[] {
+  return [1, 254, 253, 2].map((host) =>
+    typeof address === "bigint"
+      ? ((maskIpv6(address, SEGMENT6_LENGTH) + BigInt(host)) as Ipv6)
+      : addToIpv4(maskIpv4(address, SEGMENT_LENGTH), host),
+  );
+}
+
+/** ARP and NDP for addresses that are elsewhere. */
+function standIn(addresses: readonly IpAddress[]): readonly LabCommand[] {
+  const [first] = addresses;
+  if (first === undefined) return [];
+  if (typeof first === "number")
+    return [inNs(UNDERLAY, "sysctl", "-w", "net.ipv4.conf.outside-0.proxy_arp=1")];
+  return [
+    inNs(UNDERLAY, "sysctl", "-w", "net.ipv6.conf.outside-0.proxy_ndp=1"),
+    ...addresses.map((address) =>
+      inNs(UNDERLAY, "ip", "neigh", "add", "proxy", formatIp(address), "dev", "outside-0"),
+    ),
   ];
 }
 

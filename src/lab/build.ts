@@ -4,7 +4,7 @@ import type { Simulation } from "../core/simulation.js";
 import { familyOf } from "../inet/families.js";
 import { listenTcp, type TcpConnection } from "../inet/tcp-socket.js";
 import { UdpSocket } from "../inet/udp-socket.js";
-import { microseconds } from "../sim/time.js";
+import { later, microseconds, seconds } from "../sim/time.js";
 import type { LabCommand } from "../tools/command.js";
 import type { ToolResult } from "../tools/command.js";
 import { runTool } from "../tools/index.js";
@@ -18,13 +18,17 @@ export function buildLab(lab: Lab, seed: number): Simulation {
   for (const ns of lab.namespaces) {
     // A namespace is called as people call it (shop/web-0); a script for a real Linux writes the slash as a dot.
     sim.createNamespace(ns);
-    if (ipv6)
-      runLabCommand(sim, { ns, argv: ["sysctl", "-qw", "net.ipv6.conf.all.disable_ipv6=0"] });
+    if (ipv6) enableIpv6(sim, ns);
     runLabCommand(sim, { ns, argv: ["ip", "link", "set", "lo", "up"] });
   }
   for (const command of lab.commands) runLabCommand(sim, command);
   for (const listener of lab.listeners) startListener(sim, listener);
   return sim;
+}
+
+/** Switches IPv6 on in a namespace of the emulator. */
+export function enableIpv6(sim: Simulation, ns: string): void {
+  runLabCommand(sim, { ns, argv: ["sysctl", "-qw", "net.ipv6.conf.all.disable_ipv6=0"] });
 }
 
 /** Runs one command of a lab. Throws a UserError, with the tool's own words, when it fails. */
@@ -105,4 +109,9 @@ export function startListener(
       socket.sendTo(datagram.data, datagram.source, datagram.sourcePort, datagram.skb),
     );
   };
+}
+
+/** Hosts know their IPv6 addresses for sure, and have told their links of their groups, after some seconds. */
+export function settleIpv6(sim: Simulation): void {
+  sim.runUntilIdle(later(sim.queue.now, seconds(30)));
 }

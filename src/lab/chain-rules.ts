@@ -13,10 +13,12 @@ export function chainRules(
   ns: string,
   table: string,
   chain: string,
+  engine = "iptables",
 ): readonly ChainRule[] {
   const found = sim.namespaces.get(ns);
   if (found === undefined || !isTableName(table)) return [];
-  const ruleset = [rulesetOf(found), rulesetOf(found, "ipv4", "legacy")].find(
+  const family = engine === "ip6tables" ? "ipv6" : "ipv4";
+  const ruleset = [rulesetOf(found, family), rulesetOf(found, family, "legacy")].find(
     ({ tables }) => (tables.get(table)?.chains.get(chain)?.rules.length ?? 0) > 0,
   );
   return (ruleset?.tables.get(table)?.chains.get(chain)?.rules ?? []).map((rule, index) => ({
@@ -32,11 +34,11 @@ export function chainRules(
 /** The same of a world in which nothing happens any more: each chain is listed once. */
 export function chainsAtRest(
   sim: Simulation,
-): (ns: string, table: string, chain: string) => readonly ChainRule[] {
+): (ns: string, table: string, chain: string, engine?: string) => readonly ChainRule[] {
   const known = new Map<string, readonly ChainRule[]>();
-  return (ns, table, chain) => {
-    const key = `${ns} ${table} ${chain}`;
-    const rules = known.get(key) ?? chainRules(sim, ns, table, chain);
+  return (ns, table, chain, engine) => {
+    const key = `${engine ?? ""} ${ns} ${table} ${chain}`;
+    const rules = known.get(key) ?? chainRules(sim, ns, table, chain, engine);
     known.set(key, rules);
     return rules;
   };

@@ -8,6 +8,7 @@ import {
   UNDERLAY,
   underlayCommands,
 } from "../kube/nodes.js";
+import { nodeAddresses, podAddresses } from "../kube/own-addresses.js";
 import {
   clusterProxyConfig,
   endpointGates,
@@ -24,7 +25,15 @@ import { type KubeRouterText, renderKubeRouter } from "../kube/policy/kube-route
 import { policyObjectsOf, policyWorld } from "../kube/policy/world.js";
 import { serviceObjects, type ServiceObjects, serviceState } from "../kube/proxy/service-state.js";
 import type { LabCommand } from "../tools/command.js";
-import { formatIpv4, formatIpv4Prefix, IPV4_ANY, parseIpv4 } from "../wire/ip.js";
+import {
+  formatIp,
+  formatIpv4Prefix,
+  formatIpv6Prefix,
+  IPV4_ANY,
+  IPV6_ANY,
+  parseIpv4,
+  parseIpv6,
+} from "../wire/ip.js";
 import type { Lab, Listener } from "./lab.js";
 import { felixCommands, felixRulesFile } from "../kube/calico.js";
 import { agentMaker, felixMaker, flannelMaker, podRules, renderedMaker } from "./provenance.js";
@@ -64,7 +73,7 @@ export function clusterLab(
   const makers = new Map<string, RuleMaker>();
   const nodes = cluster.nodes.filter(({ name }) => part.nodes.has(name));
   const pods = cluster.pods.filter(
-    ({ key, node, address }) => part.pods.has(key) && node !== undefined && address !== undefined,
+    (pod) => part.pods.has(pod.key) && pod.node !== undefined && podAddresses(pod).length > 0,
   );
   const rendered = [
     ...underlayCommands(cluster),
@@ -199,26 +208,34 @@ function calicoRules(
   return commands;
 }
 
-/** What kube-router writes for the policies of the cluster, sets first; nothing where there are none. */
+/** What kube-router writes for the policies of the cluster, sets first, for each family; nothing where there are none. */
 function policyCommands(
   cluster: Cluster,
   node: ClusterNode,
   makers: Map<string, RuleMaker>,
 ): readonly LabCommand[] {
   if (!rendersPolicies(cluster)) return [];
-  const rendered = renderNodePolicies(cluster, node, "1");
-  const file = `${node.name}/kube-router.rules`;
-  makers.set(file, renderedMaker("kube-router", rendered.iptables, cluster));
-  const { name: ns } = node;
-  return [
-    {
-      ns,
-      argv: ["ipset", "restore"],
-      stdin: rendered.ipset.text,
-      stdinName: `${node.name}/kube-router.ipset`,
-    },
-    { ns, argv: ["iptables-restore", "--noflush"], stdin: rendered.iptables.text, stdinName: file },
-  ];
+  return cluster.networks.families.flatMap((family) => {
+    const rendered = renderNodePolicies(cluster, node, "1", family);
+    const six = family === 6 ? "6" : "";
+    const file = `${node.name}/kube-router.rules${six}`;
+    makers.set(file, renderedMaker("kube-router", rendered.iptables, cluster));
+    const { name: ns } = node;
+    return [
+      {
+        ns,
+        argv: ["ipset", "restore"],
+        stdin: rendered.ipset.text,
+        stdinName: `${node.name}/kube-router.ipset${six}`,
+      },
+      {
+        ns,
+        argv: [`ip${six}tables-restore`, "--noflush"],
+        stdin: rendered.iptables.text,
+        stdinName: file,
+      },
+    ];
+  });
 }
 
 /** Whether there are policies that are turned into rules: Calico's own chains of them are not rendered. */
@@ -231,11 +248,14 @@ export function renderNodePolicies(
   cluster: Cluster,
   node: ClusterNode,
   version: string,
+  family: 4 | 6 = 4,
 ): KubeRouterText {
-  const { services } = cluster.networks;
+  const { services, services6 } = cluster.networks;
+  const services6Text = services6 === undefined ? [] : [formatIpv6Prefix(services6)];
   return renderKubeRouter(policyWorld(policyObjectsOf(cluster)), {
-    node: { name: node.name, addresses: [formatIpv4(node.address)] },
-    clusterCidrs: [formatIpv4Prefix(services.prefix)],
+    node: { name: node.name, addresses: nodeAddresses(node).map(formatIp) },
+    family: `IPv${family}`,
+    clusterCidrs: family === 4 ? [formatIpv4Prefix(services.prefix)] : services6Text,
     nodePorts: "30000:32767",
     version,
     jumps: "insert",
@@ -245,7 +265,7 @@ export function renderNodePolicies(
 /** What every node's rules are made of. */
 export interface NodeRuleInputs {
   readonly services: ServiceObjects;
-  /** The same of IPv6, in a dual-stack cluster. */
+  /** The same of IPv6, in a cluster that has it. */
   readonly services6: ServiceObjects | undefined;
   readonly config: ProxyConfig;
 }
@@ -255,7 +275,7 @@ export function nodeRuleInputs(
   config: ProxyConfig = clusterProxyConfig(cluster),
 ): NodeRuleInputs {
   const objects = proxyObjects(cluster.services, cluster.endpointSlices);
-  const dualStack = cluster.networks.services6 !== undefined;
+  const dualStack = cluster.networks.families.includes(6);
   return {
     services: serviceObjects(objects, 4),
     services6: dualStack ? serviceObjects(objects, 6) : undefined,
@@ -269,6 +289,8 @@ export function nodeRuleInputs(
  */
 export function listenersOf(cluster: Cluster, pods: readonly ClusterPod[]): readonly Listener[] {
   const found = new Map<string, Listener>();
+  // A program listens on every address: with sockets of one family each, one for each.
+  const everywhere = cluster.networks.families.includes(6) ? [IPV4_ANY, IPV6_ANY] : [IPV4_ANY];
   const add = (
     ns: string | undefined,
     protocol: string | undefined,
@@ -277,8 +299,10 @@ export function listenersOf(cluster: Cluster, pods: readonly ClusterPod[]): read
     if (ns === undefined || port === undefined) return;
     const name = (protocol ?? "TCP").toLowerCase();
     if (name !== "tcp" && name !== "udp") return;
-    const key = `${ns} ${name} ${port}`;
-    if (!found.has(key)) found.set(key, { ns, protocol: name, port, address: IPV4_ANY });
+    for (const address of everywhere) {
+      const key = `${ns} ${name} ${port} ${typeof address}`;
+      if (!found.has(key)) found.set(key, { ns, protocol: name, port, address });
+    }
   };
   const declared = (pod: ClusterPod): readonly ContainerPort[] =>
     (pod.loaded.object.spec?.containers ?? []).flatMap(({ ports = [] }) => ports);
@@ -290,12 +314,18 @@ export function listenersOf(cluster: Cluster, pods: readonly ClusterPod[]): read
   for (const { object } of cluster.services)
     for (const { name } of (object.spec?.healthCheckNodePort ?? 0) === 0 ? [] : cluster.nodes)
       add(name, "TCP", object.spec?.healthCheckNodePort);
-  const podAt = new Map(pods.map((pod) => [pod.address, pod]));
-  const nodeAt = new Map(cluster.nodes.map((node) => [node.address, node.name]));
+  const podAt = new Map(
+    pods.flatMap((pod) => podAddresses(pod).map((address) => [address, pod] as const)),
+  );
+  const nodeAt = new Map(
+    cluster.nodes.flatMap((node) =>
+      nodeAddresses(node).map((address) => [address, node.name] as const),
+    ),
+  );
   for (const { object } of cluster.endpointSlices) {
     for (const endpoint of object.endpoints ?? []) {
       for (const text of endpoint.addresses) {
-        const address = parseIpv4(text);
+        const address = parseIpv4(text) ?? parseIpv6(text);
         if (address === undefined) continue;
         const pod = podAt.get(address);
         const ns =

@@ -2,7 +2,8 @@ import { UserError } from "../base/errors.js";
 import { replyTo } from "../kube/dns/messages.js";
 import type { Micros } from "../sim/time.js";
 import { decodeDns, encodeDns } from "../wire/dns.js";
-import { formatIpv4 } from "../wire/ip.js";
+import { podAddresses } from "../kube/own-addresses.js";
+import { formatIp } from "../wire/ip.js";
 import { DnsProgram, dnsPartsOf } from "./dns-program.js";
 import { parseSource } from "./endpoints.js";
 import { dnsPods } from "./live-cluster.js";
@@ -105,14 +106,15 @@ function clientOf(world: ClusterWorld, from: string | undefined): readonly [stri
   if (from === undefined) {
     const servers = new Set(dnsPods(cluster));
     const pod = cluster.pods.find(
-      (one) => !one.hostNetwork && one.address !== undefined && !servers.has(one),
+      (one) => !one.hostNetwork && podAddresses(one).length > 0 && !servers.has(one),
     );
-    return pod?.address === undefined
+    const [address] = pod === undefined ? [] : podAddresses(pod);
+    return pod === undefined || address === undefined
       ? ["a client", "127.0.0.1"]
-      : [pod.key, formatIpv4(pod.address)];
+      : [pod.key, formatIp(address)];
   }
   const source = parseSource(from, cluster, name);
-  const address = formatIpv4(source.address);
+  const address = formatIp(source.address);
   return source.kind === "outside" ? [address, address] : [source.pod?.key ?? source.ns, address];
 }
 

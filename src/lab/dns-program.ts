@@ -12,7 +12,8 @@ import { type InputText, loadObjects } from "../kube/load.js";
 import { recognise } from "../kube/recognise.js";
 import type { Micros } from "../sim/time.js";
 import { decodeDns } from "../wire/dns.js";
-import { formatIpv4 } from "../wire/ip.js";
+import { podAddresses } from "../kube/own-addresses.js";
+import { formatIp } from "../wire/ip.js";
 import { corefileOf, dnsPods, kubernetesView } from "./live-cluster.js";
 import { nodeResolvConf, readResolvers } from "./resolvers.js";
 import type { ClusterWorld } from "./world.js";
@@ -172,6 +173,6 @@ export function dnsPartsOf(world: ClusterWorld): DnsProgramParts {
     files: new Map([["/etc/resolv.conf", nodeResolvConf(world)]]),
     resolvers: world.resolvers,
     name: pod?.key,
-    address: pod?.address === undefined ? undefined : formatIpv4(pod.address),
+    address: pod === undefined ? undefined : podAddresses(pod).map(formatIp)[0],
   };
 }

@@ -1,26 +1,37 @@
 import { UserError } from "../base/errors.js";
 import { nearest } from "../base/nearest.js";
 import type { Service, ServicePort } from "kubernetes-types/core/v1.js";
-import type { Cluster, ClusterPod } from "../kube/cluster.js";
+import type { Cluster, ClusterNode, ClusterPod } from "../kube/cluster.js";
 import { podNamespace } from "../kube/nodes.js";
 import { keyOf, type Loaded } from "../kube/objects.js";
-import { formatIpv4, type Ipv4, parseIpv4 } from "../wire/ip.js";
+import {
+  clusterIpsOf,
+  nodeAddresses,
+  nodeAt,
+  ofFamily,
+  podAddresses,
+  podAt,
+} from "../kube/own-addresses.js";
+import { formatIp, type IpAddress, parseIpv4, parseIpv6 } from "../wire/ip.js";
 
 /** Who sends: a namespace of the world, or a host outside with an address. */
 export type Source =
   | {
       readonly kind: "inside";
       readonly ns: string;
-      readonly address: Ipv4;
+      /** The one of the cluster's first family that it has. */
+      readonly address: IpAddress;
+      /** All of them. */
+      readonly addresses: readonly IpAddress[];
       readonly pod: ClusterPod | undefined;
     }
-  | { readonly kind: "outside"; readonly address: Ipv4 };
+  | { readonly kind: "outside"; readonly address: IpAddress };
 
 /** To whom: an address and a port, or a name to be looked up first. */
 export type Destination =
   | {
       readonly kind: "address";
-      readonly address: Ipv4;
+      readonly address: IpAddress;
       readonly port: number;
       readonly service: string | undefined;
       readonly pod: ClusterPod | undefined;
@@ -46,13 +57,12 @@ const workloadWords: Readonly<Record<string, string>> = {
 /** Reads SRC: `ns/pod`, `ns/deployment/name`, a node, an address; `pod:`, `node:`, `ip:` say which. Throws UserError. */
 export function parseSource(text: string, cluster: Cluster, world: string): Source {
   const { prefix, rest } = prefixOf(text);
-  const address = prefix === undefined || prefix === "ip" ? parseIpv4(rest) : undefined;
+  const address = prefix === undefined || prefix === "ip" ? parseAddress(rest) : undefined;
   if (address !== undefined) return sourceAt(address, cluster);
   const pod = prefix === "node" ? undefined : findPod(rest, cluster);
   const node = prefix === "pod" ? undefined : cluster.nodes.find(({ name }) => name === rest);
-  if (pod !== undefined) return insidePod(pod);
-  if (node !== undefined)
-    return { kind: "inside", ns: node.name, address: node.address, pod: undefined };
+  if (pod !== undefined) return insidePod(pod, cluster);
+  if (node !== undefined) return insideNode(node, cluster);
   throw unknownName(text, rest, cluster, world);
 }
 
@@ -62,20 +72,20 @@ export function parseDestination(
   cluster: Cluster,
   world: string,
   protocol: "tcp" | "udp" | "icmp",
+  family?: 4 | 6,
 ): Destination {
-  const url = /^(https?):\/\/([^/:]+)(?::(\d+))?(?:\/.*)?$/.exec(text);
+  const url = /^(https?):\/\/(\[[^\]/]+\]|[^/:]+)(?::(\d+))?(?:\/.*)?$/.exec(text);
   if (url !== null) {
     const [, scheme, host = "", port] = url;
     return named(
       host,
       port === undefined ? (scheme === "https" ? 443 : 80) : portNumber(port, text),
+      cluster,
     );
   }
   const { prefix, rest } = prefixOf(text);
-  const colon = rest.lastIndexOf(":");
-  const name = colon < 0 ? rest : rest.slice(0, colon);
-  const port = colon < 0 ? undefined : rest.slice(colon + 1);
-  const address = parseIpv4(name);
+  const { name, port } = splitPort(rest);
+  const address = parseAddress(name);
   if (address !== undefined && (prefix === undefined || prefix === "ip"))
     return addressed(address, numericPort(port, protocol, text), cluster);
   const service =
@@ -88,68 +98,122 @@ export function parseDestination(
       ? cluster.nodes.find((one) => one.name === name)
       : undefined;
   if (service !== undefined && pod !== undefined) throw ambiguous(text, name);
-  if (service !== undefined) return serviceDestination(service, port, protocol, text);
-  if (pod !== undefined) return podDestination(pod, port, protocol, text);
+  if (service !== undefined) return serviceDestination(service, port, { protocol, text, family });
+  if (pod !== undefined)
+    return podDestination(insidePod(pod, cluster), pod, port, { protocol, text, family });
   if (node !== undefined)
     return {
       kind: "address",
-      address: node.address,
+      address: ofWantedFamily(insideNode(node, cluster), family, `node ${node.name}`),
       port: numericPort(port, protocol, text),
       service: undefined,
       pod: undefined,
     };
   if (prefix === undefined && !name.includes("/") && port !== undefined && /^[\w.-]+$/.test(name))
-    return named(name, portNumber(port, text));
+    return named(name, portNumber(port, text), cluster);
   throw unknownName(text, name, cluster, world);
 }
 
-/** A host outside, or what has the address inside. */
-function sourceAt(address: Ipv4, cluster: Cluster): Source {
-  const pod = cluster.pods.find((one) => one.address === address && !one.hostNetwork);
-  if (pod !== undefined) return insidePod(pod);
-  const node = cluster.nodes.find((one) => one.address === address);
-  return node === undefined
-    ? { kind: "outside", address }
-    : { kind: "inside", ns: node.name, address, pod: undefined };
+/** An address of either family; one of IPv6 may stand in brackets, as before a port. */
+function parseAddress(text: string): IpAddress | undefined {
+  const [, inner = text] = /^\[(.*)\]$/.exec(text) ?? [];
+  return parseIpv4(text) ?? parseIpv6(inner);
 }
 
-function insidePod(pod: ClusterPod): Source {
+/** `NAME:PORT`, `[ADDRESS]:PORT`; a bare IPv6 address has no port. */
+function splitPort(text: string): { readonly name: string; readonly port: string | undefined } {
+  const colon = text.lastIndexOf(":");
+  return colon < 0 || text.endsWith("]") || parseIpv6(text) !== undefined
+    ? { name: text, port: undefined }
+    : { name: text.slice(0, colon), port: text.slice(colon + 1) };
+}
+
+/** A host outside, or what has the address inside. */
+function sourceAt(address: IpAddress, cluster: Cluster): Source {
+  const pod = podAt(cluster, address);
+  if (pod !== undefined) return { ...insidePod(pod, cluster), address, addresses: [address] };
+  const node = nodeAt(cluster, address);
+  return node === undefined
+    ? { kind: "outside", address }
+    : { ...insideNode(node, cluster), address, addresses: [address] };
+}
+
+type Inside = Extract<Source, { readonly kind: "inside" }>;
+
+function insideNode(node: ClusterNode, { networks }: Cluster): Inside {
+  // In a cluster of IPv6 alone the address of IPv4 is no node's InternalIP.
+  const own = inFamilies(nodeAddresses(node), networks.families);
+  const addresses = own.length > 0 ? own : [node.address];
+  const address = addresses[0] ?? node.address;
+  return { kind: "inside", ns: node.name, address, addresses, pod: undefined };
+}
+
+function inFamilies(
+  addresses: readonly IpAddress[],
+  families: readonly (4 | 6)[],
+): readonly IpAddress[] {
+  return families.flatMap((family) => ofFamily(addresses, family) ?? []);
+}
+
+function insidePod(pod: ClusterPod, { networks }: Cluster): Inside {
   const ns = podNamespace(pod);
-  if (ns === undefined || pod.address === undefined) {
+  const addresses = inFamilies(podAddresses(pod), networks.families);
+  const [address] = addresses;
+  if (ns === undefined || address === undefined) {
     throw new UserError(
       "POD_PENDING",
       `Pod ${pod.key} runs nowhere: ${pod.pending ?? "it has no address"}`,
       { place: pod.loaded.origin.placeOf([]) },
     );
   }
-  return { kind: "inside", ns, address: pod.address, pod };
+  return { kind: "inside", ns, address, addresses, pod };
 }
 
-function named(name: string, port: number): Destination {
-  const address = parseIpv4(name);
-  return address === undefined
-    ? { kind: "name", name, port }
-    : { kind: "address", address, port, service: undefined, pod: undefined };
+/** The address of the family that is asked for; the first one where none is. */
+function ofWantedFamily(
+  { address, addresses }: Inside,
+  family: 4 | 6 | undefined,
+  what: string,
+): IpAddress {
+  if (family === undefined) return address;
+  const found = ofFamily(addresses, family);
+  if (found === undefined) throw noFamily(what, family, addresses.map(formatIp));
+  return found;
 }
 
-function addressed(address: Ipv4, port: number, cluster: Cluster): Destination {
-  const service = cluster.services.find(
-    ({ object }) => object.spec?.clusterIP === formatIpv4(address),
-  );
+function noFamily(what: string, family: 4 | 6, has: readonly string[]): UserError {
+  return new UserError("ADDRESS_FAMILY", `${what} has no IPv${family} address`, {
+    help: `it has ${has.join(" and ")}`,
+  });
+}
+
+function named(name: string, port: number, cluster: Cluster): Destination {
+  const address = parseAddress(name);
+  return address === undefined ? { kind: "name", name, port } : addressed(address, port, cluster);
+}
+
+function addressed(address: IpAddress, port: number, cluster: Cluster): Destination {
+  const service = cluster.services.find(({ object }) => clusterIpsOf(object).includes(address));
   return {
     kind: "address",
     address,
     port,
     service: service === undefined ? undefined : keyOf(service.object),
-    pod: cluster.pods.find((pod) => pod.address === address && !pod.hostNetwork),
+    pod: podAt(cluster, address),
   };
+}
+
+/** How a destination is asked for. */
+interface Asked {
+  readonly protocol: "tcp" | "udp" | "icmp";
+  readonly text: string;
+  readonly family: 4 | 6 | undefined;
 }
 
 function serviceDestination(
   { object, origin }: Loaded<Service>,
   port: string | undefined,
-  protocol: string,
-  text: string,
+  { protocol, text, family }: Asked,
 ): Destination {
   const key = keyOf(object);
   const ports: readonly ServicePort[] = (object.spec?.ports ?? []).filter(
@@ -161,7 +225,10 @@ function serviceDestination(
         `${one.name === undefined ? "" : `${one.name} `}${(one.protocol ?? "TCP").toLowerCase()}/${one.port}`,
     )
     .join(", ");
-  const address = parseIpv4(object.spec?.clusterIP ?? "");
+  const own = clusterIpsOf(object);
+  const address = family === undefined ? own[0] : ofFamily(own, family);
+  if (address === undefined && own.length > 0 && family !== undefined)
+    throw noFamily(`Service ${key}`, family, own.map(formatIp));
   if (address === undefined) {
     throw new UserError(
       "SERVICE_NO_ADDRESS",
@@ -205,12 +272,11 @@ function serviceDestination(
 }
 
 function podDestination(
+  source: Inside,
   pod: ClusterPod,
   port: string | undefined,
-  protocol: string,
-  text: string,
+  { protocol, text, family }: Asked,
 ): Destination {
-  const source = insidePod(pod);
   const declared = (pod.loaded.object.spec?.containers ?? [])
     .flatMap(({ ports = [] }) => ports)
     .filter((one) => (one.protocol ?? "TCP").toLowerCase() === protocol);
@@ -225,7 +291,7 @@ function podDestination(
   }
   return {
     kind: "address",
-    address: source.address,
+    address: ofWantedFamily(source, family, `Pod ${pod.key}`),
     port: byName ?? only ?? numericPort(port, protocol, text),
     service: undefined,
     pod,

@@ -6,8 +6,10 @@ import type { KubernetesView } from "../kube/dns/kubernetes-view.js";
 import { podResolvConf, type ResolvConf } from "../kube/dns/resolv-conf.js";
 import { podNamespace } from "../kube/nodes.js";
 import { nameOf, namespaceOf } from "../kube/objects.js";
-import { parseIpv4 } from "../wire/ip.js";
-import { buildLab } from "./build.js";
+import { podAddresses } from "../kube/own-addresses.js";
+import { parseIpv4, parseIpv6 } from "../wire/ip.js";
+import { buildLab, settleIpv6 } from "./build.js";
+import { usesIpv6 } from "./lab.js";
 import { clusterLab, type ClusterPart } from "./cluster-lab.js";
 import { type DnsPodStart, type LiveDns, settleDns, startDns } from "./live-dns.js";
 import { nodeLocalDnsPods, setUpNodeLocalDns } from "./node-local-dns.js";
@@ -47,6 +49,7 @@ export function buildLiveCluster(
   const names = new Set([...servers, ...locals.map(({ pod }) => pod)].map(podNamespace));
   const listeners = lab.listeners.filter(({ ns, port }) => !(port === 53 && names.has(ns)));
   const sim = buildLab({ ...lab, listeners }, seed);
+  if (usesIpv6(lab)) settleIpv6(sim);
   loadRecordedConnections(sim, world.records.values());
   const reports = { unknown: [], log: [] };
   startResolvers(sim, world, reports.unknown);
@@ -84,10 +87,12 @@ export function dnsPods(cluster: Cluster): readonly ClusterPod[] {
           object.metadata?.labels?.["kubernetes.io/service-name"] === nameOf(dns.object),
       )
       .flatMap(({ object }) =>
-        (object.endpoints ?? []).flatMap((endpoint) => endpoint.addresses.map(parseIpv4)),
+        (object.endpoints ?? []).flatMap((endpoint) =>
+          endpoint.addresses.map((text) => parseIpv4(text) ?? parseIpv6(text)),
+        ),
       ),
   );
-  return cluster.pods.filter(({ address }) => address !== undefined && addresses.has(address));
+  return cluster.pods.filter((pod) => podAddresses(pod).some((address) => addresses.has(address)));
 }
 
 /** The pod's /etc/resolv.conf as its kubelet writes it. */

@@ -1,5 +1,7 @@
 import { UserError } from "../base/errors.js";
+import type { NetworkNamespace } from "../core/namespace.js";
 import type { Simulation } from "../core/simulation.js";
+import { addresses6Of } from "../inet/ipv6/addresses.js";
 import type { ClusterPod } from "../kube/cluster.js";
 import { parseCorefile } from "../kube/dns/corefile.js";
 import { DnsServer } from "../kube/dns/dns-server.js";
@@ -8,8 +10,17 @@ import { packetUpstream } from "../kube/dns/packet-upstream.js";
 import { formatResolvConf, type ResolvConf } from "../kube/dns/resolv-conf.js";
 import { type DnsListener, serveDns } from "../kube/dns/server.js";
 import { podNamespace } from "../kube/nodes.js";
-import { milliseconds } from "../sim/time.js";
-import { formatIpv4, parseIpv4, prefixContains } from "../wire/ip.js";
+import { nodeAddresses, podAddresses } from "../kube/own-addresses.js";
+import { later, milliseconds } from "../sim/time.js";
+import {
+  formatIp,
+  type IpAddress,
+  IPV6_LOOPBACK,
+  ipv6PrefixContains,
+  parseIpv4,
+  parseIpv6,
+  prefixContains,
+} from "../wire/ip.js";
 import { programs } from "./build.js";
 import { knowsNodeResolver, NODE_RESOLVER } from "./resolvers.js";
 import type { ClusterWorld } from "./world.js";
@@ -63,7 +74,7 @@ export function startDns(
     files: new Map([["/etc/resolv.conf", formatResolvConf(start.conf)]]),
     upstream: packetUpstream(ns, isModelled(world)),
     kubernetes: start.kubernetes,
-    localAddresses: pod.address === undefined ? [] : [formatIpv4(pod.address)],
+    localAddresses: podAddresses(pod).map(formatIp),
     hostname: pod.name,
     startTime: start.startTime,
     log,
@@ -77,7 +88,7 @@ export function startDns(
     void reports.unknown.push(
       reason.includes(NODE_RESOLVER) && !knowsNodeResolver(world) ? NODE_RESOLVER_UNKNOWN : reason,
     );
-  for (const { address, port } of listensOn(server)) {
+  for (const { address, port } of listensOn(server, isIpv6On(ns))) {
     const listening = serveDns(ns, server, { address, port, onUnknown });
     if (typeof listening === "string")
       throw new UserError(
@@ -98,39 +109,51 @@ export function startDns(
 
 /** The self-tests of starting servers take no time; what they leave to be done later stays queued. */
 export function settleDns(sim: Simulation): void {
-  const end = milliseconds(1);
+  const end = later(sim.queue.now, milliseconds(1));
   for (let next = sim.queue.nextAt; next !== undefined && next <= end; next = sim.queue.nextAt)
     sim.step();
 }
 
-/** Every address and port, each once: `bind` of the block, else all addresses. */
-function listensOn(server: DnsServer): readonly {
-  readonly address: ReturnType<typeof parseIpv4>;
-  readonly port: number;
-}[] {
-  const found = new Map<string, { address: ReturnType<typeof parseIpv4>; port: number }>();
+/** Every address and port, each once: `bind` of the block, else all addresses, of IPv6 too where the pod has it. */
+function listensOn(
+  server: DnsServer,
+  ipv6: boolean,
+): readonly { readonly address: IpAddress; readonly port: number }[] {
+  const found = new Map<string, { address: IpAddress; port: number }>();
+  const everywhere = ipv6 ? ["0.0.0.0", "::"] : ["0.0.0.0"];
   for (const { bind, served } of server.configs)
     for (const { port } of served.filter(({ scheme }) => scheme === "dns"))
-      for (const text of bind.length === 0 ? ["0.0.0.0"] : bind) {
-        const address = parseIpv4(text);
+      for (const text of bind.length === 0 ? everywhere : bind) {
+        const address = parseIpv4(text) ?? (ipv6 ? parseIpv6(text) : undefined);
         if (address !== undefined) found.set(`${text} ${port}`, { address, port });
       }
   return [...found.values()];
+}
+
+/** Some device of it has an IPv6 address. */
+function isIpv6On(ns: NetworkNamespace): boolean {
+  return [...ns.devices.values()].some((dev) => addresses6Of(dev).length > 0);
 }
 
 /** Whether the world tells what is behind an address: its own nodes, pods and Services, and its resolvers. */
 function isModelled(world: ClusterWorld): (address: string) => boolean {
   const { cluster, resolvers } = world;
   const known = new Set([
-    ...[...cluster.pods, ...cluster.nodes].flatMap(({ address }) =>
-      address === undefined ? [] : [formatIpv4(address)],
+    ...[...cluster.pods.flatMap(podAddresses), ...cluster.nodes.flatMap(nodeAddresses)].map(
+      formatIp,
     ),
     ...resolvers.resolvers.keys(),
   ]);
   return (text) => {
-    const address = parseIpv4(text);
+    const address = parseIpv4(text) ?? parseIpv6(text);
     if (address === undefined) return false;
-    if (known.has(text) || text.startsWith("127.") || text.startsWith("169.254.")) return true;
-    return prefixContains(cluster.networks.services.prefix, address);
+    if (known.has(formatIp(address)) || text.startsWith("127.") || text.startsWith("169.254."))
+      return true;
+    const { services, services6 } = cluster.networks;
+    if (typeof address === "number") return prefixContains(services.prefix, address);
+    return (
+      address === IPV6_LOOPBACK ||
+      (services6 !== undefined && ipv6PrefixContains(services6, address))
+    );
   };
 }

@@ -1,7 +1,8 @@
 import type { Cluster } from "../kube/cluster.js";
 import { externalAddresses } from "../kube/external-routes.js";
 import { keyOf, nameOf, namespaceOf } from "../kube/objects.js";
-import { type Ipv4, parseIpv4 } from "../wire/ip.js";
+import { clusterIpsOf, nodeAddresses, nodeAt, podAddresses } from "../kube/own-addresses.js";
+import { type IpAddress, parseIpv4, parseIpv6 } from "../wire/ip.js";
 import type { ClusterPart } from "./cluster-lab.js";
 import type { Destination, Source } from "./endpoints.js";
 import { dnsPods } from "./live-cluster.js";
@@ -15,22 +16,22 @@ export function partFor(cluster: Cluster, source: Source, destination: Destinati
   const servers = dnsPods(cluster);
   const asksDns =
     destination.kind === "name" ||
-    servers.some(({ address }) => address !== undefined && behind.has(address));
+    servers.some((pod) => podAddresses(pod).some((address) => behind.has(address)));
   const pods = cluster.pods.filter(
     (pod) =>
       (source.kind === "inside" && pod === source.pod) ||
       (asksDns && servers.includes(pod)) ||
-      (pod.address !== undefined && behind.has(pod.address)),
+      podAddresses(pod).some((address) => behind.has(address)),
   );
   const entries = new Set(
     cluster.externalRoutes.flatMap(({ address, node }) => (behind.has(address) ? [node.name] : [])),
   );
   const nodes = cluster.nodes.filter(
-    ({ name, address }) =>
-      behind.has(address) ||
-      entries.has(name) ||
-      (source.kind === "inside" && source.ns === name) ||
-      pods.some(({ node }) => node === name),
+    (node) =>
+      nodeAddresses(node).some((address) => behind.has(address)) ||
+      entries.has(node.name) ||
+      (source.kind === "inside" && source.ns === node.name) ||
+      pods.some((pod) => pod.node === node.name),
   );
   return {
     nodes: new Set(nodes.map(({ name }) => name)),
@@ -39,7 +40,12 @@ export function partFor(cluster: Cluster, source: Source, destination: Destinati
 }
 
 /** Whether everything that has or stands for an address is in the part. */
-export function holds(part: ClusterPart, cluster: Cluster, address: Ipv4, port: number): boolean {
+export function holds(
+  part: ClusterPart,
+  cluster: Cluster,
+  address: IpAddress,
+  port: number,
+): boolean {
   const destination = {
     kind: "address" as const,
     address,
@@ -49,26 +55,31 @@ export function holds(part: ClusterPart, cluster: Cluster, address: Ipv4, port: 
   };
   const behind = addressesBehind(cluster, destination);
   return (
-    cluster.nodes.every((node) => !behind.has(node.address) || part.nodes.has(node.name)) &&
+    cluster.nodes.every(
+      (node) => part.nodes.has(node.name) || !nodeAddresses(node).some((own) => behind.has(own)),
+    ) &&
     cluster.pods.every(
-      (pod) => pod.address === undefined || !behind.has(pod.address) || part.pods.has(pod.key),
+      (pod) => part.pods.has(pod.key) || !podAddresses(pod).some((own) => behind.has(own)),
     )
   );
 }
 
 /** The destination's own address, and those of every endpoint that a Service may send its packets to. */
-export function addressesBehind(cluster: Cluster, destination: Destination): ReadonlySet<Ipv4> {
+export function addressesBehind(
+  cluster: Cluster,
+  destination: Destination,
+): ReadonlySet<IpAddress> {
   const services = new Set(
     cluster.services
       .filter(({ object }) => answers(cluster, object, destination))
       .map(({ object }) => keyOf(object)),
   );
-  const behind = new Set<Ipv4>(destination.kind === "address" ? [destination.address] : []);
+  const behind = new Set<IpAddress>(destination.kind === "address" ? [destination.address] : []);
   for (const { object } of cluster.endpointSlices) {
     const service = object.metadata?.labels?.["kubernetes.io/service-name"] ?? "";
     if (!services.has(`${namespaceOf(object)}/${service}`)) continue;
     for (const text of (object.endpoints ?? []).flatMap(({ addresses }) => addresses)) {
-      const address = parseIpv4(text);
+      const address = parseIpv4(text) ?? parseIpv6(text);
       if (address !== undefined) behind.add(address);
     }
   }
@@ -80,8 +91,10 @@ type ServiceObject = Cluster["services"][number]["object"];
 /** Whether a Service may be what is meant: by its name's first label, its cluster IP, or a node port. */
 function answers(cluster: Cluster, service: ServiceObject, destination: Destination): boolean {
   if (destination.kind === "name") return nameOf(service) === destination.name.split(".")[0];
-  const { clusterIP = "", ports = [] } = service.spec ?? {};
-  const own = [parseIpv4(clusterIP), ...externalAddresses(service)].includes(destination.address);
-  const onNode = cluster.nodes.some(({ address }) => address === destination.address);
+  const { ports = [] } = service.spec ?? {};
+  const own = [...clusterIpsOf(service), ...externalAddresses(service)].includes(
+    destination.address,
+  );
+  const onNode = nodeAt(cluster, destination.address) !== undefined;
   return own || (onNode && ports.some(({ nodePort }) => nodePort === destination.port));
 }

@@ -2,8 +2,9 @@ import type { TraceEvent } from "../core/trace.js";
 import type { Cluster } from "../kube/cluster.js";
 import { externalAddresses } from "../kube/external-routes.js";
 import { keyOf } from "../kube/objects.js";
+import { clusterIpsOf, nodeAddresses } from "../kube/own-addresses.js";
 import { proxyConfigOfAnyMode } from "../kube/proxy/cluster-settings.js";
-import { formatIpv4 } from "../wire/ip.js";
+import { formatIp } from "../wire/ip.js";
 
 /**
  * Where kube-proxy runs in a mode that is not modelled: the first packet to a Service that came to a node, in words. Packets
@@ -36,17 +37,17 @@ export function proxyModeNotes(cluster: Cluster): readonly string[] {
     : [`kube-proxy mode "${mode}" is not modelled; packets to Services end UNKNOWN`];
 }
 
-/** `10.96.44.10:80`, and node ports of every node, by Service. */
+/** `10.96.44.10 80`, and node ports of every node, by Service. */
 function serviceTargets({ services, nodes }: Cluster): ReadonlyMap<string, string> {
   const targets = new Map<string, string>();
   for (const { object } of services) {
-    const { clusterIP = "", ports = [] } = object.spec ?? {};
+    const { ports = [] } = object.spec ?? {};
     for (const { port, nodePort } of ports) {
-      for (const address of [clusterIP, ...externalAddresses(object).map(formatIpv4)])
-        targets.set(`${address}:${port}`, keyOf(object));
+      for (const address of [...clusterIpsOf(object), ...externalAddresses(object)])
+        targets.set(`${formatIp(address)} ${port}`, keyOf(object));
       if (nodePort !== undefined)
-        for (const { address } of nodes)
-          targets.set(`${formatIpv4(address)}:${nodePort}`, keyOf(object));
+        for (const address of nodes.flatMap(nodeAddresses))
+          targets.set(`${formatIp(address)} ${nodePort}`, keyOf(object));
     }
   }
   return targets;
@@ -56,7 +57,7 @@ function targetOf(event: TraceEvent): string {
   if (!("frame" in event)) return "";
   const { network, transport } = event.frame;
   const hasPorts = transport?.kind === "tcp" || transport?.kind === "udp";
-  return network?.kind === "ipv4" && hasPorts
-    ? `${formatIpv4(network.destination)}:${transport.destinationPort}`
+  return (network?.kind === "ipv4" || network?.kind === "ipv6") && hasPorts
+    ? `${formatIp(network.destination)} ${transport.destinationPort}`
     : "";
 }

@@ -10,9 +10,10 @@ import {
 } from "../kube/dns/resolver-file.js";
 import { serveDns } from "../kube/dns/server.js";
 import { type ResolverData, WorldResolver } from "../kube/dns/world-resolver.js";
-import { UNDERLAY } from "../kube/nodes.js";
-import { formatIpv4, formatIpv4Prefix, type Ipv4, parseIpv4 } from "../wire/ip.js";
-import { runLabCommand } from "./build.js";
+import { podRoutes, UNDERLAY } from "../kube/nodes.js";
+import { nodeAt, podAddresses } from "../kube/own-addresses.js";
+import { formatIp, type IpAddress, parseIpv4, parseIpv6 } from "../wire/ip.js";
+import { enableIpv6, runLabCommand } from "./build.js";
 import type { ClusterWorld, WorldFile } from "./world.js";
 
 /** What a node's own resolv.conf names when the world does not have it. */
@@ -63,7 +64,7 @@ export function startResolvers(sim: Simulation, world: ClusterWorld, unknown: st
   if (resolvers.resolvers.size === 0) return;
   let count = 0;
   for (const [text, data] of resolvers.resolvers) {
-    const address = parseIpv4(text);
+    const address = parseIpv4(text) ?? parseIpv6(text);
     if (address === undefined) continue;
     const ns = insideNamespace(cluster, address) ?? `resolver-${count++}`;
     if (!sim.namespaces.has(ns)) addHost(sim, ns, address);
@@ -79,36 +80,62 @@ export function startResolvers(sim: Simulation, world: ClusterWorld, unknown: st
   if (count > 0) addWayBack(sim, cluster);
 }
 
-function insideNamespace(cluster: Cluster, address: Ipv4): string | undefined {
-  const node = cluster.nodes.find((one) => one.address === address);
-  const pod = cluster.pods.find((one) => one.address === address);
+function insideNamespace(cluster: Cluster, address: IpAddress): string | undefined {
+  const node = nodeAt(cluster, address);
+  const pod = cluster.pods.find((one) => podAddresses(one).includes(address));
   return node?.name ?? (pod?.hostNetwork === true ? pod.node : pod?.key);
 }
 
 /** A host with one address, a leg of the router to itself: it shares its prefix with nobody. */
-function addHost(sim: Simulation, ns: string, address: Ipv4): void {
-  const own = formatIpv4(address);
-  const router = "169.254.53.53";
+function addHost(sim: Simulation, ns: string, address: IpAddress): void {
+  const six = typeof address === "bigint";
+  const own = formatIp(address);
+  const router = six ? "fe80::53" : "169.254.53.53";
+  const alone = six ? 128 : 32;
   const run = (where: string, ...argv: readonly string[]): void =>
     runLabCommand(sim, { ns: where, argv: ["ip", ...argv] });
   sim.createNamespace(ns);
+  if (six) enableIpv6(sim, ns);
   run(ns, "link", "set", "lo", "up");
   run(ns, ...["link", "add", "eth0", "type", "veth"], ...["peer", "name", ns, "netns", UNDERLAY]);
+  // Nobody else is on this link: no address is doubted.
+  const known = (where: string, dev: string): void =>
+    runLabCommand(sim, {
+      ns: where,
+      argv: ["sysctl", "-w", `net.ipv6.conf.${dev}.accept_dad=0`],
+    });
+  if (six)
+    for (const [where, dev] of [
+      [ns, "eth0"],
+      [UNDERLAY, ns],
+    ] as const)
+      known(where, dev);
   run(UNDERLAY, "link", "set", ns, "up");
   run(ns, "link", "set", "eth0", "up");
-  run(UNDERLAY, "addr", "add", `${router}/32`, "dev", ns);
-  run(UNDERLAY, "route", "add", `${own}/32`, "dev", ns);
-  run(ns, "addr", "add", `${own}/32`, "dev", "eth0");
-  run(ns, "route", "add", `${router}/32`, "dev", "eth0");
-  run(ns, "route", "add", "default", "via", router, "dev", "eth0", "src", own);
+  run(UNDERLAY, "addr", "add", six ? `${router}/64` : `${router}/32`, "dev", ns);
+  run(UNDERLAY, "route", "add", `${own}/${alone}`, "dev", ns);
+  run(ns, "addr", "add", `${own}/${alone}`, "dev", "eth0");
+  if (!six) run(ns, "route", "add", `${router}/32`, "dev", "eth0");
+  run(
+    ns,
+    ...(six ? ["-6"] : []),
+    "route",
+    "add",
+    "default",
+    "via",
+    router,
+    "dev",
+    "eth0",
+    "src",
+    own,
+  );
 }
 
 /** Replies to pods find back: the router knows each node's pods, as a cluster without masquerading needs it. */
 function addWayBack(sim: Simulation, cluster: Cluster): void {
-  for (const { podCidr, address, name } of cluster.nodes) {
-    if (podCidr === undefined || !sim.namespaces.has(name)) continue;
-    const to = formatIpv4Prefix(podCidr);
-    const argv = ["ip", "route", "replace", to, "via", formatIpv4(address)];
-    runLabCommand(sim, { ns: UNDERLAY, argv });
+  for (const node of cluster.nodes) {
+    if (!sim.namespaces.has(node.name)) continue;
+    for (const { to, via } of podRoutes(node))
+      runLabCommand(sim, { ns: UNDERLAY, argv: ["ip", "route", "replace", to, "via", via] });
   }
 }

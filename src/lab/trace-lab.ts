@@ -4,7 +4,6 @@ import type { Recording } from "../core/recording.js";
 import type { NetworkNamespace } from "../core/namespace.js";
 import type { Simulation } from "../core/simulation.js";
 import type { TraceEvent } from "../core/trace.js";
-import { later, seconds } from "../sim/time.js";
 import { addressesOf } from "../inet/addresses.js";
 import { addresses6Of } from "../inet/ipv6/addresses.js";
 import {
@@ -15,7 +14,7 @@ import {
   parseIpv4,
   parseIpv6,
 } from "../wire/ip.js";
-import { buildLab } from "./build.js";
+import { buildLab, settleIpv6 } from "./build.js";
 import { chainsAtRest } from "./chain-rules.js";
 import { usesIpv6 } from "./lab.js";
 import { sendRequest } from "./send.js";
@@ -25,7 +24,7 @@ import type { LabWorld } from "./world.js";
 /** Sends one request in a lab: SRC is a namespace, DST an address or a namespace, with a port. Throws UserError. */
 export function traceInLab({ lab, name }: LabWorld, request: TraceRequest): Recording {
   const sim = buildLab(lab, request.seed);
-  if (usesIpv6(lab)) settle(sim);
+  if (usesIpv6(lab)) settleIpv6(sim);
   const ns = namespaceCalled(sim, request.source, name);
   const { address, device, port } = destinationOf(sim, request, name);
   const events: TraceEvent[] = [];
@@ -56,11 +55,6 @@ export function traceInLab({ lab, name }: LabWorld, request: TraceRequest): Reco
     unknown: [],
     oneWay: request.oneWay,
   };
-}
-
-/** Hosts know their IPv6 addresses for sure, and have told their links of their groups, after some seconds. */
-function settle(sim: Simulation): void {
-  sim.runUntilIdle(later(sim.queue.now, seconds(30)));
 }
 
 function destinationOf(

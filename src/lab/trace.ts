@@ -5,14 +5,26 @@ import { deliver } from "../core/drop.js";
 import type { NetworkNamespace } from "../core/namespace.js";
 import type { TraceEvent } from "../core/trace.js";
 import type { Cluster } from "../kube/cluster.js";
-import { resolve } from "../kube/dns/resolver.js";
+import { inOrderOfUse } from "../kube/dns/address-order.js";
+import { resolve, type ResolveResult } from "../kube/dns/resolver.js";
 import { newQuery } from "../kube/dns/messages.js";
 import { externalAddresses } from "../kube/external-routes.js";
 import { outsideCommands, UNDERLAY } from "../kube/nodes.js";
 import { keyOf } from "../kube/objects.js";
+import { clusterIpsOf, nodeAddresses, nodeAt, podAddresses } from "../kube/own-addresses.js";
 import { encodeDns } from "../wire/dns.js";
-import { formatIpv4, type Ipv4, parseIpv4, prefixContains } from "../wire/ip.js";
-import { runLabCommand } from "./build.js";
+import {
+  formatIp,
+  type IpAddress,
+  ipv6PrefixContains,
+  isIpv6LinkLocal,
+  isIpv6Multicast,
+  parseIpv4,
+  parseIpv6,
+  prefixContains,
+} from "../wire/ip.js";
+import { isLinkTalk } from "../wire/icmpv6.js";
+import { runLabCommand, settleIpv6 } from "./build.js";
 import { chainsAtRest } from "./chain-rules.js";
 import { type ClusterPart, wholeCluster } from "./cluster-lab.js";
 import { type Destination, parseDestination, parseSource, type Source } from "./endpoints.js";
@@ -47,6 +59,8 @@ export interface TraceRequest {
   readonly oneWay: boolean;
   /** The device that a packet from outside comes in by, where only dumps are given: `eth0`, `gw:eth0`. */
   readonly inputDevice?: string | undefined;
+  /** The family of addresses that is asked for; undefined for what a program would take. */
+  readonly family?: 4 | 6 | undefined;
   /** Decides in place of chance. */
   readonly decider?: Decider | undefined;
 }
@@ -59,10 +73,35 @@ export function traceRequest(world: World, request: TraceRequest): Recording {
   if (world.kind === "recorded") return traceRecorded(world, request);
   if (world.kind === "lab") return traceInLab(world, request);
   const source = parseSource(request.source, world.cluster, world.name);
-  const asked = parseDestination(request.destination, world.cluster, world.name, request.protocol);
+  const family = request.family ?? onlyFamily(source);
+  const asked = parseDestination(
+    request.destination,
+    world.cluster,
+    world.name,
+    request.protocol,
+    family,
+  );
   const destination =
     source.kind === "outside" ? fromOutside(asked, request.destination, world.cluster) : asked;
-  return record(world, request, source, destination);
+  if (destination.kind === "address") refuseOtherFamily(source, destination.address);
+  return record(world, { ...request, family }, source, destination);
+}
+
+/** The one family that the source has addresses of; undefined where it has both. */
+export function onlyFamily(source: Source): 4 | 6 | undefined {
+  const addresses = source.kind === "inside" ? source.addresses : [source.address];
+  const six = addresses.map((address) => typeof address === "bigint");
+  return six.every(Boolean) ? 6 : six.some(Boolean) ? undefined : 4;
+}
+
+/** A host outside has one address: nothing is sent to another family from there. */
+function refuseOtherFamily(source: Source, address: IpAddress): void {
+  if (source.kind === "inside" || typeof source.address === typeof address) return;
+  throw new UserError(
+    "ADDRESS_FAMILY",
+    `${formatIp(source.address)} and ${formatIp(address)} are addresses of two families`,
+    { help: "name a host outside and a destination of one family" },
+  );
 }
 
 /** Builds what the request can meet; the whole cluster when a name turned out to be elsewhere. */
@@ -80,15 +119,17 @@ function record(
   const lookupEvents: TraceEvent[] = [];
   const lookup =
     destination.kind === "name"
-      ? lookUp(live, world, ns, source, destination.name, request.seed, lookupEvents)
+      ? lookUp(live, world, ns, source, { ...request, name: destination.name }, lookupEvents)
       : undefined;
   const address =
-    destination.kind === "address" ? destination.address : parseIpv4(lookup?.address ?? "");
+    destination.kind === "address" ? destination.address : parseIp(lookup?.address ?? "");
   const events: TraceEvent[] = [];
   if (address !== undefined) {
     if (!holds(part, cluster, address, destination.port))
       return record(world, request, source, destination, wholeCluster(cluster));
     openOutsides(live, cluster, [address, ...addressesBehind(cluster, destination)]);
+    // What a new host tells its link of itself belongs to no request.
+    if (typeof address === "bigint" && sim.namespaces.has("outside")) settleIpv6(sim);
     sim.trace = (event) => events.push(event);
     request.decider?.begin(sim);
     // The same seed draws the same endpoint, whatever was built or asked before.
@@ -116,9 +157,9 @@ function record(
       destination: request.destination,
       protocol: request.protocol,
       sourceNs: ns.name,
-      sourceAddress: formatIpv4(source.address),
+      sourceAddress: formatIp(sourceAddressFor(source, address)),
       sourcePort: request.sourcePort,
-      address: address === undefined ? undefined : formatIpv4(address),
+      address: address === undefined ? undefined : formatIp(address),
       port: destination.port,
     },
     lookup,
@@ -141,6 +182,16 @@ function record(
   };
 }
 
+function parseIp(text: string): IpAddress | undefined {
+  return parseIpv4(text) ?? parseIpv6(text);
+}
+
+/** The source's address of the destination's family; its first one where there is none. */
+export function sourceAddressFor(source: Source, destination: IpAddress | undefined): IpAddress {
+  const all = source.kind === "inside" ? source.addresses : [];
+  return all.find((address) => typeof address === typeof destination) ?? source.address;
+}
+
 /** The namespace that sends; a host outside is made for the run. */
 export function sourceNamespace(
   { sim }: LiveCluster,
@@ -159,26 +210,44 @@ export function fromOutside(destination: Destination, text: string, cluster: Clu
   if (destination.kind !== "address" || destination.service === undefined) return destination;
   const { service } = destination;
   const found = cluster.services.find(({ object }) => keyOf(object) === service);
-  const [shown] = found === undefined ? [] : externalAddresses(found.object);
-  return shown === undefined || text.startsWith(formatIpv4(destination.address))
+  const shown =
+    found === undefined
+      ? undefined
+      : externalAddresses(found.object).find(
+          (address) => typeof address === typeof destination.address,
+        );
+  const literal = formatIp(destination.address);
+  return shown === undefined || text.startsWith(literal) || text.startsWith(`[${literal}]`)
     ? destination
     : { ...destination, address: shown };
 }
 
-export function isOutside(address: Ipv4, cluster: Cluster): boolean {
+export function isOutside(address: IpAddress, cluster: Cluster): boolean {
+  const { pods, services, pods6, services6 } = cluster.networks;
   const known =
-    cluster.nodes.some((node) => node.address === address) ||
-    cluster.pods.some((pod) => pod.address === address) ||
+    nodeAt(cluster, address) !== undefined ||
+    cluster.pods.some((pod) => podAddresses(pod).includes(address)) ||
     cluster.services.some(({ object }) => externalAddresses(object).includes(address));
-  return (
-    !known &&
-    !prefixContains(cluster.networks.pods.prefix, address) &&
-    !prefixContains(cluster.networks.services.prefix, address) &&
-    !sharesSegment(address, cluster)
-  );
+  const within =
+    typeof address === "number"
+      ? [pods.prefix, services.prefix].some((prefix) => prefixContains(prefix, address))
+      : [pods6, services6].some(
+          (prefix) => prefix !== undefined && ipv6PrefixContains(prefix, address),
+        );
+  return !known && !within && !isNearby(address, cluster);
 }
 
-function sharesSegment(address: Ipv4, cluster: Cluster): boolean {
+/** On a node's segment, or an address of IPv6 that means something on one link alone. */
+function isNearby(address: IpAddress, cluster: Cluster): boolean {
+  if (typeof address === "bigint")
+    return (
+      isIpv6LinkLocal(address) ||
+      isIpv6Multicast(address) ||
+      cluster.nodes.some(
+        ({ address6 }) =>
+          address6 !== undefined && ipv6PrefixContains({ address: address6, length: 64 }, address),
+      )
+    );
   return cluster.nodes.some((node) =>
     prefixContains({ address: node.address, length: 24 }, address),
   );
@@ -194,26 +263,32 @@ function serviceMeant(
 }
 
 /** Opens the way to every address outside that the request may be sent to: its own, and those of endpoints. */
-function openOutsides(live: LiveCluster, cluster: Cluster, addresses: Iterable<Ipv4>): void {
+function openOutsides(live: LiveCluster, cluster: Cluster, addresses: Iterable<IpAddress>): void {
   const beyond = [...new Set(addresses)].filter((address) => isOutside(address, cluster));
   const [first, ...others] = beyond;
   if (first === undefined || live.sim.namespaces.has("outside")) return;
   openOutside(live, cluster, first);
   for (const address of others) {
-    const argv = ["ip", "route", "add", formatIpv4(address), "via", formatIpv4(first)];
+    // One host outside stands for all of its family.
+    if (typeof address !== typeof first) continue;
+    const argv = ["ip", "route", "add", formatIp(address), "via", formatIp(first)];
     runLabCommand(live.sim, { ns: UNDERLAY, argv });
   }
 }
 
 /** The world ends at a host outside: what gets there has left the cluster, and nobody knows what it answers. */
-export function openOutside({ sim }: LiveCluster, cluster: Cluster, address: Ipv4): void {
+export function openOutside({ sim }: LiveCluster, cluster: Cluster, address: IpAddress): void {
   if (sim.namespaces.has("outside")) return;
   for (const command of outsideCommands(cluster, address)) runLabCommand(sim, command);
-  sim.namespaces.get("outside")?.hooks.register("ipv4", {
+  const family = typeof address === "bigint" ? "ipv6" : "ipv4";
+  sim.namespaces.get("outside")?.hooks.register(family, {
     name: "end of the world",
     hook: "PREROUTING",
     priority: NF_IP_PRI_FIRST,
     run(skb) {
+      // Neighbours are still found, or nothing would get there.
+      const { transport } = skb.frame;
+      if (transport?.kind === "icmpv6" && isLinkTalk(transport.type)) return { kind: "accept" };
       deliver(skb, "outside the cluster");
       return { kind: "stolen", by: "end of the world" };
     },
@@ -226,8 +301,11 @@ export function lookUp(
   world: ClusterWorld,
   ns: NetworkNamespace,
   source: Source,
-  name: string,
-  seed: number,
+  {
+    name,
+    seed,
+    family,
+  }: { readonly name: string; readonly seed: number; readonly family?: 4 | 6 | undefined },
   events: TraceEvent[],
 ): NameLookup {
   if (source.kind === "outside") {
@@ -239,23 +317,15 @@ export function lookUp(
   }
   const { sim } = live;
   const conf = resolvConfOf(world.cluster, source.pod, nodeResolvConf(world));
-  let found: NameLookup | undefined;
+  let answer: ResolveResult | undefined;
   sim.reseed(seed);
   sim.trace = (event) => events.push(event);
   resolve({ ns, conf, name }, (result) => {
-    const address = result.addresses.find(({ family }) => family === 4)?.address;
-    found = {
-      asked: name,
-      address,
-      name: address === undefined ? undefined : withoutDot(result.name),
-      tried: result.tried.map((one) => withoutDot(one.name)),
-      error: address === undefined ? (result.error ?? "no IPv4 address") : undefined,
-      unknown: undefined,
-      means: address === undefined ? undefined : serviceAt(world.cluster, address),
-    };
+    answer = result;
   });
-  while (found === undefined && sim.step()) continue;
+  while (answer === undefined && sim.step()) continue;
   sim.trace = undefined;
+  const found = answer && lookupOf(world.cluster, ns, name, answer, family);
   const [unknown] = live.unknown;
   const result = found ?? {
     asked: name,
@@ -271,14 +341,45 @@ export function lookUp(
     : result;
 }
 
+/** The address that a program takes: the first in getaddrinfo's order, of the family it asks for. */
+function lookupOf(
+  cluster: Cluster,
+  ns: NetworkNamespace,
+  asked: string,
+  result: ResolveResult,
+  family: 4 | 6 | undefined,
+): NameLookup {
+  const usable = result.addresses
+    .filter((one) => family === undefined || one.family === family)
+    .flatMap(({ address }) => parseIp(address) ?? []);
+  const [first] = inOrderOfUse(ns, usable);
+  const address = first === undefined ? undefined : formatIp(first);
+  return {
+    asked,
+    address,
+    name: address === undefined ? undefined : withoutDot(result.name),
+    tried: result.tried.map((one) => withoutDot(one.name)),
+    error:
+      address === undefined
+        ? (result.error ??
+          `no IPv${family ?? (cluster.networks.families[0] === 6 ? 6 : 4)} address`)
+        : undefined,
+    unknown: undefined,
+    means: address === undefined ? undefined : serviceAt(cluster, address),
+  };
+}
+
 function withoutDot(name: string): string {
   return name.replace(/(?<=.)\.$/, "");
 }
 
 function serviceAt(cluster: Cluster, address: string): string | undefined {
-  const service = cluster.services.find(({ object }) => object.spec?.clusterIP === address);
+  const parsed = parseIp(address);
+  const service = cluster.services.find(
+    ({ object }) => parsed !== undefined && clusterIpsOf(object).includes(parsed),
+  );
   const pod = cluster.pods.find(
-    (one) => one.address !== undefined && formatIpv4(one.address) === address,
+    (one) => parsed !== undefined && podAddresses(one).includes(parsed),
   );
   return service !== undefined
     ? `Service ${keyOf(service.object)}`
@@ -299,10 +400,13 @@ export function namesOf(cluster: Cluster): ReadonlyMap<string, string> {
   const names = new Map<string, string>();
   for (const { object } of cluster.services) {
     if (object.spec?.clusterIP !== undefined) names.set(object.spec.clusterIP, keyOf(object));
-    for (const address of externalAddresses(object)) names.set(formatIpv4(address), keyOf(object));
+    for (const address of [...clusterIpsOf(object), ...externalAddresses(object)])
+      names.set(formatIp(address), keyOf(object));
   }
-  for (const node of cluster.nodes) names.set(formatIpv4(node.address), node.name);
+  for (const node of cluster.nodes)
+    for (const address of nodeAddresses(node)) names.set(formatIp(address), node.name);
   for (const pod of cluster.pods)
-    if (pod.address !== undefined && !pod.hostNetwork) names.set(formatIpv4(pod.address), pod.key);
+    for (const address of pod.hostNetwork ? [] : podAddresses(pod))
+      names.set(formatIp(address), pod.key);
   return names;
 }

@@ -43,7 +43,7 @@ export function chainAt(
 ): ChainView | undefined {
   if (event.kind !== "rule" && event.kind !== "policy") return undefined;
   const { ns, table, chain } = event;
-  const rules = recording.chain(ns, table, chain);
+  const rules = recording.chain(ns, table, chain, event.engine);
   return {
     ns,
     table,

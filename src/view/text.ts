@@ -254,7 +254,7 @@ function chainLines(verdict: Verdict, recording: Recording): readonly string[] {
   const event = verdict.deciding;
   if (event?.kind !== "rule") return [];
   if (verdict.outcome === "DENIED") return [whyLine(recording)];
-  const rules = recording.chain(event.ns, event.table, event.chain);
+  const rules = recording.chain(event.ns, event.table, event.chain, event.engine);
   const around = rules.filter(({ number }) => Math.abs(number - event.number) <= 2);
   const width = Math.max(...around.map(({ text }) => text.length), 0);
   return around.map(({ number, text }) => {

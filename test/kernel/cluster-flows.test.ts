@@ -8,7 +8,7 @@ import { clusterLab, wholeCluster } from "../../src/lab/cluster-lab.js";
 import type { Lab } from "../../src/lab/lab.js";
 import { loadWorld } from "../../src/lab/world.js";
 import type { LabCommand } from "../../src/tools/command.js";
-import { formatIpv4, type Ipv4, parseIpv4 } from "../../src/wire/ip.js";
+import { formatIp, type Ipv4, parseIpv4 } from "../../src/wire/ip.js";
 import { ipPool } from "../kube/calico-texts.js";
 import { flannelConfigMap } from "../kube/flannel-texts.js";
 import { randomClusterText } from "../kube/random-cluster.js";
@@ -124,7 +124,7 @@ function probesOf(cluster: Cluster, namespaces: readonly string[], random: Rando
   const probes: ProbeSpec[] = [];
   for (let n = 0; n < FLOWS && places.length > 0; n++) {
     const { protocol, ip, port, near } = pick(places);
-    const loopback = formatIpv4(ip).startsWith("127.");
+    const loopback = formatIp(ip).startsWith("127.");
     const ns = pick(
       loopback
         ? cluster.nodes.map(({ name }) => name)

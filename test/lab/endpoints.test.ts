@@ -2,7 +2,7 @@ import { readdirSync, readFileSync } from "node:fs";
 import { describe, expect, it } from "vitest";
 import { parseDestination, parseSource } from "../../src/lab/endpoints.js";
 import { loadWorld } from "../../src/lab/world.js";
-import { formatIpv4 } from "../../src/wire/ip.js";
+import { formatIp } from "../../src/wire/ip.js";
 
 const folder = new URL("../../topologies/shop/", import.meta.url);
 const world = loadWorld(
@@ -18,7 +18,7 @@ const to = (text: string, protocol: "tcp" | "udp" | "icmp" = "tcp"): string => {
   const found = parseDestination(text, cluster, "demo:shop", protocol);
   return found.kind === "name"
     ? `${found.name} port ${found.port}`
-    : `${formatIpv4(found.address)}:${found.port}`;
+    : `${formatIp(found.address)}:${found.port}`;
 };
 
 describe("a destination", () => {

@@ -144,15 +144,15 @@ export function chooseConflist(
   return undefined;
 }
 
-/** What a bridge based cluster has on every node; the addresses come from the node's pod CIDR. */
-export function defaultConflist(podCidr: string): Conflist {
+/** What a bridge based cluster has on every node; the addresses come from the node's pod CIDRs, one of each. */
+export function defaultConflist(...podCidrs: readonly string[]): Conflist {
   const bridge = {
     type: "bridge",
     bridge: "cni0",
     isDefaultGateway: true,
     hairpinMode: true,
     ipMasq: false,
-    ipam: { type: "host-local", ranges: [[{ subnet: podCidr }]] },
+    ipam: { type: "host-local", ranges: podCidrs.map((subnet) => [{ subnet }]) },
   };
   const portmap = { type: "portmap", capabilities: { portMappings: true } };
   const plugins = [bridge, portmap].map((raw) => ({ type: raw.type, raw }));
@@ -184,10 +184,16 @@ export function calicoConflist(): Conflist {
   };
 }
 
-/** A conflist with the word `usePodCidr`, or containerd's `{{.PodCIDR}}`, replaced by the node's pod CIDR. */
-export function withPodCidr(conflist: Conflist, podCidr: string): Conflist {
+/**
+ * A conflist with the word `usePodCidr`, or containerd's `{{.PodCIDR}}`, replaced by the node's first pod CIDR, and
+ * `usePodCidrIPv6` by its IPv6 one.
+ */
+export function withPodCidr(conflist: Conflist, ...podCidrs: readonly string[]): Conflist {
+  const [first] = podCidrs;
+  const second = podCidrs.find((text) => text.includes(":"));
   const replace = (value: unknown): unknown => {
-    if (value === "usePodCidr" || value === "{{.PodCIDR}}") return podCidr;
+    if (value === "usePodCidr" || value === "{{.PodCIDR}}") return first ?? value;
+    if (value === "usePodCidrIPv6") return second ?? value;
     if (Array.isArray(value)) return value.map(replace);
     return isMapping(value)
       ? Object.fromEntries(Object.entries(value).map(([key, part]) => [key, replace(part)]))

@@ -58,7 +58,10 @@ export function flannelDelegate(host: CniHost, config: PluginConfig): PluginConf
     if (asked[key] !== undefined)
       fail(`'delegate' dictionary must not have '${key}' field, it'll be set by flannel`);
   const type = stringField(asked, "type") || "bridge";
-  const subnet = parseBlock(env.subnet) ?? fail(`invalid CIDR address: ${env.subnet}`);
+  const ranges = env.subnets.map((text) => {
+    const subnet = parseBlock(text) ?? fail(`invalid CIDR address: ${text}`);
+    return [{ subnet: formatBlock({ ...firstOf(subnet), length: subnet.length }) }];
+  });
   const delegate = {
     ...asked,
     name,
@@ -70,8 +73,8 @@ export function flannelDelegate(host: CniHost, config: PluginConfig): PluginConf
     ipam: {
       ...mappingField(raw, "ipam"),
       type: stringField(mappingField(raw, "ipam"), "type") || "host-local",
-      ranges: [[{ subnet: formatBlock({ ...firstOf(subnet), length: subnet.length }) }]],
-      routes: [{ dst: env.network }],
+      ranges,
+      routes: env.networks.map((dst) => ({ dst })),
     },
     ...(raw["runtimeConfig"] === undefined ? {} : { runtimeConfig: raw["runtimeConfig"] }),
   };
@@ -79,8 +82,9 @@ export function flannelDelegate(host: CniHost, config: PluginConfig): PluginConf
 }
 
 interface SubnetEnv {
-  readonly network: string;
-  readonly subnet: string;
+  /** IPv4 first; at least one of each. */
+  readonly networks: readonly string[];
+  readonly subnets: readonly string[];
   readonly mtu: number;
   readonly masquerade: boolean;
 }
@@ -97,9 +101,20 @@ function readSubnetEnv(host: CniHost, path: string): SubnetEnv {
     }),
   );
   const value = (key: string): string => values.get(key) ?? fail(`${path} is missing ${key}`);
+  const [network6, subnet6] = [
+    values.get("FLANNEL_IPV6_NETWORK"),
+    values.get("FLANNEL_IPV6_SUBNET"),
+  ];
+  const only6 = network6 !== undefined && subnet6 !== undefined && !values.has("FLANNEL_NETWORK");
   return {
-    network: value("FLANNEL_NETWORK"),
-    subnet: value("FLANNEL_SUBNET"),
+    networks: [
+      ...(only6 ? [] : [value("FLANNEL_NETWORK")]),
+      ...(network6 === undefined ? [] : [network6]),
+    ],
+    subnets: [
+      ...(only6 ? [] : [value("FLANNEL_SUBNET")]),
+      ...(subnet6 === undefined ? [] : [subnet6]),
+    ],
     mtu: Number(value("FLANNEL_MTU")),
     masquerade: value("FLANNEL_IPMASQ") === "true",
   };

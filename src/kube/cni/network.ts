@@ -16,8 +16,8 @@ export interface Attachment {
   readonly netns: string;
   readonly namespace: string;
   readonly pod: string;
-  /** The address that the pod has to get; undefined for any. */
-  readonly address: string | undefined;
+  /** The addresses that the pod has to get, at most one a family; of a family without one any. */
+  readonly addresses: readonly string[];
   readonly portMappings: readonly PortMapping[];
 }
 
@@ -81,7 +81,7 @@ function pluginOf({ type }: ConflistPlugin): (typeof cniPlugins)[number] {
 }
 
 function callFor(
-  { containerId, netns, namespace, pod, address }: Attachment,
+  { containerId, netns, namespace, pod, addresses: [address] }: Attachment,
   command: "ADD" | "DEL" = "ADD",
 ): CniCall {
   const args = [
@@ -113,8 +113,20 @@ function configFor(
   const wants =
     mappingField(raw, "capabilities")["portMappings"] === true &&
     attachment.portMappings.length > 0;
+  // CNI_ARGS has room for one address: others are asked for in the configuration.
+  const others = attachment.addresses.slice(1);
+  const asked =
+    others.length === 0
+      ? {}
+      : {
+          args: {
+            ...mappingField(own, "args"),
+            cni: { ...mappingField(mappingField(own, "args"), "cni"), ips: others },
+          },
+        };
   const config = {
     ...own,
+    ...asked,
     cniVersion: list.cniVersion,
     name: list.name,
     ...(wants ? { runtimeConfig: { portMappings: attachment.portMappings } } : {}),

@@ -1,7 +1,7 @@
 import type { ConfigMap, Node, Service } from "kubernetes-types/core/v1.js";
 import type { Deployment } from "kubernetes-types/apps/v1.js";
 import type { EndpointSlice } from "kubernetes-types/discovery/v1.js";
-import { formatIpv4, type Ipv4, type Ipv4Prefix, parseIpv4 } from "../../wire/ip.js";
+import type { Ipv4Prefix, Ipv6Prefix } from "../../wire/ip.js";
 import { type LoadResult, type Note, noteAt } from "../load.js";
 import { assumedOrigin, keyOf, type Loaded, nameOf, namespaceOf } from "../objects.js";
 import { serviceAddress } from "./service-ips.js";
@@ -10,20 +10,21 @@ import { serviceAddress } from "./service-ips.js";
 
 /** The nodes of a world without Node objects, and their addresses. */
 const defaultNodes = [
-  { name: "cp-1", address: "192.168.10.10", controlPlane: true },
-  { name: "worker-1", address: "192.168.10.11", controlPlane: false },
-  { name: "worker-2", address: "192.168.10.12", controlPlane: false },
+  { name: "cp-1", address: "192.168.10.10", address6: "fd00:10::10", controlPlane: true },
+  { name: "worker-1", address: "192.168.10.11", address6: "fd00:10::11", controlPlane: false },
+  { name: "worker-2", address: "192.168.10.12", address6: "fd00:10::12", controlPlane: false },
 ] as const;
 
 const CONTROL_PLANE = "node-role.kubernetes.io/control-plane";
 
 /**
  * The given nodes; without any, those that the pods name; without those, a control plane and two workers. A node
- * without an IPv4 InternalIP gets one.
+ * without an InternalIP of one of the cluster's families gets one.
  */
 export function assumeNodes(
   objects: LoadResult["objects"],
   notes: Note[],
+  families: readonly (4 | 6)[] = [4],
 ): readonly Loaded<Node>[] {
   const given = objects.Node;
   const named = [
@@ -38,20 +39,26 @@ export function assumeNodes(
     const hostIps = new Map(
       objects.Pod.map(({ object }) => [object.spec?.nodeName ?? "", object.status?.hostIP]),
     );
-    const made = missing.map((name) => nodeObject(name, hostIps.get(name), false));
-    return withAddresses([...given, ...made], notes);
+    const made = missing.map((name) => nodeObject(name, oneOrNone(hostIps.get(name)), false));
+    return withAddresses([...given, ...made], notes, families);
   }
-  if (given.length > 0) return withAddresses(given, notes);
-  const shown = defaultNodes.map(({ name, address }) => `${name} ${address}`).join(", ");
+  if (given.length > 0) return withAddresses(given, notes, families);
+  const made = defaultNodes.map((node) => ({
+    ...node,
+    addresses: families.map((family) => (family === 4 ? node.address : node.address6)),
+  }));
+  const shown = made.map(({ name, addresses }) => `${name} ${addresses.join(" ")}`).join(", ");
   notes.push({ text: `nodes assumed: ${shown} (no Node objects)` });
-  return defaultNodes.map(({ name, address, controlPlane }) =>
-    nodeObject(name, address, controlPlane),
-  );
+  return made.map(({ name, addresses, controlPlane }) => nodeObject(name, addresses, controlPlane));
+}
+
+function oneOrNone(address: string | undefined): readonly string[] {
+  return address === undefined ? [] : [address];
 }
 
 function nodeObject(
   name: string,
-  address: string | undefined,
+  internal: readonly string[],
   controlPlane: boolean,
 ): Loaded<Node> {
   const taints = controlPlane ? [{ key: CONTROL_PLANE, effect: "NoSchedule" }] : [];
@@ -60,7 +67,7 @@ function nodeObject(
     "kubernetes.io/os": "linux",
     ...(controlPlane ? { [CONTROL_PLANE]: "" } : {}),
   };
-  const addresses = address === undefined ? [] : [{ type: "InternalIP", address }];
+  const addresses = internal.map((address) => ({ type: "InternalIP", address }));
   const object: Node = {
     apiVersion: "v1",
     kind: "Node",
@@ -72,9 +79,9 @@ function nodeObject(
 }
 
 /** The node's own IPv4 address, as text. */
-export function internalIp(node: Node): string | undefined {
+export function internalIp(node: Node, family: 4 | 6 = 4): string | undefined {
   return node.status?.addresses?.find(
-    ({ type, address }) => type === "InternalIP" && !address.includes(":"),
+    ({ type, address }) => type === "InternalIP" && address.includes(":") === (family === 6),
   )?.address;
 }
 
@@ -83,19 +90,29 @@ export function isControlPlane(node: Node): boolean {
   return CONTROL_PLANE in labels || "node-role.kubernetes.io/master" in labels;
 }
 
-function withAddresses(nodes: readonly Loaded<Node>[], notes: Note[]): readonly Loaded<Node>[] {
-  const used = new Set(nodes.map(({ object }) => internalIp(object)));
-  let next = parseIpv4("192.168.10.10") ?? (0 as Ipv4);
+function withAddresses(
+  nodes: readonly Loaded<Node>[],
+  notes: Note[],
+  families: readonly (4 | 6)[],
+): readonly Loaded<Node>[] {
+  const used = new Set(
+    nodes.flatMap(({ object }) => (object.status?.addresses ?? []).map(({ address }) => address)),
+  );
+  const next = { 4: 10, 6: 10 };
   return nodes.map((loaded) => {
-    const object = labelled(loaded.object);
     const { origin } = loaded;
-    if (internalIp(object) !== undefined) return { object, origin };
-    while (used.has(formatIpv4(next))) next = (next + 1) as Ipv4;
-    const address = formatIpv4(next);
-    used.add(address);
-    notes.push(noteAt(`Node ${nameOf(object)}: InternalIP assumed: ${address}`, origin));
-    const addresses = [...(object.status?.addresses ?? []), { type: "InternalIP", address }];
-    return { object: { ...object, status: { ...object.status, addresses } }, origin };
+    let object = labelled(loaded.object);
+    for (const family of families) {
+      if (internalIp(object, family) !== undefined) continue;
+      const prefix = family === 4 ? "192.168.10." : "fd00:10::";
+      while (used.has(`${prefix}${next[family]}`)) next[family]++;
+      const address = `${prefix}${next[family]++}`;
+      used.add(address);
+      notes.push(noteAt(`Node ${nameOf(object)}: InternalIP assumed: ${address}`, origin));
+      const addresses = [...(object.status?.addresses ?? []), { type: "InternalIP", address }];
+      object = { ...object, status: { ...object.status, addresses } };
+    }
+    return { object, origin };
   });
 }
 
@@ -129,12 +146,13 @@ export function impliedNamespaces(
 /** The API server's Service, which every cluster has. */
 export function assumeApiService(
   services: readonly Loaded<Service>[],
-  cidr: Ipv4Prefix,
+  cidr: Ipv4Prefix | Ipv6Prefix,
   notes: Note[],
 ): readonly Loaded<Service>[] {
   if (services.some(({ object }) => keyOf(object) === "default/kubernetes")) return [];
   const clusterIP = serviceAddress(cidr, 1);
-  notes.push({ text: `Service default/kubernetes assumed: ${clusterIP}:443` });
+  const shown = clusterIP.includes(":") ? `[${clusterIP}]` : clusterIP;
+  notes.push({ text: `Service default/kubernetes assumed: ${shown}:443` });
   const spec = {
     clusterIP,
     clusterIPs: [clusterIP],
@@ -157,6 +175,7 @@ export function assumeApiService(
 export function assumeApiSlice(
   slices: readonly Loaded<EndpointSlice>[],
   nodes: readonly Loaded<Node>[],
+  family: 4 | 6,
 ): readonly Loaded<EndpointSlice>[] {
   const name = "kubernetes.io/service-name";
   if (
@@ -168,12 +187,12 @@ export function assumeApiSlice(
     return [];
   const addresses = nodes
     .filter(({ object }) => isControlPlane(object))
-    .flatMap(({ object }) => internalIp(object) ?? []);
+    .flatMap(({ object }) => internalIp(object, family) ?? []);
   const object: EndpointSlice = {
     apiVersion: "discovery.k8s.io/v1",
     kind: "EndpointSlice",
     metadata: { name: "kubernetes", namespace: "default", labels: { [name]: "kubernetes" } },
-    addressType: "IPv4",
+    addressType: `IPv${family}`,
     endpoints: addresses.map((address) => ({ addresses: [address], conditions: { ready: true } })),
     ports: [{ name: "https", port: 6443, protocol: "TCP" }],
   };
@@ -221,7 +240,7 @@ export const DEFAULT_COREFILE = `.:53 {
 /** What kubeadm installs for DNS, as far as the objects have no DNS of their own. */
 export function assumeDns(
   objects: LoadResult["objects"],
-  cidr: Ipv4Prefix,
+  cidr: Ipv4Prefix | Ipv6Prefix,
   domain: string,
   notes: Note[],
 ): {

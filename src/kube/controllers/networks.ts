@@ -34,6 +34,8 @@ export interface ClusterNetworks {
   /** The networks of IPv6; both undefined where the cluster has IPv4 alone. */
   readonly pods6: Ipv6Prefix | undefined;
   readonly services6: Ipv6Prefix | undefined;
+  /** The families of pods and Services, the first one first. Without 4 among them `pods` and `services` mean nothing. */
+  readonly families: readonly [4 | 6, ...(4 | 6)[]];
   readonly dnsDomain: string;
 }
 
@@ -61,40 +63,84 @@ export function findNetworks(
     loaded === undefined ? undefined : readNetwork(loaded.origin, path, value, errors);
   const proxy = findConfigMap(objects, "kube-proxy");
   const proxySettings = proxy === undefined ? {} : yamlIn(proxy, "config.conf", errors);
+  const podText =
+    networking["podSubnet"] ?? flagOf(objects, "kube-controller-manager", "--cluster-cidr")?.value;
+  const serviceText =
+    networking["serviceSubnet"] ??
+    flagOf(objects, "kube-apiserver", "--service-cluster-ip-range")?.value;
+  const ipv6Only = isIpv6Only(objects, [serviceText, podText]);
+  // Nothing is assumed of a family that the cluster does not have.
+  const assumed = ipv6Only ? [] : notes;
   const pods =
     written(kubeadm, at, networking["podSubnet"]) ??
     fromFlag(objects, "kube-controller-manager", "--cluster-cidr", errors) ??
     written(proxy, ["data", "config.conf"], proxySettings["clusterCIDR"]) ??
     fromFlannel(objects) ??
-    guessPodNetwork(objects, notes);
+    guessPodNetwork(objects, assumed);
   const services =
     written(kubeadm, at, networking["serviceSubnet"]) ??
     fromFlag(objects, "kube-apiserver", "--service-cluster-ip-range", errors) ??
-    guessServiceNetwork(objects, notes);
+    guessServiceNetwork(objects, assumed);
   const pods6 =
-    ipv6In(networking["podSubnet"]) ??
-    ipv6In(flagOf(objects, "kube-controller-manager", "--cluster-cidr")?.value) ??
+    ipv6In(podText) ??
     ipv6In(proxySettings["clusterCIDR"]) ??
+    ipv6In(flannelText(objects, "IPv6Network")) ??
     around(
       objects.Node.flatMap(({ object }) => object.spec?.podCIDRs ?? []),
       56,
     );
   const services6 =
-    ipv6In(networking["serviceSubnet"]) ??
-    ipv6In(flagOf(objects, "kube-apiserver", "--service-cluster-ip-range")?.value) ??
+    ipv6In(serviceText) ??
     around(
       objects.Service.flatMap(({ object }) => object.spec?.clusterIPs ?? []),
       112,
     );
   const { dnsDomain } = networking;
-  reportOverlap(pods, services, errors);
+  if (!ipv6Only) reportOverlap(pods, services, errors);
+  const dualStack = pods6 !== undefined || services6 !== undefined;
   return {
     pods,
     services,
-    pods6,
-    services6,
+    pods6: pods6 ?? (ipv6Only ? assumedIpv6(DEFAULT_POD_CIDR6, "pod", notes) : undefined),
+    services6:
+      services6 ?? (ipv6Only ? assumedIpv6(DEFAULT_SERVICE_CIDR6, "service", notes) : undefined),
+    families: ipv6Only ? [6] : !dualStack ? [4] : startsWithIpv6(serviceText) ? [6, 4] : [4, 6],
     dnsDomain: typeof dnsDomain === "string" && dnsDomain !== "" ? dnsDomain : "cluster.local",
   };
+}
+
+/** The cluster says its networks, and none is of IPv4; or it says none, and all addresses of nodes and Services are of IPv6. */
+function isIpv6Only(objects: LoadResult["objects"], written: readonly unknown[]): boolean {
+  const texts = written.filter((text) => typeof text === "string" && text !== "");
+  const found =
+    texts.length > 0
+      ? texts.flatMap((text) => String(text).split(","))
+      : [
+          ...objects.Node.flatMap(({ object: { spec, status } }) => [
+            ...(spec?.podCIDRs ?? [spec?.podCIDR ?? ""]),
+            ...(status?.addresses ?? []).flatMap(({ type, address }) =>
+              type === "InternalIP" ? [address] : [],
+            ),
+          ]),
+          ...objects.Service.flatMap(({ object: { spec } }) => [
+            spec?.clusterIP ?? "",
+            ...(spec?.clusterIPs ?? []),
+          ]),
+        ].filter((text) => /[.:]/.test(text));
+  return found.length > 0 && found.every((text) => text.includes(":"));
+}
+
+function startsWithIpv6(text: unknown): boolean {
+  return typeof text === "string" && (text.split(",", 1)[0] ?? "").includes(":");
+}
+
+/** kind's networks of IPv6. */
+const DEFAULT_POD_CIDR6 = "fd00:10:244::/56";
+const DEFAULT_SERVICE_CIDR6 = "fd00:10:96::/112";
+
+function assumedIpv6(text: string, what: string, notes: Note[]): Ipv6Prefix | undefined {
+  notes.push({ text: `${what} network assumed: ${text} (no kubeadm-config says otherwise)` });
+  return parseIpv6Prefix(text);
 }
 
 function findConfigMap(
@@ -168,10 +214,19 @@ function around(texts: readonly string[], length: number): Ipv6Prefix | undefine
 /** The Network of flannel's net-conf.json. What is wrong in it is told by who reads the rest. */
 function fromFlannel(objects: LoadResult["objects"]): KnownNetwork | undefined {
   const found = objects.ConfigMap.find(({ object }) => nameOf(object) === "kube-flannel-cfg");
-  const text = /"Network":\s*"([^"]*)"/.exec(found?.object.data?.["net-conf.json"] ?? "")?.[1];
+  const text = flannelText(objects, "Network");
   if (found === undefined || text === undefined || parseIpv4Prefix(text) === undefined)
     return undefined;
   return readNetwork(found.origin, ["data", "net-conf.json"], text, []);
+}
+
+function flannelText(
+  objects: LoadResult["objects"],
+  key: "Network" | "IPv6Network",
+): string | undefined {
+  const found = objects.ConfigMap.find(({ object }) => nameOf(object) === "kube-flannel-cfg");
+  const text = found?.object.data?.["net-conf.json"] ?? "";
+  return new RegExp(`"${key}":\\s*"([^"]*)"`).exec(text)?.[1];
 }
 
 function fromFlag(

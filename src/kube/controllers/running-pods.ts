@@ -6,8 +6,8 @@ import type { WorkloadPod } from "./workloads.js";
 /** What happened to a pod since it was made: what its status and metadata say of it beside its object. */
 export interface PodState {
   readonly node: string | undefined;
-  /** Undefined while it has none. */
-  readonly address: string | undefined;
+  /** As its status lists them; none while it has none. */
+  readonly addresses: readonly string[];
   /** What its Ready condition was set to; undefined for what the object says. */
   readonly ready: boolean | undefined;
   /** The pod is being deleted since then: RFC 3339. */
@@ -43,7 +43,7 @@ export function withRunningPods(
   });
 }
 
-function inState(pod: Pod, { node, address, ready, deletionTimestamp }: PodState): Pod {
+function inState(pod: Pod, { node, addresses, ready, deletionTimestamp }: PodState): Pod {
   const conditions = (pod.status?.conditions ?? []).filter(({ type }) => type !== "Ready");
   return {
     ...pod,
@@ -57,7 +57,9 @@ function inState(pod: Pod, { node, address, ready, deletionTimestamp }: PodState
     },
     status: {
       ...pod.status,
-      ...(address === undefined ? {} : { podIP: address, podIPs: [{ ip: address }] }),
+      ...(addresses[0] === undefined
+        ? {}
+        : { podIP: addresses[0], podIPs: addresses.map((ip) => ({ ip })) }),
       ...(ready === undefined
         ? {}
         : { conditions: [...conditions, { type: "Ready", status: ready ? "True" : "False" }] }),

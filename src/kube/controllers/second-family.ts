@@ -1,17 +1,8 @@
-import type { Node, Pod } from "kubernetes-types/core/v1.js";
-import {
-  formatIpv6,
-  type Ipv6,
-  type Ipv6Prefix,
-  maskIpv6,
-  parseIpv6,
-  parseIpv6Prefix,
-} from "../../wire/ip.js";
-import type { ClusterPod } from "../cluster.js";
+import type { Node } from "kubernetes-types/core/v1.js";
+import { type Ipv6, type Ipv6Prefix, maskIpv6, parseIpv6, parseIpv6Prefix } from "../../wire/ip.js";
 import { type Loaded, nameOf } from "../objects.js";
-import { podIpv6 } from "./endpoint-slices.js";
 
-/* The second family of a dual-stack cluster: blocks of nodes and addresses of pods, beside those of IPv4. */
+/* IPv6 of nodes: their addresses, and the blocks of their pods. */
 
 /** `--node-cidr-mask-size-ipv6`. */
 const NODE_MASK_LENGTH = 64;
@@ -27,7 +18,7 @@ export function internalIp6(node: Node): Ipv6 | undefined {
 
 /**
  * The IPv6 pod CIDR of every node by name: as given, else the next block of the cluster's that no other has. Nodes beyond
- * the last block have none, which IPv4 tells of first.
+ * the last block have none.
  */
 export function assignPodCidrs6(
   nodes: readonly Loaded<Node>[],
@@ -36,7 +27,8 @@ export function assignPodCidrs6(
   const assigned = new Map<string, Ipv6Prefix>();
   if (cluster === undefined) return assigned;
   for (const { object } of nodes) {
-    const given = (object.spec?.podCIDRs ?? []).find((text) => text.includes(":"));
+    const { podCIDR = "", podCIDRs = [] } = object.spec ?? {};
+    const given = [...podCIDRs, podCIDR].find((text) => text.includes(":"));
     const prefix = parseIpv6Prefix(given ?? "");
     if (prefix !== undefined)
       assigned.set(nameOf(object), {
@@ -56,49 +48,4 @@ export function assignPodCidrs6(
     }
   }
   return assigned;
-}
-
-/** What of a node gives its pods their second address. */
-interface Node6 {
-  readonly name: string;
-  readonly address6: Ipv6 | undefined;
-  readonly podCidr6: Ipv6Prefix | undefined;
-}
-
-/**
- * Pods with the IPv6 address of their status, of their node for the host network, else the next of the node's block, after
- * the gateway's. Only pods that have an IPv4 address, as one CNI ADD gives both.
- */
-export function assignPodAddresses6(
-  pods: readonly ClusterPod[],
-  nodes: readonly Node6[],
-): readonly ClusterPod[] {
-  if (nodes.every(({ podCidr6 }) => podCidr6 === undefined)) return pods;
-  const byName = new Map(nodes.map((node) => [node.name, node]));
-  const used = new Set(
-    pods.flatMap(({ loaded }) => {
-      const given = podIpv6(loaded.object);
-      return given === undefined ? [] : (parseIpv6(given) ?? []);
-    }),
-  );
-  const next = new Map<string, bigint>();
-  return pods.map((pod) => {
-    const node = byName.get(pod.node ?? "");
-    if (node === undefined || pod.address === undefined) return pod;
-    const given = podIpv6(pod.loaded.object);
-    if (given !== undefined) return { ...pod, address6: parseIpv6(given) };
-    if (pod.hostNetwork) return node.address6 === undefined ? pod : withSecond(pod, node.address6);
-    if (node.podCidr6 === undefined) return pod;
-    let host = next.get(node.name) ?? 2n;
-    while (used.has((node.podCidr6.address + host) as Ipv6)) host++;
-    next.set(node.name, host + 1n);
-    return withSecond(pod, (node.podCidr6.address + host) as Ipv6);
-  });
-}
-
-function withSecond(pod: ClusterPod, address6: Ipv6): ClusterPod {
-  const { object, origin } = pod.loaded;
-  const podIPs = [...(object.status?.podIPs ?? []), { ip: formatIpv6(address6) }];
-  const changed: Pod = { ...object, status: { ...object.status, podIPs } };
-  return { ...pod, address6, loaded: { object: changed, origin } };
 }

@@ -20,12 +20,13 @@ export function ipv6Range(prefix: Ipv6Prefix): Ipv6Range {
 }
 
 /**
- * `ipFamilies` and `ipFamilyPolicy` as the API server fills them in; in a cluster of one family they stay as they are.
+ * `ipFamilies` and `ipFamilyPolicy` as the API server fills them in; in a cluster of IPv4 alone they stay as they are.
+ * `cluster` are the cluster's families, its first one first.
  * Mirrors pkg/registry/core/service/storage/alloc.go:initIPFamilyFields().
  */
 export function completeFamilies(
   service: Loaded<Service>,
-  cidr6: Ipv6Prefix | undefined,
+  cluster: readonly [4 | 6, ...(4 | 6)[]],
   errors: UserError[],
 ): Loaded<Service> {
   const { object, origin } = service;
@@ -38,24 +39,28 @@ export function completeFamilies(
       new UserError("SERVICE_FAMILY", message, origin.details(["spec", ...path], "value")),
     );
   };
-  if (cidr6 === undefined) {
-    const index = ipFamilies.indexOf("IPv6");
+  const asked = [...new Set([clusterIP, ...clusterIPs])].filter((ip) => ip !== "" && ip !== "None");
+  const named =
+    ipFamilies.length > 0 ? ipFamilies : asked.map((ip) => (ip.includes(":") ? "IPv6" : "IPv4"));
+  const [only, second] = cluster.map((family) => `IPv${family}`);
+  if (second === undefined) {
+    const other = only === "IPv4" ? "IPv6" : "IPv4";
+    const index = (only === "IPv4" ? ipFamilies : named).indexOf(other);
     if (index >= 0)
       refuse(
-        ["ipFamilies", index],
-        `ipFamilies[${index}]: Invalid value: "IPv6": not configured on this cluster`,
+        ipFamilies.length > 0 ? ["ipFamilies", index] : ["clusterIP"],
+        `ipFamilies[${index}]: Invalid value: "${other}": not configured on this cluster`,
       );
     if (spec.ipFamilyPolicy === "RequireDualStack")
       refuse(
         ["ipFamilyPolicy"],
         'ipFamilyPolicy: Invalid value: "RequireDualStack": this cluster is not configured for dual-stack services',
       );
-    return service;
+    if (only === "IPv4") return service;
+    const families = { ipFamilies: ["IPv6"], ipFamilyPolicy: "SingleStack" };
+    return { object: { ...object, spec: { ...spec, ...families } }, origin };
   }
-  const asked = [...new Set([clusterIP, ...clusterIPs])].filter((ip) => ip !== "" && ip !== "None");
-  const named =
-    ipFamilies.length > 0 ? ipFamilies : asked.map((ip) => (ip.includes(":") ? "IPv6" : "IPv4"));
-  const first = named[0] ?? "IPv4";
+  const first = named[0] ?? `IPv${cluster[0]}`;
   const policy = spec.ipFamilyPolicy ?? (named.length > 1 ? "RequireDualStack" : "SingleStack");
   const families = policy === "SingleStack" ? [first] : [first, first === "IPv4" ? "IPv6" : "IPv4"];
   return {

@@ -10,7 +10,7 @@ import {
   type Ipv6,
   type Ipv6Prefix,
 } from "../../wire/ip.js";
-import { networkOf, parseIpv4, prefixContains } from "../../wire/ip.js";
+import { maskIpv6, networkOf, parseIpv4, prefixContains } from "../../wire/ip.js";
 import { keyOf, type Loaded } from "../objects.js";
 import { BandedRange, NODE_PORTS, nodePortBand, serviceRange } from "./banded-range.js";
 import {
@@ -31,14 +31,15 @@ interface Ranges {
 /**
  * Services with their ClusterIP and node ports: those asked for, then the lowest free ones of the dynamic part in the
  * order of the texts. Differs: the real allocator starts at a random number. The base address + 10 is kept for the
- * cluster's DNS and base + 1 for the API server. `cidr6` makes the cluster dual-stack. Mistakes are added to `errors`, in
- * the API server's words.
+ * cluster's DNS and base + 1 for the API server. `families` are those of the cluster, its first one first. Mistakes are
+ * added to `errors`, in the API server's words.
  */
 export function allocateServices(
   services: readonly Loaded<Service>[],
   cidr: Ipv4Prefix,
   errors: UserError[],
   cidr6?: Ipv6Prefix,
+  families: readonly [4 | 6, ...(4 | 6)[]] = cidr6 === undefined ? [4] : [4, 6],
 ): readonly Loaded<Service>[] {
   const ranges: Ranges = {
     v4: serviceRange(cidr),
@@ -47,9 +48,9 @@ export function allocateServices(
   const { first, last } = NODE_PORTS;
   const ports = new BandedRange(first, last, nodePortBand(last - first + 1));
   const taken = new Map<number, string>();
-  const withFamilies = services.map((service) => completeFamilies(service, cidr6, errors));
+  const withFamilies = services.map((service) => completeFamilies(service, families, errors));
   for (const service of withFamilies) {
-    takeAddress(service, ranges.v4, cidr, { errors, all: withFamilies });
+    if (families.includes(4)) takeAddress(service, ranges.v4, cidr, { errors, all: withFamilies });
     takeAddress6(service, ranges.v6, errors);
   }
   for (const service of withFamilies) takePorts(service, ports, taken, errors);
@@ -191,6 +192,12 @@ function clusterIpFor(
 }
 
 /** An address of the service CIDR by its number: 1 is the API server, 10 the DNS. */
-export function serviceAddress(cidr: Ipv4Prefix, number: number): string {
-  return formatIpv4(addToIpv4(networkOf(cidr).address, number));
+export function serviceAddress(cidr: Ipv4Prefix | Ipv6Prefix, number: number): string {
+  return isIpv6Prefix(cidr)
+    ? formatIpv6((maskIpv6(cidr.address, cidr.length) + BigInt(number)) as Ipv6)
+    : formatIpv4(addToIpv4(networkOf(cidr).address, number));
+}
+
+function isIpv6Prefix(cidr: Ipv4Prefix | Ipv6Prefix): cidr is Ipv6Prefix {
+  return typeof cidr.address === "bigint";
 }

@@ -1,7 +1,8 @@
 import type { NetworkNamespace } from "../../core/namespace.js";
+import { familyOf } from "../../inet/families.js";
 import { UdpSocket } from "../../inet/udp-socket.js";
 import { decodeDns, encodeDns } from "../../wire/dns.js";
-import { parseIpv4, type Ipv4 } from "../../wire/ip.js";
+import { type IpAddress, parseIpv4, parseIpv6 } from "../../wire/ip.js";
 import { queryTcp } from "./tcp-query.js";
 import type { Upstream, UpstreamReply, UpstreamRequest } from "./upstream.js";
 
@@ -15,18 +16,19 @@ export function packetUpstream(
 ): Upstream {
   return {
     exchange(request, then) {
-      const match = /^([\d.]+):(\d+)$/.exec(request.server);
-      const address = parseIpv4(match?.[1] ?? "");
-      if (address === undefined || !isModelled(match?.[1] ?? "")) {
+      const match = /^(?:([\d.]+)|\[([^\]]+)\]):(\d+)$/.exec(request.server);
+      const host = match?.[1] ?? match?.[2] ?? "";
+      const port = Number(match?.[3]);
+      const address = parseIpv4(host) ?? parseIpv6(host);
+      if (address === undefined || !isModelled(host)) {
         return then({
           kind: "unknown",
           reason: `the world does not say what the resolver ${request.server} answers`,
         });
       }
-      if (request.proto === "tcp")
-        return exchangeTcp(ns, address, Number(match?.[2]), request, then);
-      const socket = new UdpSocket(ns);
-      const errno = socket.connect(address, Number(match?.[2]));
+      if (request.proto === "tcp") return exchangeTcp(ns, address, port, request, then);
+      const socket = new UdpSocket(ns, {}, familyOf(address));
+      const errno = socket.connect(address, port);
       if (errno !== undefined)
         return then({ kind: "error", text: `dial udp ${request.server}: ${errno}` });
       exchangeOver(ns, socket, request, then);
@@ -36,7 +38,7 @@ export function packetUpstream(
 
 function exchangeTcp(
   ns: NetworkNamespace,
-  address: Ipv4,
+  address: IpAddress,
   port: number,
   request: UpstreamRequest,
   then: (reply: UpstreamReply) => void,

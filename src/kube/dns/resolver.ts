@@ -1,11 +1,12 @@
 import type { Errno, SendResult } from "../../core/errno.js";
 import type { NetworkNamespace } from "../../core/namespace.js";
+import { familyOf } from "../../inet/families.js";
 import { UdpSocket } from "../../inet/udp-socket.js";
 import type { SocketOwner } from "../../inet/socket-owner.js";
 import { seconds, type Micros } from "../../sim/time.js";
 import { decodeDns, encodeDns } from "../../wire/dns.js";
 import type { DnsMessage, DnsRecord } from "../../wire/dns-message.js";
-import { parseIpv4, type Ipv4 } from "../../wire/ip.js";
+import { type IpAddress, parseIpv4, parseIpv6 } from "../../wire/ip.js";
 import { newQuery } from "./messages.js";
 import { queryTcp } from "./tcp-query.js";
 import { fqdn, isDomainName, isFqdn, labelsOf } from "./names.js";
@@ -86,7 +87,7 @@ const nextWay: Readonly<Record<Way, Way | undefined>> = {
 interface Asked {
   readonly name: string;
   readonly server: string;
-  readonly address: Ipv4;
+  readonly address: IpAddress;
   readonly wait: Micros;
 }
 
@@ -226,7 +227,7 @@ class Walk {
     wait: Micros,
     then: (outcomes: readonly Outcome[]) => void,
   ): void {
-    const address = parseIpv4(server);
+    const address = parseIpv4(server) ?? parseIpv6(server);
     if (address === undefined) return then(this.#types.map(() => "ENETUNREACH" as const));
     const asked: Asked = { name, server, address, wait };
     if (this.#settings.useTcp) return this.#exchangeTcp(asked, then);
@@ -273,7 +274,7 @@ class Walk {
     const known = this.#channels.get(asked.server);
     if (known !== undefined && !fresh) return known;
     known?.close();
-    const channel = new Channel(this.#request.ns, this.#request.owner);
+    const channel = new Channel(this.#request.ns, this.#request.owner, asked.address);
     const errno = channel.connect(asked.address);
     if (errno !== undefined) return errno;
     this.#channels.set(asked.server, channel);
@@ -407,8 +408,8 @@ class Channel {
   #onError: ((errno: Errno) => void) | undefined;
   #onData: ((data: Uint8Array) => void) | undefined;
 
-  constructor(ns: NetworkNamespace, owner: SocketOwner | undefined) {
-    this.#socket = new UdpSocket(ns, owner);
+  constructor(ns: NetworkNamespace, owner: SocketOwner | undefined, server: IpAddress) {
+    this.#socket = new UdpSocket(ns, owner, familyOf(server));
     this.#socket.onDatagram = ({ data }) => {
       if (this.#onData === undefined) this.#inbox.push(data);
       else this.#onData(data);
@@ -423,7 +424,7 @@ class Channel {
     return this.#socket.localPort;
   }
 
-  connect(address: Ipv4): Errno | undefined {
+  connect(address: IpAddress): Errno | undefined {
     return this.#socket.connect(address, 53);
   }
 

@@ -2,11 +2,12 @@ import type { Errno } from "../../core/errno.js";
 import type { NetworkNamespace } from "../../core/namespace.js";
 import type { SkBuff } from "../../core/skbuff.js";
 import { told } from "../../core/trace.js";
+import { familyOf } from "../../inet/families.js";
 import { listenTcp, type TcpConnection } from "../../inet/tcp-socket.js";
 import { UdpSocket } from "../../inet/udp-socket.js";
 import type { Timer } from "../../sim/event-queue.js";
 import { seconds } from "../../sim/time.js";
-import { formatIp, IPV4_ANY, type Ipv4 } from "../../wire/ip.js";
+import { formatIp, type IpAddress, IPV4_ANY } from "../../wire/ip.js";
 import type { Client } from "./plugin.js";
 import { frameMessage, MessageReader } from "./tcp-framing.js";
 
@@ -23,7 +24,7 @@ export interface DnsResponder {
 
 export interface ServeOptions {
   /** 0.0.0.0 when left out. */
-  readonly address?: Ipv4 | undefined;
+  readonly address?: IpAddress | undefined;
   /** 53 when left out. */
   readonly port?: number | undefined;
   /** Told when a query meets something that is not modelled; nothing is sent then, and an `unknown` event says so too. */
@@ -46,7 +47,7 @@ export function serveDns(
 ): DnsListener | Errno {
   const address = options.address ?? IPV4_ANY;
   const port = options.port ?? 53;
-  const socket = new UdpSocket(ns);
+  const socket = new UdpSocket(ns, {}, familyOf(address));
   const errno = socket.bind(address, port);
   if (errno !== undefined) return errno;
   const tell = (unknown: string | undefined, skb: SkBuff | undefined): void => {

@@ -3,14 +3,14 @@ import type { NetworkNamespace } from "../../core/namespace.js";
 import type { SocketOwner } from "../../inet/socket-owner.js";
 import { connectTcp } from "../../inet/tcp-socket.js";
 import type { Micros } from "../../sim/time.js";
-import type { Ipv4 } from "../../wire/ip.js";
+import type { IpAddress } from "../../wire/ip.js";
 import { frameMessage, MessageReader } from "./tcp-framing.js";
 
 /** Questions put to one server over one connection. */
 export interface TcpQuery {
   readonly ns: NetworkNamespace;
   readonly owner?: SocketOwner | undefined;
-  readonly address: Ipv4;
+  readonly address: IpAddress;
   readonly port: number;
   readonly messages: readonly Uint8Array[];
   /** How long all of it may take. */

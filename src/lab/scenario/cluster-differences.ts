@@ -1,7 +1,9 @@
 import { UserError, type UserErrorDetails } from "../../base/errors.js";
 import type { Pod } from "kubernetes-types/core/v1.js";
 import type { Cluster } from "../../kube/cluster.js";
-import { podIpv4 } from "../../kube/controllers/endpoint-slices.js";
+import { nodeAddresses } from "../../kube/own-addresses.js";
+import { podIpv4, podIpv6 } from "../../kube/controllers/endpoint-slices.js";
+import { formatIp } from "../../wire/ip.js";
 import type { PodState } from "../../kube/controllers/running-pods.js";
 import { keyOf, type Loaded } from "../../kube/objects.js";
 import type { ProxyConfig } from "../../kube/proxy/config.js";
@@ -52,7 +54,7 @@ export function refuseMode({ mode }: Pick<ProxyConfig, "mode">): void {
 /** Nodes stay as they are. */
 export function refuseNodes(before: Cluster, after: Cluster): void {
   const identity = ({ nodes }: Cluster): string =>
-    nodes.map(({ name, address }) => `${name} ${address}`).join("\n");
+    nodes.map((node) => `${node.name} ${nodeAddresses(node).map(formatIp).join(" ")}`).join("\n");
   if (identity(before) === identity(after)) return;
   const known = new Set(before.nodes.map(({ name }) => name));
   const added = after.nodes.find(({ name }) => !known.has(name));
@@ -74,10 +76,14 @@ export function refuseMove({ object, origin }: Loaded<Pod>, state: PodState | un
       ...origin.details(["spec", "nodeName"], "value"),
       help: "delete it first",
     });
-  const address = podIpv4(object);
-  if (address !== undefined && state.address !== undefined && address !== state.address)
-    throw new UserError("SCENARIO_MOVE", `${name} has the address ${state.address}`, {
-      ...origin.details(["status", "podIP"], "value"),
-      help: "delete it first",
-    });
+  const address = podIpv4(object) ?? podIpv6(object);
+  if (address !== undefined && state.addresses.length > 0 && !state.addresses.includes(address))
+    throw new UserError(
+      "SCENARIO_MOVE",
+      `${name} has the address ${state.addresses.join(" and ")}`,
+      {
+        ...origin.details(["status", "podIP"], "value"),
+        help: "delete it first",
+      },
+    );
 }

@@ -1,14 +1,24 @@
 import { UserError } from "../../base/errors.js";
 import type { Recording } from "../../core/recording.js";
 import type { NetworkNamespace } from "../../core/namespace.js";
+import { formatHostPort } from "../../inet/socket-trace.js";
 import type { SentOnStep } from "../../core/scenario-recording.js";
 import type { TraceEvent } from "../../core/trace.js";
 import { later, type Micros, milliseconds } from "../../sim/time.js";
-import { formatIpv4, type Ipv4, parseIpv4 } from "../../wire/ip.js";
+import { formatIp, type IpAddress, parseIpv4, parseIpv6 } from "../../wire/ip.js";
 import { chainRules } from "../chain-rules.js";
 import { parseDestination, parseSource, type Source } from "../endpoints.js";
 import { policiesNotRendered } from "../policies.js";
-import { fromOutside, isOutside, lookUp, namesOf, openOutside, sourceNamespace } from "../trace.js";
+import {
+  fromOutside,
+  isOutside,
+  lookUp,
+  namesOf,
+  onlyFamily,
+  openOutside,
+  sourceAddressFor,
+  sourceNamespace,
+} from "../trace.js";
 import { actAndWait, type Connection, openConnection } from "./connections.js";
 import type { LivingCluster } from "./living-cluster.js";
 import { placed } from "./placed.js";
@@ -20,8 +30,8 @@ interface OpenConnection {
   readonly socket: Connection;
   readonly request: ConnectionRequest;
   /** The address it sends from. */
-  readonly source: Ipv4;
-  readonly address: Ipv4;
+  readonly source: IpAddress;
+  readonly address: IpAddress;
   readonly port: number;
 }
 
@@ -34,7 +44,7 @@ export class ConnectionSteps {
   readonly #connections = new Map<string, OpenConnection>();
   readonly #names = new Map<string, string>();
   /** The host outside, when there is one. */
-  #outside: Ipv4 | undefined;
+  #outside: IpAddress | undefined;
 
   constructor(living: LivingCluster, seed: number) {
     this.#living = living;
@@ -58,18 +68,20 @@ export class ConnectionSteps {
     const name = action.kind === "open" ? action.name : undefined;
     const source = placed(step.detailsOf("from"), () => parseSource(from, cluster, world.name));
     const found = placed(step.detailsOf("to"), () =>
-      parseDestination(to, cluster, world.name, protocol),
+      parseDestination(to, cluster, world.name, protocol, onlyFamily(source)),
     );
     const destination = source.kind === "outside" ? fromOutside(found, to, cluster) : found;
     const ns = this.#namespaceOf(source, step);
-    let address: Ipv4 | undefined;
+    let address: IpAddress | undefined;
     let lookup: Recording["lookup"];
     const lookupEvents: TraceEvent[] = [];
     if (destination.kind === "address") address = destination.address;
     else {
       lookup = this.#lookUp(ns, source, destination.name, lookupEvents);
-      address = parseIpv4(lookup?.address ?? "");
+      const found = lookup?.address ?? "";
+      address = parseIpv4(found) ?? parseIpv6(found);
     }
+    const own = sourceAddressFor(source, address);
     const target = { protocol, port: destination.port, sourcePort: request.sourcePort };
     const first = events.length;
     let socket: Connection | undefined;
@@ -86,12 +98,12 @@ export class ConnectionSteps {
       if (name === undefined) opened.close();
       else {
         const { port } = destination;
-        const open = { ns, socket: opened, request, source: source.address, address, port };
+        const open = { ns, socket: opened, request, source: own, address, port };
         this.#connections.set(name, open);
         this.#names.set(`${ns.name} ${socketName(open)}`, name);
       }
     }
-    const told = { ns, request, source: source.address, address, port: destination.port, socket };
+    const told = { ns, request, source: own, address, port: destination.port, socket };
     return {
       connection: name,
       recording: { ...this.#recording(told, events.slice(first)), lookup, lookupEvents },
@@ -107,7 +119,14 @@ export class ConnectionSteps {
   ): Recording["lookup"] {
     const { live, world, cluster } = this.#living;
     const { trace } = this.#living.sim;
-    const found = lookUp(live, { ...world, cluster }, ns, source, name, this.#seed, events);
+    const found = lookUp(
+      live,
+      { ...world, cluster },
+      ns,
+      source,
+      { name, seed: this.#seed, family: onlyFamily(source) },
+      events,
+    );
     this.#living.sim.trace = trace;
     return found;
   }
@@ -147,7 +166,7 @@ export class ConnectionSteps {
       port,
       socket,
     }: Omit<OpenConnection, "address" | "socket"> & {
-      readonly address: Ipv4 | undefined;
+      readonly address: IpAddress | undefined;
       readonly socket: Connection | undefined;
     },
     events: readonly TraceEvent[],
@@ -162,9 +181,9 @@ export class ConnectionSteps {
         destination: request.to,
         protocol: request.protocol,
         sourceNs: ns.name,
-        sourceAddress: formatIpv4(source),
+        sourceAddress: formatIp(source),
         sourcePort: socket?.sourcePort ?? request.sourcePort,
-        address: address === undefined ? undefined : formatIpv4(address),
+        address: address === undefined ? undefined : formatIp(address),
         port,
       },
       lookup: undefined,
@@ -172,7 +191,7 @@ export class ConnectionSteps {
       events,
       names: namesOf(cluster),
       makers,
-      chain: (where, table, chain) => chainRules(sim, where, table, chain),
+      chain: (where, table, chain, engine) => chainRules(sim, where, table, chain, engine),
       notes: [],
       unknown: policiesNotRendered(cluster, events),
       oneWay: false,
@@ -190,8 +209,7 @@ export class ConnectionSteps {
         "one host outside is modelled in a scenario, and this is another",
         {
           ...step.detailsOf("from"),
-          help:
-            this.#outside === undefined ? undefined : `the first is ${formatIpv4(this.#outside)}`,
+          help: this.#outside === undefined ? undefined : `the first is ${formatIp(this.#outside)}`,
         },
       );
     this.#outside = source.address;
@@ -203,8 +221,8 @@ export class ConnectionSteps {
 
 /** As its events call it. */
 function socketName({ request, source, socket, address, port }: OpenConnection): string {
-  const from = `${formatIpv4(source)}:${socket.sourcePort}`;
-  return `${request.protocol} ${from} > ${formatIpv4(address)}:${port}`;
+  const from = formatHostPort(source, socket.sourcePort);
+  return `${request.protocol} ${from} > ${formatHostPort(address, port)}`;
 }
 
 /** How long a closed connection is watched. */

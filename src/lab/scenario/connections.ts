@@ -1,17 +1,18 @@
 import type { Errno } from "../../core/errno.js";
 import type { NetworkNamespace } from "../../core/namespace.js";
+import { familyOf } from "../../inet/families.js";
 import { PingSocket } from "../../inet/ping.js";
 import { connectTcp, type TcpConnection } from "../../inet/tcp-socket.js";
 import { UdpSocket } from "../../inet/udp-socket.js";
 import { later, type Micros, milliseconds } from "../../sim/time.js";
-import { IPV4_ANY, type Ipv4 } from "../../wire/ip.js";
+import type { IpAddress } from "../../wire/ip.js";
 
 /** After its program was told, a step goes on so long: for acknowledgements, and for what others do about it. */
 const SETTLING: Micros = milliseconds(50);
 
 export interface ConnectionTarget {
   readonly protocol: "tcp" | "udp" | "icmp";
-  readonly address: Ipv4;
+  readonly address: IpAddress;
   readonly port: number;
   readonly sourcePort: number;
 }
@@ -104,11 +105,13 @@ class UdpClient implements Connection {
   readonly #refused: Errno | undefined;
 
   constructor(ns: NetworkNamespace, { address, port, sourcePort }: ConnectionTarget) {
-    this.#socket = new UdpSocket(ns);
+    const family = familyOf(address);
+    this.#socket = new UdpSocket(ns, {}, family);
     const tell = (): void => this.onTold?.();
     this.#socket.onDatagram = tell;
     this.#socket.onError = tell;
-    this.#refused = this.#socket.bind(IPV4_ANY, sourcePort) ?? this.#socket.connect(address, port);
+    this.#refused =
+      this.#socket.bind(family.any, sourcePort) ?? this.#socket.connect(address, port);
   }
 
   get sourcePort(): number {
@@ -130,7 +133,7 @@ class PingClient implements Connection {
   onTold: (() => void) | undefined;
   readonly sourcePort: number;
   readonly #socket: PingSocket;
-  readonly #address: Ipv4;
+  readonly #address: IpAddress;
 
   constructor(ns: NetworkNamespace, { address, sourcePort }: ConnectionTarget) {
     this.#socket = new PingSocket(ns);

@@ -12,8 +12,7 @@ import { validatePolicies } from "../../kube/policy/validate.js";
 import { policyObjectsOf } from "../../kube/policy/world.js";
 import { type Micros, microseconds, milliseconds } from "../../sim/time.js";
 import { removeNamespace } from "../../tools/ip-netns.js";
-import { formatIpv4 } from "../../wire/ip.js";
-import { programs, startListener } from "../build.js";
+import { enableIpv6, programs, startListener } from "../build.js";
 import { listenersOf, nodeRuleInputs } from "../cluster-lab.js";
 import { buildLiveCluster, dnsPods, type LiveCluster } from "../live-cluster.js";
 import type { ClusterWorld } from "../world.js";
@@ -215,6 +214,7 @@ export class LivingCluster {
     if (agents === undefined) return;
     if (!pod.hostNetwork) {
       this.sim.createNamespace(pod.key);
+      if (this.cluster.networks.families.includes(6)) enableIpv6(this.sim, pod.key);
       this.#tell("created", `namespace ${pod.key}`, "kubelet", "a sandbox", pod.node);
       const up = { ns: pod.key, argv: ["ip", "link", "set", "lo", "up"] };
       runAgent(this.sim, up, { by: "kubelet", why: `a sandbox for pod ${pod.key}` });
@@ -263,10 +263,10 @@ export function deletionOf({ loaded }: ClusterPod): Pick<Deletion, "grace" | "ex
   return { grace: microseconds(seconds * 1_000_000), exits: undefined };
 }
 
-function stateOf({ node, address }: ClusterPod): PodState {
+function stateOf({ node, loaded }: ClusterPod): PodState {
   return {
     node,
-    address: address === undefined ? undefined : formatIpv4(address),
+    addresses: (loaded.object.status?.podIPs ?? []).flatMap(({ ip }) => ip ?? []),
     ready: undefined,
     deletionTimestamp: undefined,
   };

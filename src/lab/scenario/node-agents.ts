@@ -3,6 +3,7 @@ import type { Simulation } from "../../core/simulation.js";
 import type { Cluster, ClusterNode, ClusterPod } from "../../kube/cluster.js";
 import type { CniResult } from "../../kube/cni/result.js";
 import { changingRoutes, NodeNetwork } from "../../kube/nodes.js";
+import { podAddresses } from "../../kube/own-addresses.js";
 import type { KubeRouterText } from "../../kube/policy/kube-router.js";
 import { renderKubeRouterSync } from "../../kube/policy/kube-router-sync.js";
 import type { ProxyConfig } from "../../kube/proxy/config.js";
@@ -142,7 +143,11 @@ export class NodeAgents {
     const has = (list: readonly LabCommand[], one: LabCommand): boolean =>
       list.some((other) => text(other) === text(one));
     for (const old of before.filter((one) => !has(after, one)))
-      this.#run({ ...old, argv: old.argv.with(2, "del") }, "calico", "a block is not used any more");
+      this.#run(
+        { ...old, argv: old.argv.with(2, "del") },
+        "calico",
+        "a block is not used any more",
+      );
     for (const added of after.filter((one) => !has(before, one)))
       this.#run(added, "calico", "a block came into use");
   }
@@ -205,7 +210,7 @@ export class NodeAgents {
 
 /** Whether the pod is on the node's network. */
 export function runsOn(pod: ClusterPod, node: Pick<ClusterNode, "name">): boolean {
-  return pod.node === node.name && pod.address !== undefined;
+  return pod.node === node.name && podAddresses(pod).length > 0;
 }
 
 function sameText(a: KubeRouterText, b: KubeRouterText): boolean {

@@ -53,10 +53,10 @@ export class PrescribedDecider implements Decider {
 /** Where a rule decides by chance, goes towards the endpoint with this address. */
 export class TowardsAddress implements Decider {
   made: Decision[] = [];
-  readonly #address: string;
+  readonly #addresses: readonly string[];
 
-  constructor(address: string) {
-    this.#address = address;
+  constructor(addresses: readonly string[]) {
+    this.#addresses = addresses;
   }
 
   /** Which rule is asked follows from the trace: it is the one behind the last that was told of. */
@@ -73,7 +73,7 @@ export class TowardsAddress implements Decider {
       const before = known.get(rule);
       if (before !== undefined) return before;
       const { asked, rest } = walk.ahead();
-      const leads = (one: ChainRule): boolean => walk.leadsTo(one, this.#address, 0);
+      const leads = (one: ChainRule): boolean => walk.leadsTo(one, this.#addresses, 0);
       const here = asked !== undefined && leads(asked);
       // A rule that has nothing to do with the endpoint is left to chance.
       if (!here && !rest.some(leads)) return undefined;
@@ -92,6 +92,7 @@ class Walk {
   readonly #sim: Simulation;
   #ns = "";
   #table = "";
+  #engine = "iptables";
   #hook = "";
   #stack: { readonly chain: string; next: number }[] = [];
 
@@ -99,7 +100,9 @@ class Walk {
     this.#sim = sim;
   }
 
-  follow({ ns, table, hook, chain, number, matched, effect, outcome = "" }: RuleEvent): void {
+  follow(event: RuleEvent): void {
+    const { ns, table, hook, chain, number, matched, effect, outcome = "" } = event;
+    this.#engine = event.engine;
     if (ns !== this.#ns || table !== this.#table || hook !== this.#hook) this.#stack = [];
     this.#ns = ns;
     this.#table = table;
@@ -122,17 +125,18 @@ class Walk {
     return { asked: undefined, rest: [] };
   }
 
-  leadsTo({ text }: ChainRule, address: string, depth: number): boolean {
+  leadsTo({ text }: ChainRule, addresses: readonly string[], depth: number): boolean {
     const to = /--to-destination (\S+)/.exec(text)?.[1];
-    if (to !== undefined) return to.replace(/:\d+$/, "") === address;
+    if (to !== undefined)
+      return addresses.includes(to.replace(/:\d+$/, "").replace(/^\[|\]$/g, ""));
     const chain = / -[jg] (\S+)/.exec(text)?.[1] ?? "";
     return (
-      depth < DEEPEST && this.#rules(chain).some((rule) => this.leadsTo(rule, address, depth + 1))
+      depth < DEEPEST && this.#rules(chain).some((rule) => this.leadsTo(rule, addresses, depth + 1))
     );
   }
 
   #rules(chain: string): readonly ChainRule[] {
-    return chainRules(this.#sim, this.#ns, this.#table, chain);
+    return chainRules(this.#sim, this.#ns, this.#table, chain, this.#engine);
   }
 }
 

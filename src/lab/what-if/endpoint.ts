@@ -1,7 +1,8 @@
 import { UserError } from "../../base/errors.js";
 import type { Recording } from "../../core/recording.js";
 import type { PacketStamp } from "../../core/trace.js";
-import { formatIpv4, parseIpv4 } from "../../wire/ip.js";
+import { isLinkTalk } from "../../wire/icmpv6.js";
+import { formatIp, parseIpv4, parseIpv6 } from "../../wire/ip.js";
 import { parseSource } from "../endpoints.js";
 import type { TraceRequest } from "../trace.js";
 import type { World } from "../world.js";
@@ -11,7 +12,8 @@ import { chanceOf, TowardsAddress } from "./decisions.js";
 const SEEDS_TRIED = 200;
 
 interface Wanted {
-  readonly address: string;
+  /** Of each family one. */
+  readonly addresses: readonly string[];
   /** Where it must arrive; undefined where only the address is known. */
   readonly ns: string | undefined;
 }
@@ -27,7 +29,7 @@ export function traceTowards(
   send: (request: TraceRequest) => Recording,
 ): Recording {
   const wanted = wantedIn(world, endpoint);
-  const decider = new TowardsAddress(wanted.address);
+  const decider = new TowardsAddress(wanted.addresses);
   const told = send({ ...request, endpoint: undefined, decider });
   if (reaches(told, wanted)) {
     const { made } = decider;
@@ -53,34 +55,38 @@ export function chanceText(chance: number): string {
 }
 
 function wantedIn(world: World, endpoint: string): Wanted {
-  const address = parseIpv4(endpoint);
+  const address = parseIpv4(endpoint) ?? parseIpv6(endpoint);
   if (world.kind !== "cluster") {
     if (address === undefined)
       throw new UserError("ENDPOINT_POD", `"${endpoint}" is not an address`, {
         help: "without Kubernetes objects an endpoint is named by its address: --endpoint 10.244.2.5",
       });
-    return { address: endpoint, ns: undefined };
+    return { addresses: [endpoint], ns: undefined };
   }
   const wanted = parseSource(endpoint, world.cluster, world.name);
-  if (wanted.kind === "inside") return { address: formatIpv4(wanted.address), ns: wanted.ns };
+  if (wanted.kind === "inside") return { addresses: wanted.addresses.map(formatIp), ns: wanted.ns };
   throw new UserError("ENDPOINT_POD", `"${endpoint}" is not a pod`);
 }
 
 /** Whether the request came there, or would have: its destination was rewritten to it on the way to a drop. */
-function reaches({ events }: Recording, { address, ns }: Wanted): boolean {
-  const first = events.find((event) => event.kind === "born" && isIpv4(event));
+function reaches({ events }: Recording, { addresses, ns }: Wanted): boolean {
+  const first = events.find((event) => event.kind === "born" && isRequest(event));
   return events.some((event) => {
     if (event.kind === "delivered" && event.to.startsWith("socket") && event.ns === ns) return true;
     if (!("packet" in event) || first === undefined || !("packet" in first)) return false;
     const { network } = event.frame;
     return (
       event.packet === first.packet &&
-      network?.kind === "ipv4" &&
-      formatIpv4(network.destination) === address
+      (network?.kind === "ipv4" || network?.kind === "ipv6") &&
+      addresses.includes(formatIp(network.destination))
     );
   });
 }
 
-function isIpv4({ frame }: PacketStamp): boolean {
-  return frame.network?.kind === "ipv4";
+/** What finds neighbours is no request. */
+function isRequest({ frame: { network, transport } }: PacketStamp): boolean {
+  return (
+    network?.kind === "ipv4" ||
+    (network?.kind === "ipv6" && !(transport?.kind === "icmpv6" && isLinkTalk(transport.type)))
+  );
 }
