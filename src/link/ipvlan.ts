@@ -27,11 +27,14 @@ export class Ipvlan extends NetDevice {
   override readonly kind = "ipvlan";
   readonly lower: NetDevice;
   readonly port: IpvlanPort;
+  /** Carrier went or came at least once: until then `ip link` shows the state UNKNOWN. */
+  carrierChanged: boolean;
 
   constructor({ name, ns, lower }: IpvlanOptions) {
     super({ name, ns, mac: lower.mac, mtu: lower.mtu });
     this.lower = lower;
     this.port = ipvlanPorts(lower.ns).of(lower);
+    this.carrierChanged = !this.carrier;
     this.devId = this.port.allocateDevId();
     this.port.join(this);
   }
@@ -197,6 +200,7 @@ export class IpvlanPorts {
     for (const child of this.#ports.get(lower)?.children ?? []) {
       if (notice === "unregister") child.destroy();
       else if (notice === "up" || notice === "down" || notice === "carrier") {
+        child.carrierChanged = true;
         if (child.up) child.ns.notify("carrier", child);
       } else if (notice === "address") {
         child.mac = lower.mac;

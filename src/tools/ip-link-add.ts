@@ -19,7 +19,7 @@ import { Words, wrongArgument } from "./words.js";
 
 /** Types of the real tool that are not modelled yet. */
 const OTHER_TYPES: readonly string[] =
-  "macvtap ipvtap bond team ifb gre gretap ipip ip6tnl sit vti vrf geneve wireguard tun nlmon bareudp netdevsim".split(
+  "macvtap ipvtap bond team ifb gre gretap ipip ip6tnl sit vti vrf geneve wireguard nlmon bareudp netdevsim".split(
     " ",
   );
 
@@ -57,6 +57,8 @@ export function linkAdd(words: Words, context: IpContext): string {
         ...clampedMtu(args, asked.settings.lower),
       });
     }
+    case "tun":
+      throw rtnetlink("Error: tun/tap creation via rtnetlink is not supported.");
     default:
       if (OTHER_TYPES.includes(args.type)) throw notModelled("ip", `a link of type ${args.type}`);
       throw rtnetlink("Error: Unknown device type.");

@@ -19,7 +19,7 @@ export function makeMacvlan(
   if (named === undefined) throw new ToolFailure(1, `Cannot find device "${link}"\n`);
   // A macvlan on a macvlan is a sibling of it.
   const lower = named instanceof Macvlan ? named.lower : named;
-  if (lower.isLoopback) throw rtnetlink("Invalid argument");
+  if (lower.isLoopback || lower.isPointToPoint) throw rtnetlink("Invalid argument");
   if (mtu !== undefined && mtu > lower.mtu) throw rtnetlink("Invalid argument");
   const port = macvlanPorts(lower.ns).find(lower);
   if (port === undefined && lower.rxHandler !== undefined)

@@ -3,6 +3,7 @@ import type { NetworkNamespace } from "../core/namespace.js";
 import { BridgeDevice } from "../link/bridge.js";
 import { Ipvlan } from "../link/ipvlan.js";
 import { Macvlan } from "../link/macvlan.js";
+import { Tun } from "../link/tun.js";
 import { Vlan } from "../link/vlan.js";
 import { Vxlan } from "../link/vxlan.js";
 import { isMulticastMac, MAC_ZERO, type Mac } from "../wire/ip.js";
@@ -84,7 +85,8 @@ function moveOrRename(dev: NetDevice, ns: NetworkNamespace, name: string): void 
 /** Mirrors net/ethernet/eth.c:eth_prepare_mac_addr_change(). */
 function setAddress(dev: NetDevice, mac: Mac): void {
   if (mac === MAC_ZERO || isMulticastMac(mac)) throw rtnetlink("Cannot assign requested address");
-  if (dev.isLoopback || dev instanceof Ipvlan) throw rtnetlink("Operation not supported");
+  if (dev.isLoopback || dev.isPointToPoint || dev instanceof Ipvlan)
+    throw rtnetlink("Operation not supported");
   if (dev instanceof BridgeDevice) return dev.setMac(mac);
   if (dev.mac === mac) return;
   if (dev instanceof Vlan) dev.followsMac = false;
@@ -98,7 +100,7 @@ const ETH_MAX_MTU = 65_535;
 
 function setMtu(dev: NetDevice, mtu: number): void {
   if (!dev.isLoopback && mtu < ETH_MIN_MTU) throw rtnetlink("Error: mtu less than device minimum.");
-  if (!dev.isLoopback && mtu > ETH_MAX_MTU)
+  if (!dev.isLoopback && mtu > (dev instanceof Tun ? dev.maxMtu : ETH_MAX_MTU))
     throw rtnetlink("Error: mtu greater than device maximum.");
   if (dev instanceof BridgeDevice) return dev.setMtu(mtu);
   if (dev instanceof Vlan && mtu > dev.lower.mtu) throw rtnetlink("Numerical result out of range");
@@ -116,7 +118,7 @@ function setMaster(dev: NetDevice, name: string): void {
   if (dev.master instanceof BridgeDevice && dev.master !== master) dev.master.removePort(dev);
   if (master === undefined || dev.master === master) return;
   if (!(master instanceof BridgeDevice)) throw rtnetlink("Operation not supported");
-  if (dev.isLoopback) throw rtnetlink("Invalid argument");
+  if (dev.isLoopback || dev.isPointToPoint) throw rtnetlink("Invalid argument");
   if (dev instanceof BridgeDevice) throw rtnetlink("Error: Can not enslave a bridge to a bridge.");
   master.addPort(dev);
 }

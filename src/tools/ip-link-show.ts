@@ -2,6 +2,7 @@ import type { NetDevice } from "../core/device.js";
 import { BridgeDevice } from "../link/bridge.js";
 import { Ipvlan } from "../link/ipvlan.js";
 import { Macvlan } from "../link/macvlan.js";
+import { Tun } from "../link/tun.js";
 import { Vlan } from "../link/vlan.js";
 import { Veth } from "../link/veth.js";
 import { formatMac, MAC_BROADCAST, MAC_ZERO } from "../wire/ip.js";
@@ -21,9 +22,7 @@ export function linkShow(words: Words, context: IpContext): string {
   const { devices } = readDeviceFilter(words, context, "ip link");
   if (context.details) throw notModelled("ip", "ip -d link show");
   if (context.brief)
-    return devices
-      .map((dev) => `${briefStart(dev)}${formatMac(dev.mac)} <${flagsOf(dev)}> \n`)
-      .join("");
+    return devices.map((dev) => `${briefStart(dev)}${shownMac(dev)}<${flagsOf(dev)}> \n`).join("");
   return devices.map((dev) => `${formatLink(dev, context, true)}\n`).join("");
 }
 
@@ -59,18 +58,21 @@ export function readDeviceFilter(words: Words, context: IpContext, command: stri
 /** The lines about a device, without the last newline. `ip addr` leaves out the mode, and `-4` the second line. */
 export function formatLink(dev: NetDevice, context: IpContext, withMode: boolean): string {
   const master = dev.master === undefined ? "" : `master ${dev.master.name} `;
-  const queue = dev.wasUp ? "noqueue" : "noop";
-  const first = `${dev.ifindex}: ${shownName(dev)}: <${flagsOf(dev)}> mtu ${dev.mtu} qdisc ${queue} ${master}state ${operstate(dev)} ${withMode ? "mode DEFAULT " : ""}group default qlen 1000`;
+  const queue = dev.wasUp ? (dev instanceof Tun ? "pfifo_fast" : "noqueue") : "noop";
+  const length = dev.isPointToPoint ? 500 : 1000;
+  const first = `${dev.ifindex}: ${shownName(dev)}: <${flagsOf(dev)}> mtu ${dev.mtu} qdisc ${queue} ${master}state ${operstate(dev)} ${withMode ? "mode DEFAULT " : ""}group default qlen ${length}`;
   const other = otherEnd(dev);
   const far = other !== undefined && other.ns !== dev.ns ? ` link-netns ${other.ns.name}` : "";
   if (!withMode && (context.inetOnly || context.inet6Only)) return `${first}${far}`;
+  const start = `${first}${context.oneLine ? "\\" : "\n"}    link/`;
+  if (dev.isPointToPoint) return `${start}none ${far}`;
   const [type, broadcast] = dev.isLoopback ? ["loopback", MAC_ZERO] : ["ether", MAC_BROADCAST];
-  return `${first}${context.oneLine ? "\\" : "\n"}    link/${type} ${formatMac(dev.mac)} brd ${formatMac(broadcast)}${far}`;
+  return `${start}${type} ${formatMac(dev.mac)} brd ${formatMac(broadcast)}${far}`;
 }
 
 /** As IPv6 itself tells of a device: without queue, group and other end. Mirrors inet6_fill_ifinfo(). */
 export function formatLink6(dev: NetDevice): string {
-  return `${dev.ifindex}: ${dev.name}: <${flagsOf(dev)}> mtu ${dev.mtu} state ${operstate(dev)} qlen 1000`;
+  return `${dev.ifindex}: ${dev.name}: <${flagsOf(dev)}> mtu ${dev.mtu} state ${operstate(dev)} qlen ${dev.isPointToPoint ? 500 : 1000}`;
 }
 
 export function briefStart6(dev: NetDevice): string {
@@ -80,6 +82,10 @@ export function briefStart6(dev: NetDevice): string {
 /** Name and state in columns, as `-br` begins its lines. */
 export function briefStart(dev: NetDevice): string {
   return `${shownName(dev).padEnd(16)} ${operstate(dev).padEnd(14)} `;
+}
+
+function shownMac(dev: NetDevice): string {
+  return dev.isPointToPoint ? "" : `${formatMac(dev.mac)} `;
 }
 
 /** `veth0@veth1`, or `veth0@if7` when the other end is elsewhere. */
@@ -106,7 +112,7 @@ export function flagsOf(dev: NetDevice): string {
   const other = otherEnd(dev);
   const flags = [
     up && !dev.carrier ? "NO-CARRIER" : "",
-    dev.isLoopback ? "LOOPBACK" : "BROADCAST",
+    dev.isPointToPoint ? "POINTOPOINT" : dev.isLoopback ? "LOOPBACK" : "BROADCAST",
     dev.isLoopback || dev.kind === "dummy" ? "" : "MULTICAST",
     dev.allMulticast ? "ALLMULTI" : "",
     dev.promiscuous ? "PROMISC" : "",
@@ -123,8 +129,9 @@ function operstate(dev: NetDevice): string {
   if (!dev.up) return "DOWN";
   if (dev instanceof BridgeDevice)
     return dev.carrierChanged ? (dev.carrier ? "UP" : "DOWN") : "UNKNOWN";
+  if (dev instanceof Ipvlan && !dev.carrierChanged) return "UNKNOWN";
   if (isStacked(dev)) return dev.carrier ? "UP" : "LOWERLAYERDOWN";
-  if (!(dev instanceof Veth)) return "UNKNOWN";
+  if (!(dev instanceof Veth)) return dev.carrier ? "UNKNOWN" : "DOWN";
   if (dev.carrier) return "UP";
   const index = dev.peer?.ifindex ?? dev.ifindex;
   const lower =

@@ -3,10 +3,12 @@ import { notModelled, runCommand, ToolFailure } from "./failure.js";
 import { ipAddress } from "./ip-address.js";
 import type { IpContext } from "./ip-context.js";
 import { ipLink } from "./ip-link.js";
+import { ipMaddress } from "./ip-maddr.js";
 import { ipNeighbour } from "./ip-neigh.js";
 import { ipNetns } from "./ip-netns.js";
 import { ipRoute } from "./ip-route.js";
 import { ipRule } from "./ip-rule.js";
+import { ipTuntap } from "./ip-tuntap.js";
 import { abbreviates, Words } from "./words.js";
 
 type IpObject = (words: Words, context: IpContext) => string;
@@ -19,12 +21,14 @@ const OBJECTS: readonly (readonly [string, IpObject])[] = [
   ["neighbor", ipNeighbour],
   ["neighbour", ipNeighbour],
   ["link", ipLink],
+  ["maddress", ipMaddress],
   ["netns", ipNetns],
+  ["tuntap", ipTuntap],
 ];
 
 /** The objects of the real tool that are not here, so that they are not taken for mistakes. */
 const OTHER_OBJECTS: readonly string[] =
-  "addrlabel maddress ntable ntbl l2tp fou ila macsec tunnel tunl tuntap tap token tcpmetrics monitor xfrm mroute mrule vrf sr nexthop mptcp ioam stats".split(
+  "addrlabel ntable ntbl l2tp fou ila macsec tunnel tunl tap token tcpmetrics monitor xfrm mroute mrule vrf sr nexthop mptcp ioam stats".split(
     " ",
   );
 

@@ -161,13 +161,12 @@ describe("ipvlan devices of mode l3", () => {
     expect(ping(sim, "a", "198.51.100.1")).toEqual(["a iva tx", "NEIGH_FAILED neigh_invalidate"]);
   });
 
-  test("send no broadcasts", () => {
+  test("send nothing to groups", () => {
     const sim = wire("mode l3");
     build(sim, "a: ip route add default dev iva");
-    expect(ping(sim, "a", "224.0.0.1")).toEqual([
-      "a iva tx",
-      "NOT_SPECIFIED ipvlan_process_outbound",
-    ]);
+    const seen = ping(sim, "a", "224.0.0.1");
+    expect(seen).toContain("NOT_SPECIFIED ipvlan_process_outbound");
+    expect(seen).not.toContain("node eth0 tx");
   });
 });
 
@@ -215,7 +214,7 @@ describe("ipvlan devices", () => {
     const sim = wire("mode l2");
     build(sim, "node: ip link set eth0 mtu 1400\nnode: ip link set eth0 address 02:00:00:00:00:33");
     expect(run(sim, "a", "ip link show iva").stdout).toMatch(
-      /mtu 1400 .* state UP [^]*link\/ether 02:00:00:00:00:33/,
+      /mtu 1400 .* state UNKNOWN [^]*link\/ether 02:00:00:00:00:33/,
     );
     build(sim, "ext: ip link set eth0 down");
     expect(run(sim, "a", "ip link show iva").stdout).toContain("<NO-CARRIER,");

@@ -13,7 +13,17 @@ export function applyResult(host: CniHost, ns: string, name: string, result: Cni
   host.run(ns, "ip", "link", "set", name, "up");
   link.up = true;
   for (const { address } of result.ips) {
-    host.run(ns, "ip", "addr", "add", address, ...broadcast(address), "dev", name);
+    host.run(
+      ns,
+      "ip",
+      "addr",
+      "add",
+      address,
+      ...broadcast(address),
+      "dev",
+      name,
+      ...settled(address),
+    );
     link.addresses.push(address);
   }
   for (const { dst, gw } of result.routes) {
@@ -33,6 +43,11 @@ export function applyResult(host: CniHost, ns: string, name: string, result: Cni
       );
     host.run(ns, "ip", "route", "add", dst, "via", gateway, "dev", name);
   }
+}
+
+/** Differs: the plugin waits until duplicate address detection is over, the command does without. Mirrors pkg/ip/addr_linux.go:SettleAddresses(). */
+function settled(address: string): readonly string[] {
+  return address.includes(":") ? ["nodad"] : [];
 }
 
 /** The netlink library gives IPv4 addresses their broadcast address. */

@@ -24,6 +24,7 @@ import { setupMasquerade, teardownMasquerade } from "./masquerade.js";
 import { sandboxOf } from "./plugin.js";
 import { type CniResult, type CniIp, parseResult } from "./result.js";
 import { interfaceOf, setupVeth } from "./veth.js";
+import { trunkVlans } from "./vlan-trunk.js";
 
 interface BridgeConfig {
   readonly bridge: string;
@@ -38,6 +39,10 @@ interface BridgeConfig {
   readonly mac: string;
   /** 0 for none. */
   readonly vlan: number;
+  /** VLANs whose frames keep their tag, in order. */
+  readonly trunk: readonly number[];
+  /** Whether the bridge tells VLANs apart. */
+  readonly filtersVlans: boolean;
   readonly preserveDefaultVlan: boolean;
 }
 
@@ -101,7 +106,7 @@ export function bridgeCheck(host: CniHost, config: PluginConfig, call: CniCall):
 function bridgeConfig({ raw }: PluginConfig, call: CniCall): BridgeConfig {
   const vlan = numberField(raw, "vlan");
   if (vlan < 0 || vlan > 4094) fail(`invalid VLAN ID ${vlan} (must be between 0 and 4094)`);
-  if (raw["vlanTrunk"] !== undefined) fail("hopwise does not model vlanTrunk yet");
+  const trunk = trunkVlans(raw);
   const hairpin = boolField(raw, "hairpinMode");
   const promiscuous = boolField(raw, "promiscMode");
   if (hairpin && promiscuous)
@@ -122,12 +127,14 @@ function bridgeConfig({ raw }: PluginConfig, call: CniCall): BridgeConfig {
     isolated: boolField(raw, "portIsolation"),
     mac: atRuntime || inConfig || inArgs,
     vlan,
+    trunk,
+    filtersVlans: vlan !== 0 || raw["vlanTrunk"] !== undefined,
     preserveDefaultVlan: boolField(raw, "preserveDefaultVlan", true),
   };
 }
 
 function ensureBridge(host: CniHost, settings: BridgeConfig): HostLink {
-  const { bridge: name, mtu, promiscuous, vlan } = settings;
+  const { bridge: name, mtu, promiscuous, filtersVlans } = settings;
   const links = host.links(host.ns);
   const known = links.get(name);
   if (known !== undefined && known.kind !== "bridge")
@@ -142,7 +149,7 @@ function ensureBridge(host: CniHost, settings: BridgeConfig): HostLink {
       ...(mtu === 0 ? [] : ["mtu", String(mtu)]),
       "type",
       "bridge",
-      ...(vlan === 0 ? [] : ["vlan_filtering", "1"]),
+      ...(filtersVlans ? ["vlan_filtering", "1"] : []),
     );
     const mac = macFor(`${host.ns} ${name}`);
     links.set(name, { name, kind: "bridge", mac, bornMac: mac, up: false, addresses: [] });
@@ -165,11 +172,14 @@ function joinBridge(host: CniHost, bridge: HostLink, port: HostLink, settings: B
   joinVlan(host, port, settings);
 }
 
-/** The port's own VLAN, whose frames have no tag outside of the bridge. */
+/** The port's own VLAN, whose frames have no tag outside of the bridge, and those of a trunk. */
 function joinVlan(host: CniHost, port: HostLink, settings: BridgeConfig): void {
-  if (settings.vlan === 0) return;
-  const vlan = ["bridge", "vlan", "add", "vid", String(settings.vlan), "dev", port.name];
-  host.run(host.ns, ...vlan, "pvid", "untagged", "master");
+  const { vlan, trunk } = settings;
+  const add = ["bridge", "vlan", "add", "vid"];
+  if (vlan !== 0)
+    host.run(host.ns, ...add, String(vlan), "dev", port.name, "pvid", "untagged", "master");
+  for (const id of trunk) host.run(host.ns, ...add, String(id), "dev", port.name, "master");
+  if (vlan === 0 && trunk.length === 0) return;
   if (!settings.preserveDefaultVlan)
     host.run(host.ns, "bridge", "vlan", "del", "vid", "1", "dev", port.name);
 }
@@ -180,7 +190,12 @@ function vlanGateway(host: CniHost, bridge: HostLink, settings: BridgeConfig): H
   const known = host.links(host.ns).get(name);
   if (known !== undefined) return known;
   const pair = setupVeth(host, { containerNs: host.ns, name, mtu: settings.mtu, mac: "" });
-  joinBridge(host, bridge, pair.host, { ...settings, hairpin: false, isolated: false });
+  joinBridge(host, bridge, pair.host, {
+    ...settings,
+    trunk: [],
+    hairpin: false,
+    isolated: false,
+  });
   host.run(host.ns, "ip", "link", "set", name, "up");
   pair.container.up = true;
   return pair.container;

@@ -24,7 +24,7 @@ export interface ConflistPlugin {
 
 /** Plugins that exist and are not modelled; others are misspelt. */
 const elsewhere: readonly string[] =
-  `tap cilium-cni aws-cni kindnet weave-net antrea azure-vnet multus ovn-k8s-cni-overlay egress-cni`.split(
+  `cilium-cni aws-cni kindnet weave-net antrea azure-vnet multus ovn-k8s-cni-overlay egress-cni`.split(
     /\s+/,
   );
 

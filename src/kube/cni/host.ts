@@ -35,7 +35,7 @@ export class CniHost {
   readonly files: Map<string, string> = new Map();
   /** What makes all of it, in order. */
   readonly commands: LabCommand[] = [];
-  /** `table chain` to rules. */
+  /** `table chain` to rules; of IPv6 `ip6 table chain`. */
   readonly chains: RuleState = new Map();
   /** The device of the node's default route. */
   defaultDevice: string | undefined;
@@ -107,11 +107,16 @@ export class CniHost {
   }
 
   /** The rules of a chain; undefined when it does not exist. Built-in chains always do. */
-  chain(table: string, name: string): string[] | undefined {
-    const key = `${table} ${name}`;
-    if (builtIn.has(key) && !this.chains.has(key)) this.chains.set(key, []);
+  chain(table: string, name: string, family: 4 | 6 = 4): string[] | undefined {
+    const key = chainKey(table, name, family);
+    if (builtIn.has(`${table} ${name}`) && !this.chains.has(key)) this.chains.set(key, []);
     return this.chains.get(key);
   }
+}
+
+/** How the chains of both families are told apart. */
+export function chainKey(table: string, name: string, family: 4 | 6): string {
+  return family === 4 ? `${table} ${name}` : `ip6 ${table} ${name}`;
 }
 
 const builtIn: ReadonlySet<string> = new Set([

@@ -10,6 +10,7 @@ import { hostDeviceAdd, hostDeviceCheck, hostDeviceDel } from "./host-device.js"
 import { ipvlanAdd, ipvlanCheck, ipvlanDel } from "./ipvlan.js";
 import { macvlanAdd, macvlanCheck, macvlanDel } from "./macvlan.js";
 import { sbrAdd, sbrCheck, sbrDel } from "./sbr.js";
+import { tapAdd, tapCheck, tapDel } from "./tap.js";
 import { tuningAdd, tuningCheck, tuningDel } from "./tuning.js";
 import { vlanAdd, vlanCheck, vlanDel } from "./vlan.js";
 import { vrfAdd, vrfCheck, vrfDel } from "./vrf.js";
@@ -28,6 +29,7 @@ export const cniPlugins: readonly CniPlugin[] = [
   { name: "vlan", add: vlanAdd, del: vlanDel, check: vlanCheck },
   { name: "host-device", add: hostDeviceAdd, del: hostDeviceDel, check: hostDeviceCheck },
   { name: "dummy", add: dummyAdd, del: dummyDel, check: dummyCheck },
+  { name: "tap", add: tapAdd, del: tapDel, check: tapCheck },
   { name: "loopback", add: loopbackAdd, del: loopbackDel, check: loopbackCheck },
   { name: "host-local", add: hostLocalAdd, del: hostLocalDel, check: hostLocalCheck },
   { name: "portmap", add: portmapAdd, del: portmapDel, check: portmapCheck },

@@ -28,7 +28,14 @@ const plugins: ReadonlyMap<string, IpamPlugin> = new Map([
       check() {},
     } satisfies IpamPlugin,
   ],
+  ["dhcp", { add: askDaemon, del: askDaemon, check: askDaemon }],
 ]);
+
+/** `dhcp` asks a daemon of the node, which no world has. Mirrors plugins/ipam/dhcp/main.go:rpcCall(). */
+function askDaemon(_host: CniHost, { raw }: PluginConfig): never {
+  const path = stringField(mappingField(raw, "ipam"), "daemonSocketPath") || "/run/cni/dhcp.sock";
+  return fail(`error dialing DHCP daemon: dial unix ${path}: connect: no such file or directory`);
+}
 
 /** Calls the plugin that `ipam.type` names. */
 export function delegateAdd(host: CniHost, config: PluginConfig, call: CniCall): CniResult {

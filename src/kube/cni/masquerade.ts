@@ -1,5 +1,5 @@
 import { sha512 } from "../../base/sha512.js";
-import { firstOf, formatAddress, formatBlock, parseBlock } from "./address.js";
+import { bits, firstOf, formatAddress, formatBlock, parseBlock } from "./address.js";
 import type { CniCall, PluginConfig } from "./config.js";
 import type { CniHost } from "./host.js";
 import { IptablesChanges, quoteComment } from "./iptables-changes.js";
@@ -15,7 +15,7 @@ export function ruleComment(config: PluginConfig, call: CniCall): string {
   return `name: "${config.name}" id: "${call.env["CNI_CONTAINERID"] ?? ""}"`;
 }
 
-/** Masquerades what leaves the pods' subnet. Mirrors plugins/pkg/ip/ipmasq_linux.go:SetupIPMasq(). IPv4 alone. */
+/** Masquerades what leaves the pods' subnet. Mirrors plugins/pkg/ip/ipmasq_linux.go:SetupIPMasq(). */
 export function setupMasquerade(
   host: CniHost,
   config: PluginConfig,
@@ -26,13 +26,20 @@ export function setupMasquerade(
   const comment = `-m comment --comment ${quoteComment(ruleComment(config, call))}`;
   for (const { address } of ips) {
     const block = parseBlock(address);
-    if (block === undefined || block.family !== 4) continue;
-    const changes = new IptablesChanges(host, "nat");
+    if (block === undefined) continue;
+    const { family } = block;
+    const changes = new IptablesChanges(host, "nat", family);
     changes.ensureChain(chain);
     const subnet = formatBlock({ ...firstOf(block), length: block.length });
     changes.ensureRule(chain, `-d ${subnet} ${comment} -j ACCEPT`);
-    changes.ensureRule(chain, `! -d 224.0.0.0/4 ${comment} -j MASQUERADE`);
-    changes.ensureRule("POSTROUTING", `-s ${formatAddress(block)}/32 ${comment} -j ${chain}`);
+    changes.ensureRule(
+      chain,
+      `! -d ${family === 4 ? "224.0.0.0/4" : "ff00::/8"} ${comment} -j MASQUERADE`,
+    );
+    changes.ensureRule(
+      "POSTROUTING",
+      `-s ${formatAddress(block)}/${bits(block)} ${comment} -j ${chain}`,
+    );
     changes.commit("bridge masquerade");
   }
 }
@@ -45,8 +52,11 @@ export function teardownMasquerade(
 ): void {
   const chain = chainName("CNI-", config, call);
   if (addresses.length === 0) return;
-  const changes = new IptablesChanges(host, "nat");
-  changes.deleteRules("POSTROUTING", (rule) => rule.endsWith(`-j ${chain}`));
-  changes.deleteChain(chain);
-  changes.commit("bridge masquerade");
+  for (const family of [4, 6] as const) {
+    if (!addresses.some((address) => address.includes(":") === (family === 6))) continue;
+    const changes = new IptablesChanges(host, "nat", family);
+    changes.deleteRules("POSTROUTING", (rule) => rule.endsWith(`-j ${chain}`));
+    changes.deleteChain(chain);
+    changes.commit("bridge masquerade");
+  }
 }

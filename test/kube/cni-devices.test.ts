@@ -1,0 +1,104 @@
+import { describe, expect, test } from "vitest";
+import { CniHost } from "../../src/kube/cni/host.js";
+import { runPlugin } from "../../src/kube/cni/run.js";
+import { runTool } from "../../src/tools/index.js";
+import { createLinux } from "../../src/tools/stack.js";
+
+const SANDBOX = "/run/netns/c1";
+
+/** Calls a plugin and gives its JSON; its commands are run in the emulator too. */
+function call(config: Readonly<Record<string, unknown>>, command = "ADD") {
+  const host = new CniHost("node");
+  host.addSandbox(SANDBOX, "c1");
+  const full = { cniVersion: "1.0.0", name: "net", ...config };
+  const env = {
+    CNI_COMMAND: command,
+    CNI_CONTAINERID: "cid",
+    CNI_NETNS: SANDBOX,
+    CNI_IFNAME: "eth0",
+    CNI_PATH: "/opt/cni/bin",
+  };
+  const { stdout } = runPlugin(host, String(config["type"]), { env, stdin: JSON.stringify(full) });
+  const sim = createLinux({ seed: 1 });
+  for (const ns of ["node", "c1"]) sim.createNamespace(ns);
+  for (const each of host.commands) {
+    const { code, stderr } = runTool(sim, each);
+    expect(`${code} ${stderr}`, each.argv.join(" ")).toBe("0 ");
+  }
+  const show = (ns: string, line: string): string => {
+    return runTool(sim, { ns, argv: line.split(" ") }).stdout;
+  };
+  return { output: JSON.parse(stdout) as Readonly<Record<string, unknown>>, show, host };
+}
+
+const IPAM = { type: "host-local", subnet: "10.22.0.0/24" };
+
+// From the sources of the plugins, release 1.5: the recording has neither.
+describe("tap", () => {
+  test("makes a device of its own in the container, with addresses and without carrier", () => {
+    const { output, show } = call({
+      type: "tap",
+      mtu: 1400,
+      mac: "02:00:00:00:00:55",
+      multiQueue: true,
+      owner: 0,
+      ipam: IPAM,
+    });
+    expect(output["interfaces"]).toEqual([
+      { name: "eth0", mac: "02:00:00:00:00:55", sandbox: SANDBOX },
+    ]);
+    expect(output["ips"]).toEqual([
+      { interface: 0, address: "10.22.0.2/24", gateway: "10.22.0.1" },
+    ]);
+    expect(show("c1", "ip tuntap")).toBe("eth0: tap multi_queue persist user 0\n");
+    expect(show("c1", "ip addr show eth0")).toMatch(
+      /<NO-CARRIER,BROADCAST,MULTICAST,UP> mtu 1400 [^]*02:00:00:00:00:55[^]*inet 10\.22\.0\.2\/24/,
+    );
+  });
+
+  test("without IPAM is a device of layer 2, and needs the bridge that it names", () => {
+    expect(call({ type: "tap" }).output["ips"]).toBeUndefined();
+    expect(call({ type: "tap", bridge: "br9" }).output["msg"]).toBe(
+      "failed to get bridge br9: Link not found",
+    );
+  });
+});
+
+describe("dhcp", () => {
+  test("finds no daemon", () => {
+    expect(call({ type: "macvlan", master: "eth9", ipam: { type: "dhcp" } }).output["msg"]).toBe(
+      "Link not found",
+    );
+    expect(call({ type: "bridge", ipam: { type: "dhcp" } }).output).toEqual({
+      code: 999,
+      msg: "error dialing DHCP daemon: dial unix /run/cni/dhcp.sock: connect: no such file or directory",
+    });
+  });
+});
+
+describe("bridge with vlanTrunk", () => {
+  test("lets the port carry the VLANs of the trunk with their tags", () => {
+    const { show } = call({
+      type: "bridge",
+      vlan: 100,
+      vlanTrunk: [{ id: 12 }, { minID: 10, maxID: 11 }],
+      preserveDefaultVlan: false,
+    });
+    expect(show("node", "bridge vlan show").replaceAll(/veth\S+/g, "port")).toContain(
+      "10\n                  11\n                  12\n                  100 PVID Egress Untagged\n",
+    );
+  });
+
+  test.each([
+    [[{ minID: 5 }], "minID and maxID should be configured simultaneously, maxID is missing"],
+    [[{ maxID: 5 }], "minID and maxID should be configured simultaneously, minID is missing"],
+    [[{ minID: 0, maxID: 5 }], "incorrect trunk minID parameter"],
+    [[{ minID: 5, maxID: 4095 }], "incorrect trunk maxID parameter"],
+    [[{ minID: 6, maxID: 5 }], "minID is greater than maxID in trunk parameter"],
+    [[{ id: 0 }], "incorrect trunk id parameter"],
+  ])("refuses %j", (vlanTrunk, why) => {
+    expect(call({ type: "bridge", vlanTrunk }).output["msg"]).toBe(
+      `failed to parse vlan trunks: ${why}`,
+    );
+  });
+});
