@@ -1,70 +1,44 @@
-import {
-  IPS_ASSURED,
-  IPS_SEEN_REPLY,
-  IPS_CONFIRMED,
-  IPS_DST_NAT,
-  IPS_SRC_NAT,
-  type Tuple,
-} from "../core/conntrack.js";
+import { IPS_DST_NAT, IPS_SEEN_REPLY, IPS_SRC_NAT, type Tuple } from "../core/conntrack.js";
 import type { Connection } from "../netfilter/conntrack/connection.js";
 import { TCP_STATES } from "../netfilter/conntrack/tcp-states.js";
-import type { EntryFormat } from "../netfilter/conntrack/text.js";
+import { type IpAddress, ipPrefixContains, ipv4, parseIpv4 } from "../wire/ip.js";
 import {
-  type IpAddress,
-  type IpPrefix,
-  ipPrefixContains,
-  parseIpv4,
-  parseIpv4Prefix,
-  parseIpv6,
-  parseIpv6Prefix,
-} from "../wire/ip.js";
-
-/** A command line that `conntrack` refuses, in its words. */
-export class ConntrackUsageError extends Error {
-  override readonly name = "ConntrackUsageError";
-}
+  checkOptions,
+  COMMANDS,
+  type ConntrackCommand,
+  type ConntrackTableName,
+  isTableName,
+  NOT_MODELLED,
+} from "./conntrack-commands.js";
+import { ConntrackFailure, fail } from "./conntrack-failure.js";
+import {
+  type OutputWord,
+  readMark,
+  readNatAddress,
+  readOutput,
+  readPrefix,
+  readShort,
+  readStatus,
+} from "./conntrack-values.js";
 
 export type Filter = (entry: Connection) => boolean;
-export type ConntrackCommand = "list" | "delete" | "flush" | "count" | "statistics" | "version";
 
 /** What a command line asks for. */
 export interface ConntrackRequest {
   readonly command: ConntrackCommand;
-  readonly table: string;
+  readonly table: ConntrackTableName;
   readonly filter: Filter;
-  readonly format: EntryFormat;
+  readonly output: ReadonlySet<OutputWord>;
+  /** What was given, by the options' long names. */
+  readonly given: ReadonlyMap<string, string>;
+  readonly protocol: number | undefined;
+  /** Told by `-f`, or by the first address. */
+  readonly family: Family | undefined;
+  /** What the tool writes on standard error before anything else. */
+  readonly warnings: string;
 }
 
-const COMMANDS: ReadonlyMap<string, ConntrackCommand> = new Map([
-  ["-L", "list"],
-  ["--dump", "list"],
-  ["-D", "delete"],
-  ["--delete", "delete"],
-  ["-F", "flush"],
-  ["--flush", "flush"],
-  ["-C", "count"],
-  ["--count", "count"],
-  ["-S", "statistics"],
-  ["--stats", "statistics"],
-  ["-V", "version"],
-  ["--version", "version"],
-]);
-
-/** Commands of the real tool that change or follow the table in ways that are not modelled. */
-const NOT_MODELLED: ReadonlySet<string> = new Set([
-  "-I",
-  "--create",
-  "-U",
-  "--update",
-  "-G",
-  "--get",
-  "-E",
-  "--event",
-  "-A",
-  "-R",
-  "--load-file",
-]);
-const TABLES: ReadonlySet<string> = new Set(["conntrack", "expect", "dying", "unconfirmed"]);
+type Family = "ipv4" | "ipv6";
 
 const PROTOCOLS: ReadonlyMap<string, number> = new Map([
   ["icmp", 1],
@@ -82,88 +56,105 @@ const PROTOCOLS: ReadonlyMap<string, number> = new Map([
 /** What reading an option may change. */
 interface Reading {
   readonly filters: Filter[];
-  readonly format: { extended?: boolean; id?: boolean };
+  readonly output: Set<OutputWord>;
+  readonly given: Map<string, string>;
   protocol: number | undefined;
-  /** Told by `-f`, or by the first address. */
   family: Family | undefined;
+  warnings: string;
 }
-
-type Family = "ipv4" | "ipv6";
 
 interface Option {
   /** How the tool's messages call it. */
   readonly name: string;
   /** `optional`: only an attached value or a following word without a dash. */
-  readonly value: "required" | "optional";
+  readonly value: "required" | "optional" | "none";
   /** Known only after `-p` gave one of these. */
   readonly protocols?: readonly number[] | undefined;
-  read(value: string, reading: Reading): void;
+  read?(value: string, reading: Reading): void;
 }
+
+const PORTS: readonly number[] = [6, 17, 33, 132, 136];
 
 const OPTIONS: ReadonlyMap<string, Option> = new Map(
   (
     [
-      [["-s", "--src", "--orig-src"], address("--orig-src", (entry) => entry.original.source)],
-      [["-d", "--dst", "--orig-dst"], address("--orig-dst", (entry) => entry.original.destination)],
+      [["-s", "--src", "--orig-src"], address("--src", (entry) => entry.original.source)],
+      [["-d", "--dst", "--orig-dst"], address("--dst", (entry) => entry.original.destination)],
       [["-r", "--reply-src"], address("--reply-src", (entry) => entry.reply.source)],
       [["-q", "--reply-dst"], address("--reply-dst", (entry) => entry.reply.destination)],
-      [["-n", "--src-nat"], nat("--src-nat", IPS_SRC_NAT, (entry) => entry.reply.destination)],
-      [["-g", "--dst-nat"], nat("--dst-nat", IPS_DST_NAT, (entry) => entry.reply.source)],
-      [["-j", "--any-nat"], nat("--any-nat", IPS_SRC_NAT | IPS_DST_NAT, () => undefined)],
+      [["-n", "--src-nat"], nat("--src-nat", IPS_SRC_NAT)],
+      [["-g", "--dst-nat"], nat("--dst-nat", IPS_DST_NAT)],
+      [["-j", "--any-nat"], nat("--any-nat", IPS_SRC_NAT | IPS_DST_NAT)],
       [["-p", "--protonum"], { name: "--protonum", value: "required", read: readProtocol }],
       [["-f", "--family"], { name: "--family", value: "required", read: readFamily }],
-      [["-m", "--mark"], { name: "--mark", value: "required", read: readMark }],
-      [["-u", "--status"], { name: "--status", value: "required", read: readStatus }],
-      [["-o", "--output"], { name: "--output", value: "required", read: readOutput }],
+      [["-m", "--mark"], { name: "--mark", value: "required" }],
+      [["-u", "--status"], { name: "--status", value: "required" }],
+      [["-t", "--timeout"], { name: "--timeout", value: "required" }],
+      [["-e", "--event-mask"], { name: "--event-mask", value: "required" }],
+      [["-b", "--buffer-size"], { name: "--buffer-size", value: "required" }],
+      [["-z", "--zero"], { name: "--zero", value: "none" }],
+      [["-l", "--label"], { name: "--label", value: "required" }],
+      [["--label-add"], { name: "--label-add", value: "required" }],
+      [["--label-del"], { name: "--label-del", value: "optional" }],
+      [["--mask-src"], { name: "--mask-src", value: "required" }],
+      [["--mask-dst"], { name: "--mask-dst", value: "required" }],
+      [["-o", "--output"], { name: "--output", value: "required", read: noteOutput }],
       [["-w", "--zone"], zone("--zone", 3)],
       [["--orig-zone"], zone("--orig-zone", 1)],
       [["--reply-zone"], zone("--reply-zone", 2)],
       [
         ["--sport", "--orig-port-src"],
-        port("--orig-port-src", (entry) => entry.original, "sourcePort"),
+        number("--sport", PORTS, (entry) => entry.original.sourcePort),
       ],
       [
         ["--dport", "--orig-port-dst"],
-        port("--orig-port-dst", (entry) => entry.original, "destinationPort"),
+        number("--dport", PORTS, (entry) => entry.original.destinationPort),
       ],
-      [["--reply-port-src"], port("--reply-port-src", (entry) => entry.reply, "sourcePort")],
-      [["--reply-port-dst"], port("--reply-port-dst", (entry) => entry.reply, "destinationPort")],
+      [["--reply-port-src"], number("--reply-port-src", PORTS, (entry) => entry.reply.sourcePort)],
+      [
+        ["--reply-port-dst"],
+        number("--reply-port-dst", PORTS, (entry) => entry.reply.destinationPort),
+      ],
       [["--icmp-type"], number("--icmp-type", [1], (entry) => entry.original.icmpType)],
       [["--icmp-code"], number("--icmp-code", [1], (entry) => entry.original.icmpCode)],
       [["--icmp-id"], number("--icmp-id", [1], (entry) => entry.original.sourcePort)],
       [["--icmpv6-type"], number("--icmpv6-type", [58], (entry) => entry.original.icmpType)],
       [["--icmpv6-code"], number("--icmpv6-code", [58], (entry) => entry.original.icmpCode)],
       [["--icmpv6-id"], number("--icmpv6-id", [58], (entry) => entry.original.sourcePort)],
-      [["--state"], { name: "--state", value: "required", protocols: [6], read: readState }],
+      [["--state"], { name: "--state", value: "required", protocols: [6] }],
     ] as const satisfies readonly (readonly [readonly string[], Option])[]
   ).flatMap(([names, option]) => names.map((name): [string, Option] => [name, option])),
 );
 
-/** Reads the words after `conntrack`. Throws ConntrackUsageError. */
+/** Reads the words after `conntrack`. Throws ConntrackUsageError and ConntrackFailure. */
 export function readConntrackArguments(args: readonly string[]): ConntrackRequest {
-  const reading: Reading = { filters: [], format: {}, protocol: undefined, family: undefined };
+  const reading: Reading = {
+    filters: [],
+    output: new Set(),
+    given: new Map(),
+    protocol: undefined,
+    family: undefined,
+    warnings: "",
+  };
   let command: ConntrackCommand | undefined;
-  let table = "conntrack";
-  let firstOption: string | undefined;
+  let table: ConntrackTableName = "conntrack";
   for (let at = 0; at < args.length; at++) {
     const word = args[at] ?? "";
+    const next = args[at + 1];
     const asked = COMMANDS.get(word);
     if (asked !== undefined) {
       if (command !== undefined) fail("Invalid commands combination");
       command = asked;
-      const next = args[at + 1];
       if (next === undefined || next.startsWith("-")) continue;
-      if (!TABLES.has(next)) fail(`unknown type \`${next}'`);
+      if (!isTableName(next)) fail(`unknown type \`${next}'`);
       table = next;
       at++;
       continue;
     }
     if (NOT_MODELLED.has(word)) fail(`\`${word}' is not modelled by hopwise`);
     const { option, name, attached } = findOption(word, reading.protocol);
-    // Flushing takes a family as well, and does not look at it.
-    if (option.name !== "--family" || command !== "flush") firstOption ??= option.name;
-    const next = args[at + 1];
     const takesNext =
+      option.value !== "none" &&
       attached === undefined &&
       next !== undefined &&
       (option.value === "required" || !next.startsWith("-"));
@@ -171,14 +162,41 @@ export function readConntrackArguments(args: readonly string[]): ConntrackReques
     const value = attached ?? (takesNext ? next : undefined);
     if (value === undefined && option.value === "required")
       fail(`option \`${name}' requires an argument`);
-    option.read(value ?? "", reading);
+    reading.given.set(option.name, value ?? "");
+    option.read?.(value ?? "", reading);
   }
   if (command === undefined) fail("You need to supply a command");
-  if (firstOption !== undefined && command !== "list" && command !== "delete") {
-    fail(`Illegal option \`${firstOption}' with this command`);
-  }
-  const { filters, format } = reading;
-  return { command, table, format, filter: (entry) => filters.every((filter) => filter(entry)) };
+  return settle(command, table, reading);
+}
+
+/** What depends on the command: whether options go with it, and which of them choose entries. */
+function settle(
+  command: ConntrackCommand,
+  table: ConntrackTableName,
+  reading: Reading,
+): ConntrackRequest {
+  const { filters, output, given, protocol, family } = reading;
+  const masked = ["--src", "--dst"].filter((name) => given.get(name)?.includes("/") === true);
+  const names = [...given.keys(), ...masked.map((name) => `--mask-${name.slice(2)}`)];
+  checkOptions(command, table, names);
+  for (const side of ["src", "dst"] as const) addMask(side, given, filters);
+  if (output.has("save") && output.size > 1)
+    throw new ConntrackFailure(
+      "cannot combine save output with any other output type, use -o save only",
+    );
+  if (command === "delete" && given.has("--timeout"))
+    fail("`--timeout' with this command is not modelled by hopwise");
+  if (command === "list" || command === "delete" || command === "event") addChoices(reading);
+  return {
+    command,
+    table,
+    output,
+    given,
+    protocol,
+    family,
+    warnings: reading.warnings,
+    filter: (entry) => filters.every((filter) => filter(entry)),
+  };
 }
 
 /** An option by its word: `-s`, `-s10.0.0.1`, `--src`, `--src=10.0.0.1`. */
@@ -198,32 +216,38 @@ function findOption(
   return { option, name, attached: attached === "" ? undefined : attached };
 }
 
-function fail(message: string): never {
-  throw new ConntrackUsageError(message);
-}
-
 function address(name: string, of: (entry: Connection) => Tuple["source"]): Option {
   return {
     name,
     value: "required",
     read(value, reading) {
-      const prefix = readPrefix(value, reading);
-      reading.filters.push((entry) => isWithin(of(entry), prefix));
+      const prefix = readPrefix(value);
+      setFamily(typeof prefix.address === "number" ? "ipv4" : "ipv6", reading);
+      // With --mask-src and --mask-dst the address is looked at later.
+      reading.filters.push(
+        (entry) =>
+          reading.given.has(`--mask-${name.slice(2)}`) || ipPrefixContains(prefix, of(entry)),
+      );
     },
   };
 }
 
-function isWithin(address: IpAddress | undefined, prefix: IpPrefix): boolean {
-  return address !== undefined && ipPrefixContains(prefix, address);
+/** `--mask-src 255.255.255.0`: the address counts as far as the mask goes. */
+function addMask(side: "src" | "dst", given: ReadonlyMap<string, string>, filters: Filter[]): void {
+  const text = given.get(`--mask-${side}`);
+  if (text === undefined) return;
+  const wanted = given.get(`--${side}`);
+  if (wanted === undefined) fail(`Can't use --mask-${side} without --${side}`);
+  const mask = parseIpv4(text) ?? fail(`Invalid netmask \`${text}'`);
+  const { address: host } = readPrefix(wanted);
+  filters.push(({ original }) => {
+    const own = side === "src" ? original.source : original.destination;
+    return typeof own === "number" && typeof host === "number" && sameUnder(own, host, mask);
+  });
 }
 
-function readPrefix(value: string, reading: Reading): IpPrefix {
-  const [host = "", length] = value.split("/", 2);
-  const isIpv4 = parseIpv4(host) !== undefined;
-  if (!isIpv4 && parseIpv6(host) === undefined) fail(`Invalid IP address \`${host}'`);
-  setFamily(isIpv4 ? "ipv4" : "ipv6", reading);
-  const text = length === undefined ? host : `${host}/${length}`;
-  return (isIpv4 ? parseIpv4Prefix(text) : parseIpv6Prefix(text)) ?? fail("Invalid netmask");
+function sameUnder(a: number, b: number, mask: number): boolean {
+  return ipv4((a & mask) >>> 0) === ipv4((b & mask) >>> 0);
 }
 
 function setFamily(family: Family, reading: Reading): void {
@@ -231,11 +255,7 @@ function setFamily(family: Family, reading: Reading): void {
   reading.family = family;
 }
 
-function nat(
-  name: string,
-  bits: number,
-  mapped: (entry: Connection) => Tuple["source"] | undefined,
-): Option {
+function nat(name: string, bits: number): Option {
   return {
     name,
     value: "optional",
@@ -243,14 +263,27 @@ function nat(
       const { filters } = reading;
       filters.push((entry) => (entry.status & bits) !== 0);
       if (value === "") return;
-      const prefix = readPrefix(value, reading);
-      if (value.includes("/")) fail(`CIDR notation unavailable for \`${name}'`);
-      const matches = (entry: Connection): boolean => isWithin(mapped(entry), prefix);
-      const either = (entry: Connection): boolean =>
-        isWithin(entry.reply.destination, prefix) || isWithin(entry.reply.source, prefix);
-      filters.push(name === "--any-nat" ? either : matches);
+      const isMapped = natFilter(name, value, reading);
+      const bySource: Filter = ({ reply }) => isMapped(reply.destination, reply.destinationPort);
+      const byDestination: Filter = ({ reply }) => isMapped(reply.source, reply.sourcePort);
+      if (name === "--src-nat") filters.push(bySource);
+      else if (name === "--dst-nat") filters.push(byDestination);
+      else filters.push((entry) => bySource(entry) || byDestination(entry));
     },
   };
+}
+
+/** `A` or `A:PORT`. */
+function natFilter(
+  name: string,
+  value: string,
+  reading: Reading,
+): (address: IpAddress, port: number) => boolean {
+  if (value.includes("/")) fail(`CIDR notation unavailable for \`${name}'`);
+  const wanted = readNatAddress(value);
+  setFamily(typeof wanted.address === "number" ? "ipv4" : "ipv6", reading);
+  return (mapped, port) =>
+    mapped === wanted.address && (wanted.port === undefined || wanted.port === port);
 }
 
 function zone(name: string, directions: number): Option {
@@ -258,24 +291,12 @@ function zone(name: string, directions: number): Option {
     name,
     value: "required",
     read(value, { filters }) {
-      const id = Number.parseInt(value, 10) & 0xffff;
-      filters.push(
-        ({ zones }) =>
-          (zones.id === id && zones.directions === directions) || (id === 0 && zones.id === 0),
-      );
+      const id = readShort(value);
+      filters.push(({ zones }) => (zones.directions === directions ? zones.id : 0) === id);
     },
   };
 }
 
-function port(
-  name: string,
-  of: (entry: Connection) => Tuple,
-  field: "sourcePort" | "destinationPort",
-): Option {
-  return number(name, [6, 17, 33, 132, 136], (entry) => of(entry)[field]);
-}
-
-/** Numbers are read as the tool reads them: digits as far as they go, in 16 bits. */
 function number(
   name: string,
   protocols: readonly number[],
@@ -286,7 +307,7 @@ function number(
     value: "required",
     protocols,
     read(value, { filters }) {
-      const wanted = (Number.parseInt(value, 10) || 0) & 0xffff;
+      const wanted = readShort(value);
       filters.push((entry) => of(entry) === wanted);
     },
   };
@@ -307,50 +328,37 @@ function readFamily(value: string, reading: Reading): void {
   reading.filters.push((entry) => typeof entry.original.source === type);
 }
 
-function readMark(value: string, { filters }: Reading): void {
-  const [mark = "", mask] = value.split("/", 2);
-  const bits = mask === undefined ? 0xffff_ffff : readNumber(mask);
-  const wanted = readNumber(mark);
-  filters.push((entry) => (entry.mark & bits) >>> 0 === wanted);
+function noteOutput(value: string, { output }: Reading): void {
+  for (const word of readOutput(value)) output.add(word);
 }
 
-/** As strtoul() with base 0, 0 for what is no number. */
-function readNumber(text: string): number {
-  const value = Number.parseInt(text, /^0x/i.test(text) ? 16 : 10);
-  return Number.isNaN(value) ? 0 : value;
-}
-
-const STATUS: ReadonlyMap<string, Filter> = new Map<string, Filter>([
-  ["ASSURED", hasStatus(IPS_ASSURED)],
-  ["SEEN_REPLY", hasStatus(IPS_SEEN_REPLY)],
-  ["UNREPLIED", (entry) => (entry.status & IPS_SEEN_REPLY) === 0],
-  ["UNSET", () => true],
-  ["CONFIRMED", hasStatus(IPS_CONFIRMED)],
-  ["SRC_NAT", hasStatus(IPS_SRC_NAT)],
-  ["DST_NAT", hasStatus(IPS_DST_NAT)],
-]);
-
-function hasStatus(bit: number): Filter {
-  return (entry) => (entry.status & bit) !== 0;
-}
-
-function readStatus(value: string, { filters }: Reading): void {
-  for (const word of value.split(","))
-    filters.push(STATUS.get(word.toUpperCase()) ?? fail(`Bad parameter \`${word}'`));
-}
-
-function readOutput(value: string, { format }: Reading): void {
-  for (const word of value.split(",")) {
-    if (word === "extended") format.extended = true;
-    else if (word === "id") format.id = true;
-    else if (word === "xml" || word === "save" || word === "labels" || word === "userspace")
-      fail(`\`-o ${word}' is not modelled by hopwise`);
-    else if (word !== "timestamp" && word !== "ktimestamp") fail(`Bad parameter \`${word}'`);
+/** Options that choose entries for some commands, and say how they shall be for others. */
+function addChoices(reading: Reading): void {
+  const { given, filters } = reading;
+  const mark = given.get("--mark");
+  if (mark !== undefined) {
+    const { value, mask } = readMark(mark);
+    filters.push((entry) => (entry.mark & mask) >>> 0 === value);
   }
+  const state = given.get("--state");
+  if (state !== undefined) {
+    const wanted = readState(state);
+    filters.push((entry) => entry.state === wanted);
+  }
+  const status = given.get("--status");
+  if (status === undefined) return;
+  const { bits, unreplied, warnings } = readStatus(status);
+  if (bits === 0 && !unreplied)
+    throw new ConntrackFailure("Operation failed: invalid parameters", warnings);
+  reading.warnings += warnings;
+  filters.push(
+    (entry) =>
+      (entry.status & bits) === bits && (!unreplied || (entry.status & IPS_SEEN_REPLY) === 0),
+  );
 }
 
-function readState(value: string, { filters }: Reading): void {
+/** The name of a TCP state. */
+export function readState(value: string): string {
   const state = value.toUpperCase();
-  if (!TCP_STATES.some((name) => name === state)) fail(`unknown TCP state \`${value}'`);
-  filters.push((entry) => entry.state === state);
+  return TCP_STATES.find((name) => name === state) ?? fail(`unknown TCP state \`${value}'`);
 }

@@ -98,6 +98,20 @@ export class Connection implements ConntrackEntry {
     return direction === ORIGINAL ? this.originalHash.tuple : this.replyHash.tuple;
   }
 
+  /** As it is now, for a record: what happens to the connection later does not change it. */
+  frozen(): Connection {
+    const copy = new Connection(this.id, this.original, this.reply, this.zones);
+    const { status, timeout, expires, master, tcp, sctp, counters, ext } = this;
+    Object.assign(copy, { status, timeout, expires, master });
+    if (tcp !== undefined) copy.tcp = Object.assign(Object.create(tcp), { state: tcp.state });
+    if (sctp !== undefined) copy.sctp = Object.assign(Object.create(sctp), { state: sctp.state });
+    if (counters !== undefined)
+      copy.counters = { original: { ...counters.original }, reply: { ...counters.reply } };
+    copy.ext = ext === undefined ? undefined : { ...ext };
+    copy.#mark = this.#mark;
+    return copy;
+  }
+
   get mark(): number {
     return this.#mark;
   }

@@ -25,8 +25,17 @@ export interface ExpectationEvent {
 /** How announcing ended. `busy`: another master waits for the same; `full`: there is no room. */
 export type ExpectResult = "expected" | "busy" | "full";
 
+/** The counters of `conntrack -S expect`. */
+export interface ExpectationStatistics {
+  /** Connections that came: `expect_new`. */
+  taken: number;
+  made: number;
+  deleted: number;
+}
+
 /** The connections that are expected in one namespace. An expired one is invisible at once. */
 export class ExpectationTable {
+  readonly statistics: ExpectationStatistics = { taken: 0, made: 0, deleted: 0 };
   readonly #now: () => Micros;
   readonly #max: () => number;
   readonly #byPort = new Map<number, Expectation[]>();
@@ -64,6 +73,7 @@ export class ExpectationTable {
     expectation.expires = later(this.#now(), helper.timeout);
     this.#byPort.set(key, [...(this.#byPort.get(key) ?? []), expectation]);
     this.#count++;
+    this.statistics.made++;
     this.#tell("NEW", expectation, this.#now());
     return "expected";
   }
@@ -78,6 +88,7 @@ export class ExpectationTable {
     );
     if (found === undefined || !found.master.confirmed || found.master.dying) return undefined;
     this.#remove(found);
+    this.statistics.taken++;
     return found;
   }
 
@@ -125,6 +136,7 @@ export class ExpectationTable {
     if (left.length === 0) this.#byPort.delete(key);
     else this.#byPort.set(key, left);
     this.#count--;
+    this.statistics.deleted++;
     this.#tell("DESTROY", expectation, at);
   }
 

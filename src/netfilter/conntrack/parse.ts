@@ -15,7 +15,7 @@ import type { ConntrackTable } from "./table.js";
 import { SctpTrack } from "./sctp.js";
 import { SCTP_STATES, type SctpState } from "./sctp-states.js";
 import { TCP_STATES } from "./tcp-states.js";
-import { FLAG_BE_LIBERAL, FLAG_SACK_PERM, TcpTrack } from "./tcp-track.js";
+import { pickedUpIn } from "./tcp-track.js";
 import { IPPROTO_GRE, IPPROTO_SCTP, isIcmpProtocol } from "./tuple.js";
 
 /** A line of `conntrack -L` or `/proc/net/nf_conntrack` as values. */
@@ -76,7 +76,7 @@ export function loadConnections(table: ConntrackTable, listed: readonly ListedCo
     entry.status = statusOf(item);
     entry.timeout = seconds(item.timeout);
     entry.mark = item.mark;
-    if (item.tcpState !== undefined) entry.tcp = trackFrom(item.tcpState);
+    if (item.tcpState !== undefined) entry.tcp = pickedUpIn(item.tcpState);
     if (item.sctpState !== undefined) entry.sctp = associationFrom(item.sctpState);
     if (item.counters !== undefined)
       entry.counters = { original: { ...item.counters[0] }, reply: { ...item.counters[1] } };
@@ -104,13 +104,6 @@ function statusOf({ original, reply, isReplied, isAssured }: ListedConnection): 
 
 function hasPorts(tuple: Tuple): boolean {
   return !isIcmpProtocol(tuple.protocol);
-}
-
-function trackFrom(state: number): TcpTrack {
-  const track = new TcpTrack();
-  track.state = state;
-  for (const side of track.sides) side.flags = FLAG_BE_LIBERAL | FLAG_SACK_PERM;
-  return track;
 }
 
 function associationFrom(state: SctpState): SctpTrack {

@@ -74,6 +74,11 @@ export class ConntrackTable {
     return this.#queue.now;
   }
 
+  /** The number that the next new connection gets. */
+  get nextId(): number {
+    return this.#nextId;
+  }
+
   /** How many entries there are, expired ones included until somebody comes past them: `conntrack -C`. */
   get count(): number {
     return this.#entries.size;
@@ -179,6 +184,12 @@ export class ConntrackTable {
     if ((entry.status & IPS_FIXED_TIMEOUT) !== 0) return;
     entry.timeout = timeout;
     if (entry.confirmed) entry.expires = later(this.now, timeout);
+  }
+
+  /** Tells an event that a tool caused. */
+  report(entry: Connection, type: TableEvent["type"], events: number): void {
+    entry.events = 0;
+    this.#tell(type, entry, events);
   }
 
   /** Reports what changed about an entry since it was last told, once. Mirrors nf_ct_deliver_cached_events(). */

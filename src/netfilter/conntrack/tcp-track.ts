@@ -47,6 +47,14 @@ export class TcpTrack {
   }
 }
 
+/** The TCP part of an entry of which only the state is known: its numbers are not checked. */
+export function pickedUpIn(state: number): TcpTrack {
+  const track = new TcpTrack();
+  track.state = state;
+  for (const side of track.sides) side.flags = FLAG_BE_LIBERAL | FLAG_SACK_PERM;
+  return track;
+}
+
 export function newSide(): TcpSide {
   return { end: 0, maxEnd: 0, maxWindow: 0, maxAck: 0, scale: 0, flags: 0 };
 }

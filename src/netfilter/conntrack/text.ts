@@ -1,5 +1,8 @@
 import {
   type ConntrackCounter,
+  IPCT_LABEL,
+  IPCT_MARK,
+  IPCT_PROTOINFO,
   IPS_ASSURED,
   IPS_SEEN_REPLY,
   type Tuple,
@@ -7,8 +10,11 @@ import {
 import type { Micros } from "../../sim/time.js";
 import { type IpAddress, formatIp, formatIpv4, ipv6Words } from "../../wire/ip.js";
 import { IPPROTO_ICMP, IPPROTO_TCP, IPPROTO_UDP } from "../../wire/ipv4.js";
+import { formatCtime } from "../iptables/calendar.js";
 import type { Connection } from "./connection.js";
 import { conntrackProtocol } from "./protocols.js";
+import type { ExpectationStatistics } from "./expectations.js";
+import { type LabelNames, labelsOf } from "./labels.js";
 import type { ConntrackSettings } from "./settings.js";
 import type { ConntrackStatistics, TableEvent } from "./table.js";
 import { IPPROTO_ICMPV6 } from "../../wire/ipv6.js";
@@ -19,6 +25,12 @@ export interface EntryFormat {
   readonly extended?: boolean | undefined;
   /** `-o id`. */
   readonly id?: boolean | undefined;
+  /** `-o ktimestamp`: when it began and ended. */
+  readonly times?: boolean | undefined;
+  /** `-o labels`, with the names that a file gives them. */
+  readonly labels?: LabelNames | undefined;
+  /** References that the question itself holds. */
+  readonly held?: number | undefined;
 }
 
 /** One line of `conntrack -L`. Times are whole seconds that are left, rounded down. Mirrors __snprintf_conntrack_default(). */
@@ -30,8 +42,11 @@ export function formatEntry(entry: Connection, now: Micros, format: EntryFormat 
     ...flag("[ASSURED]", (entry.status & IPS_ASSURED) !== 0),
     `mark=${entry.mark}`,
     ...zone(entry, "zone", 3),
-    "use=1",
+    ...age(entry, now, format),
+    ...helper(entry),
+    `use=${1 + (format.held ?? 0) + (entry.ext?.children ?? 0)}`,
     ...(format.id === true ? [`id=${entry.id}`] : []),
+    ...formatLabels(entry, format.labels),
   ].join(" ");
 }
 
@@ -54,23 +69,32 @@ export function formatProcEntry(
     ...flag("[ASSURED]", (entry.status & IPS_ASSURED) !== 0),
     `mark=${entry.mark}`,
     ...flag(`zone=${entry.zone}`, entry.zones.directions === 3),
-    "use=2",
+    ...(entry.ext?.began === undefined
+      ? []
+      : [`delta-time=${Math.floor((now - entry.ext.began) / 1_000_000)}`]),
+    `use=${2 + (entry.ext?.children ?? 0)}`,
   ].join(" ");
 }
 
-/** One line of `conntrack -E`: what happened to which entry. Counters are told at the end of an entry alone. */
+/**
+ * One line of `conntrack -E`: what happened to which entry. Counters are told at the end of an entry alone, its state only when
+ * that changed or ended. Mirrors net/netfilter/nf_conntrack_netlink.c:ctnetlink_conntrack_event().
+ */
 export function formatTableEvent(event: TableEvent, format: EntryFormat = {}): string {
-  const { type, entry, at } = event;
-  const ended = type === "DESTROY" && entry.expires <= at;
+  const { type, entry, at, events } = event;
+  const isEnd = type === "DESTROY";
+  const ended = isEnd && entry.expires <= at;
   return [
     `[${type}]`.padStart(9),
     ...(format.extended === true ? [family(entry)] : []),
-    ...head(entry, ended ? undefined : at),
-    ...directions(entry, type === "DESTROY" && entry.counters !== undefined),
+    ...head(entry, ended ? undefined : at, isEnd || (events & IPCT_PROTOINFO) !== 0),
+    ...directions(entry, isEnd && entry.counters !== undefined),
     ...flag("[ASSURED]", (entry.status & IPS_ASSURED) !== 0),
-    ...flag(`mark=${entry.mark}`, entry.mark !== 0),
+    ...flag(`mark=${entry.mark}`, entry.mark !== 0 || (events & IPCT_MARK) !== 0),
     ...zone(entry, "zone", 3),
+    ...(isEnd ? age(entry, at, format) : helper(entry)),
     ...(format.id === true ? [`id=${entry.id}`] : []),
+    ...((events & IPCT_LABEL) === 0 ? [] : formatLabels(entry, format.labels)),
   ].join(" ");
 }
 
@@ -83,17 +107,27 @@ export function formatStatistics(statistics: ConntrackStatistics): string {
   return `cpu=0   \t${counters}`;
 }
 
+/** The line of `conntrack -S expect`. */
+export function formatExpectationStatistics(statistics: ExpectationStatistics): string {
+  const { taken, made, deleted } = statistics;
+  return `cpu=0   \texpect_new=${taken} expect_create=${made} expect_delete=${deleted} `;
+}
+
 function family(entry: Connection): string {
   return typeof entry.original.source === "number" ? "ipv4     2" : "ipv6     10";
 }
 
 /** Protocol, seconds that are left (none for an entry that ran out), state. */
-function head(entry: Connection, now: Micros | undefined): readonly string[] {
+function head(entry: Connection, now: Micros | undefined, withState = true): readonly string[] {
   const { protocol } = entry.original;
   const name = conntrackProtocol(protocol).name.padEnd(8);
   const left =
     now === undefined ? [] : [String(Math.max(0, Math.floor((entry.expires - now) / 1_000_000)))];
-  return [`${name} ${protocol}`, ...left, ...(entry.state === undefined ? [] : [entry.state])];
+  return [
+    `${name} ${protocol}`,
+    ...left,
+    ...(entry.state === undefined || !withState ? [] : [entry.state]),
+  ];
 }
 
 function directions(
@@ -113,6 +147,31 @@ function directions(
   ];
 }
 
+/** With nf_conntrack_timestamp: whole seconds of its life by the clock, and from when to when. */
+function age(entry: Connection, now: Micros, format: EntryFormat): readonly string[] {
+  const { began, ended } = entry.ext ?? {};
+  if (began === undefined) return [];
+  const [from, to] = [began, ended ?? now].map((at) => Math.floor(at / 1_000_000));
+  const texts = [`delta-time=${(to ?? 0) - (from ?? 0)}`];
+  if (format.times === true) {
+    texts.push(`[start=${formatCtime(began / 1_000_000)}]`);
+    if (ended !== undefined) texts.push(`[stop=${formatCtime(ended / 1_000_000)}]`);
+  }
+  return texts;
+}
+
+function helper(entry: Connection): readonly string[] {
+  const name = entry.ext?.help?.helper.name;
+  return name === undefined ? [] : [`helper=${name}`];
+}
+
+/** Labels without a name are not shown. */
+function formatLabels(entry: Connection, names: LabelNames | undefined): readonly string[] {
+  if (names === undefined) return [];
+  const shown = labelsOf(entry).flatMap((label) => names.byLabel.get(label) ?? []);
+  return shown.length === 0 ? [] : [`labels=${shown.join(",")}`];
+}
+
 function formatCounter({ packets, bytes }: ConntrackCounter): string {
   return `packets=${packets} bytes=${bytes}`;
 }
@@ -125,7 +184,7 @@ export function formatTuple(tuple: Tuple, address: FormatAddress = formatIp): st
 type FormatAddress = (address: IpAddress) => string;
 
 /** IPv6 with all its zeros, as the kernel's %pI6 has it. */
-function writtenOut(address: IpAddress): string {
+export function writtenOut(address: IpAddress): string {
   if (typeof address === "number") return formatIpv4(address);
   const words = ipv6Words(address).map((word) => word.toString(16).padStart(8, "0"));
   return words.map((word) => `${word.slice(0, 4)}:${word.slice(4)}`).join(":");

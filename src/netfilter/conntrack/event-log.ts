@@ -1,0 +1,70 @@
+import { IPCT_DESTROY, IPCT_NEW, IPCT_RELATED } from "../../core/conntrack.js";
+import { type NetworkNamespace, perNamespace } from "../../core/namespace.js";
+import type { ExpectationEvent } from "./expectations.js";
+import { type ConntrackTable, type TableEvent, conntrack } from "./table.js";
+
+/** More events than this are not kept: the oldest are lost, as when a socket's buffer is full. */
+const MAX_EVENTS = 100_000;
+
+/** What happened to connections since somebody listens. Stands for the netlink groups of ctnetlink. */
+export class EventLog {
+  readonly #table: ConntrackTable;
+  #firstId: number | undefined;
+  #events: TableEvent[] = [];
+  #expectationEvents: ExpectationEvent[] = [];
+  /** Events that were lost since the last look. */
+  lost = 0;
+
+  constructor(table: ConntrackTable) {
+    this.#table = table;
+  }
+
+  /** From now on events are kept. */
+  listen(): void {
+    if (this.#firstId !== undefined) return;
+    this.#firstId = this.#table.nextId;
+    this.#table.watch((event) => this.#keep(event));
+    this.#table.expectations.watch((event) => {
+      if (this.#isTold(event.expectation.master)) this.#expectationEvents.push(event);
+    });
+  }
+
+  /** The events since the last call, each with its connection as it was then. */
+  take(): readonly TableEvent[] {
+    const events = this.#events;
+    this.#events = [];
+    this.lost = 0;
+    return events;
+  }
+
+  takeExpectations(): readonly ExpectationEvent[] {
+    const events = this.#expectationEvents;
+    this.#expectationEvents = [];
+    return events;
+  }
+
+  /** Mirrors __nf_conntrack_eventmask_report() and ctnetlink_conntrack_event(). */
+  #keep(event: TableEvent): void {
+    const { entry, at } = event;
+    const masks = entry.ext?.eventMasks;
+    if (masks === undefined && !this.#isTold(entry)) return;
+    const events = event.events & (masks?.connection ?? -1);
+    if (events === 0) return;
+    const isNew = (events & (IPCT_NEW | IPCT_RELATED)) !== 0;
+    const type = (events & IPCT_DESTROY) !== 0 ? "DESTROY" : isNew ? "NEW" : "UPDATE";
+    this.#events.push({ type, at, events, entry: entry.frozen() });
+    if (this.#events.length <= MAX_EVENTS) return;
+    this.#events.shift();
+    this.lost++;
+  }
+
+  /** With nf_conntrack_events 2 only connections that began while somebody listened. Mirrors nf_ct_ecache_ext_add(). */
+  #isTold({ id }: { readonly id: number }): boolean {
+    const { events } = this.#table.settings;
+    return events === 1 || (events === 2 && id >= (this.#firstId ?? 0));
+  }
+}
+
+export const eventLog: (ns: NetworkNamespace) => EventLog = perNamespace(
+  (ns) => new EventLog(conntrack(ns)),
+);
