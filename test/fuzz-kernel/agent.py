@@ -27,6 +27,7 @@ IFF_UP, IFF_RUNNING = 1, 0x40
 # ETHTOOL_SRXCSUM, STXCSUM, SSG, STSO, SGSO, SGRO
 OFFLOADS = (0x15, 0x17, 0x19, 0x1F, 0x24, 0x2C)
 SETTLE = 0.05
+QUIET = 0.2
 
 
 class Lab:
@@ -47,12 +48,12 @@ class Lab:
             for knob in spec["profile"]:
                 must(write_knob(knob), knob)
 
-    def commands(self):
+    def commands(self, commands):
         """What each command complained about, or None. Neighbouring `ip` commands of a namespace share one process."""
         failures = []
         batch = []
         where = None
-        for command in self.spec["commands"]:
+        for command in commands:
             argv = self.argv(command["argv"])
             plain = argv[0] == "ip" and not any(" " in word for word in argv)
             if batch and not (plain and command.get("ns") == where):
@@ -60,7 +61,8 @@ class Lab:
                 batch = []
             where = command.get("ns")
             if plain:
-                batch.append(" ".join(argv[1:]))
+                # A batch knows no options: the whole of it is about the lab's family.
+                batch.append(" ".join(word for word in argv[1:] if word != "-6"))
                 continue
             if where is not None:
                 enter(self.paths[where])
@@ -87,7 +89,8 @@ class Lab:
     def flush(self, batch, where):
         if where is not None:
             enter(self.paths[where])
-        done = subprocess.run(["ip", "-force", "-batch", "-"], input="\n".join(batch) + "\n", capture_output=True, text=True)
+        family = ["-6"] if self.spec["family"] == "ipv6" else []
+        done = subprocess.run(["ip", *family, "-force", "-batch", "-"], input="\n".join(batch) + "\n", capture_output=True, text=True)
         failures = [None] * len(batch)
         said = []
         for line in done.stderr.splitlines():
@@ -132,13 +135,14 @@ class Lab:
 
     def tables(self):
         """A namespace without rules has none to show and tracks nothing."""
-        ruled = {command.get("ns") for command in self.spec["commands"] if command["argv"][0].startswith("iptables")}
+        ruled = {command.get("ns") for command in self.spec["commands"] if command["argv"][0].endswith("-restore")}
         found = {"rules": {}, "conntrack": {}, "neighbours": {}}
         for name, path in self.paths.items():
             enter(path)
             found["neighbours"][name] = output("ip", "neigh", "show")
-            found["rules"][name] = output("iptables-save", "-c") if name in ruled else ""
-            found["conntrack"][name] = output("conntrack", "-L") if name in ruled else ""
+            savers = self.spec["savers"] if name in ruled else []
+            found["rules"][name] = "".join(output(saver, "-c") for saver in savers)
+            found["conntrack"][name] = output("conntrack", "-L", "-f", self.spec["family"]) if name in ruled else ""
         return found
 
 
@@ -183,8 +187,13 @@ def write_knob(text):
 
 def run(spec):
     lab = Lab(spec)
-    failures = lab.commands()
+    build, rules = spec["commands"][: spec["built"]], spec["commands"][spec["built"] :]
+    failures = lab.commands(build)
     lab.settle()
+    if spec["family"] == "ipv6":
+        # What devices say of themselves is said before rules count it.
+        time.sleep(QUIET)
+    failures += lab.commands(rules)
     seen = lab.probe()
     return {**seen, **lab.tables(), "failures": failures}
 

@@ -2,6 +2,7 @@ import type { Simulation } from "../../src/core/simulation.js";
 import { startListener } from "../../src/lab/build.js";
 import type { Lab } from "../../src/lab/lab.js";
 import { later, microseconds, seconds } from "../../src/sim/time.js";
+import type { LabCommand } from "../../src/tools/command.js";
 import { runTool } from "../../src/tools/index.js";
 import { createLinux } from "../../src/tools/stack.js";
 import { encodeFrame } from "../../src/wire/frame.js";
@@ -9,7 +10,7 @@ import { startProbe } from "../kernel/emulate.js";
 import type { SeenFrame } from "../kernel/normalise.js";
 import type { ProbeSpec } from "../kernel/observation.js";
 import type { RunOfLab } from "./compare.js";
-import { deviceKnobs, fuzzProfile, slot } from "./profile.js";
+import { builtBy, deviceKnobs, familyOfLab, fuzzProfile, saversOf, slot } from "./profile.js";
 
 /** Packets of one lab: more is a storm that neither side should see. */
 const mostSteps = 200_000;
@@ -22,23 +23,27 @@ export function runEmulated(
   distance: number = slot,
 ): RunOfLab {
   const sim = createLinux({ seed });
+  const family = familyOfLab(lab);
   for (const ns of lab.namespaces) {
     sim.createNamespace(ns);
     for (const argv of [
       ["ip", "link", "set", "lo", "up"],
-      ...fuzzProfile.map((knob) => ["sysctl", "-qw", knob]),
+      ...fuzzProfile(family).map((knob) => ["sysctl", "-qw", knob]),
     ])
       runTool(sim, { ns, argv });
   }
-  const failures = lab.commands.map((command) => {
-    const { stdinName: _, ...plain } = command;
+  const failureOf = ({ stdinName: _, ...plain }: LabCommand): string | null => {
     const { code, stderr } = runTool(sim, plain);
     return code === 0 ? null : stderr.trim();
-  });
+  };
+  const built = builtBy(lab);
+  const failures = lab.commands.slice(0, built).map(failureOf);
   for (const ns of sim.namespaces.values())
     for (const dev of ns.devices.keys())
-      for (const knob of deviceKnobs)
+      for (const knob of deviceKnobs(family))
         runTool(sim, { ns: ns.name, argv: ["sysctl", "-qw", knob.replace("DEVICE", dev)] });
+  sim.runUntilIdle(later(sim.queue.now, seconds(0.2)));
+  failures.push(...lab.commands.slice(built).map(failureOf));
   for (const listener of lab.listeners) startListener(sim, listener);
   sim.runUntilIdle(later(sim.queue.now, seconds(0.1)));
   const frames: SeenFrame[] = [];
@@ -57,14 +62,18 @@ export function runEmulated(
   sim.runUntilIdle(later(sim.queue.now, seconds(0.05)));
   const each = (argv: readonly string[]): ReadonlyMap<string, string> =>
     new Map(lab.namespaces.map((ns) => [ns, runTool(sim, { ns, argv }).stdout]));
+  const rulesOf = (ns: string): string =>
+    saversOf(lab)
+      .map((saver) => runTool(sim, { ns, argv: [saver, "-c"] }).stdout)
+      .join("");
   return {
     failures,
     unknown: [...unknown],
     seen: {
       results,
       frames,
-      rules: each(["iptables-save", "-c"]),
-      conntrack: each(["conntrack", "-L"]),
+      rules: new Map(lab.namespaces.map((ns) => [ns, rulesOf(ns)])),
+      conntrack: each(["conntrack", "-L", "-f", family]),
       neighbours: each(["ip", "neigh", "show"]),
     },
   };

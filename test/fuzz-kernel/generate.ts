@@ -1,12 +1,23 @@
 import { Choose } from "./choose.js";
-import type { Draft } from "./draft.js";
+import type { Draft, DraftCommand } from "./draft.js";
+import { overIpv6 } from "./family6.js";
 import { makeProbes } from "./probes.js";
 import { addRouting } from "./routing.js";
 import { addRules } from "./rules.js";
 import { makeNetwork } from "./topology.js";
 
-/** Makes a lab: the same seed makes the same one. */
+/** Makes a lab: the same seed makes the same one. Every third is about IPv6, every fifth has its rules in the legacy variant. */
 export function generate(seed: number): Draft {
+  const draft = overIpv4(seed);
+  const one = seed % 3 === 0 ? overIpv6(draft) : draft;
+  return seed % 5 === 0 ? { ...one, commands: one.commands.map(legacy) } : one;
+}
+
+function legacy(command: DraftCommand): DraftCommand {
+  return { ...command, run: command.run.replace(/^(ip6?tables)-restore$/, "$1-legacy-restore") };
+}
+
+function overIpv4(seed: number): Draft {
   const choose = new Choose(seed);
   const network = makeNetwork(choose);
   addRouting(network);
@@ -16,9 +27,11 @@ export function generate(seed: number): Draft {
     about: `made by npm run fuzz:kernel, seed ${seed}`,
     namespaces: network.namespaces,
     links: network.links,
-    // One namespace after the other: easier to read, and quicker to run on the real kernel.
-    commands: network.namespaces.flatMap((name) =>
-      network.commands.filter(({ ns }) => ns === name),
+    // One namespace after the other: easier to read, and quicker to run on the real kernel. Rules come last.
+    commands: [false, true].flatMap((last) =>
+      network.namespaces.flatMap((name) =>
+        network.commands.filter(({ ns, rules }) => ns === name && (rules !== undefined) === last),
+      ),
     ),
     listen: network.listen,
     probes: makeProbes(network),

@@ -6,7 +6,15 @@ import { formatIp } from "../../src/wire/ip.js";
 import type { SeenFrame } from "../kernel/normalise.js";
 import type { ProbeSpec } from "../kernel/observation.js";
 import type { RunOfLab } from "./compare.js";
-import { deviceKnobs, fuzzProfile, realOnlyKnobs, slot } from "./profile.js";
+import {
+  builtBy,
+  deviceKnobs,
+  familyOfLab,
+  fuzzProfile,
+  realOnlyKnobs,
+  saversOf,
+  slot,
+} from "./profile.js";
 
 /** What the agent answers for one lab. */
 interface Answer {
@@ -81,10 +89,14 @@ export class RealKernel {
 }
 
 function specOf(lab: Lab, probes: readonly ProbeSpec[], distance: number): object {
+  const family = familyOfLab(lab);
   return {
+    family,
+    savers: saversOf(lab),
+    built: builtBy(lab),
     namespaces: lab.namespaces,
-    deviceProfile: deviceKnobs,
-    profile: [...realOnlyKnobs, ...fuzzProfile],
+    deviceProfile: deviceKnobs(family),
+    profile: [...realOnlyKnobs(family), ...fuzzProfile(family)],
     commands: lab.commands.map(({ ns, argv, stdin }) => ({ ns, argv, stdin })),
     listeners: lab.listeners.map((one) => ({ ...one, address: formatIp(one.address) })),
     probes: probes.map((one) => ({ ...one, address: formatIp(one.address), ttl: one.ttl ?? 0 })),
