@@ -1,6 +1,12 @@
 import type { PolicyEvent, RuleEvent } from "../core/trace.js";
 import type { Frame } from "../wire/frame.js";
-import { formatIpv4, parseIpv4Prefix, prefixContains } from "../wire/ip.js";
+import {
+  formatIp,
+  type IpAddress,
+  ipPrefixContains,
+  parseIpv4Prefix,
+  parseIpv6Prefix,
+} from "../wire/ip.js";
 import type { PacketEvent } from "./follow.js";
 
 /** The rule that came closest to letting a packet pass, and what of the packet did not fit. */
@@ -54,7 +60,7 @@ function isNearer(one: Candidate, other: Candidate): boolean {
 
 /** Targets that end nothing, or end it badly: their rules would not have helped. */
 const NO_HELP =
-  /^(DROP|REJECT|RETURN|QUEUE|NFQUEUE|LOG|NFLOG|ULOG|TRACE|MARK|CONNMARK|CT|NOTRACK|TEE|SET|AUDIT|CLASSIFY|DSCP|TOS|TTL|TCPMSS|CHECKSUM)$/;
+  /^(DROP|REJECT|RETURN|QUEUE|NFQUEUE|LOG|NFLOG|ULOG|TRACE|MARK|CONNMARK|CT|NOTRACK|TEE|SET|AUDIT|CLASSIFY|DSCP|TOS|TTL|HL|TCPMSS|CHECKSUM)$/;
 
 function candidateOf(event: RuleEvent): Candidate | undefined {
   const words = wordsOf(event.text);
@@ -104,15 +110,15 @@ function testsOf(words: readonly string[], event: RuleEvent): readonly Test[] {
 
 function testOf(option: string, value: string, event: RuleEvent): Test | undefined {
   const { network, transport } = event.frame;
-  if (network?.kind !== "ipv4") return undefined;
+  if (network?.kind !== "ipv4" && network?.kind !== "ipv6") return undefined;
   const test = (holds: boolean, packet: string): Test => ({ holds, packet, state: false });
   switch (option) {
     case "-s":
-      return test(holds(value, network.source), `packet comes from ${formatIpv4(network.source)}`);
+      return test(holds(value, network.source), `packet comes from ${formatIp(network.source)}`);
     case "-d":
       return test(
         holds(value, network.destination),
-        `packet goes to ${formatIpv4(network.destination)}`,
+        `packet goes to ${formatIp(network.destination)}`,
       );
     case "-i":
       return test(
@@ -128,8 +134,10 @@ function testOf(option: string, value: string, event: RuleEvent): Test | undefin
           ? "packet has no output device here"
           : `packet goes out by ${event.out}`,
       );
-    case "-p":
-      return test(value === transport?.kind, `packet is ${transport?.kind ?? network.protocol}`);
+    case "-p": {
+      const name = transport?.kind === "icmpv6" ? "ipv6-icmp" : transport?.kind;
+      return test(value === name, `packet is ${name ?? network.protocol}`);
+    }
     case "--ctstate":
     case "--state":
       return stateTest(value, event);
@@ -138,9 +146,10 @@ function testOf(option: string, value: string, event: RuleEvent): Test | undefin
   }
 }
 
-function holds(network: string, address: Parameters<typeof formatIpv4>[0]): boolean {
-  const prefix = parseIpv4Prefix(network.includes("/") ? network : `${network}/32`);
-  return prefix !== undefined && prefixContains(prefix, address);
+function holds(network: string, address: IpAddress): boolean {
+  const parse = typeof address === "number" ? parseIpv4Prefix : parseIpv6Prefix;
+  const prefix = parse(network);
+  return prefix !== undefined && ipPrefixContains(prefix, address);
 }
 
 function isDevice(pattern: string, name: string | undefined): boolean {

@@ -1,4 +1,5 @@
-import { isIcmp, type Frame, decodeIpPacket } from "../wire/frame.js";
+import type { LogPart } from "../core/trace.js";
+import { isIcmp, type Frame, type IpHeader, decodeIpPacket } from "../wire/frame.js";
 import {
   ICMP_DEST_UNREACH,
   ICMP_ECHO,
@@ -10,40 +11,53 @@ import {
   type IcmpHeader,
 } from "../wire/icmp.js";
 import { formatIpv4, formatMac, ipv4, type Mac } from "../wire/ip.js";
-import { IPPROTO_TCP, IPPROTO_UDP, type Ipv4Header } from "../wire/ipv4.js";
+import { IPPROTO_ICMP, IPPROTO_TCP, IPPROTO_UDP, type Ipv4Header } from "../wire/ipv4.js";
 import { ipLength } from "../wire/frame.js";
-import {
-  TCP_ACK,
-  TCP_CWR,
-  TCP_ECE,
-  TCP_FIN,
-  TCP_PSH,
-  TCP_RST,
-  TCP_SYN,
-  TCP_URG,
-  type TcpHeader,
-} from "../wire/tcp.js";
+import { TCP_ACK, TCP_FIN, TCP_PSH, TCP_RST, TCP_SYN, TCP_URG } from "../wire/tcp.js";
+import { dumpTcp, dumpTransport, flagWords, upperHex } from "./packet-log-transport.js";
+import { dump6, monitorHeader6 } from "./packet-log6.js";
 
 /** A packet at a hook, as the kernel's logs describe it. */
 export interface LoggedPacket {
   readonly frame: Frame;
   readonly in: string | undefined;
   readonly out: string | undefined;
+  /** The ports of a bridge that it passes. */
+  readonly physicalIn?: string | undefined;
+  readonly physicalOut?: string | undefined;
   readonly mark: number;
   readonly uid: number | undefined;
+  readonly gid?: number | undefined;
 }
 
+type Parts = ReadonlySet<LogPart>;
+
+/** All flags of `-j LOG` that add something: what TRACE shows. */
+const TRACED: Parts = new Set<LogPart>(["tcp-sequence", "tcp-options", "ip-options", "uid"]);
+
 /**
- * `IN=eth0 OUT= MAC=… SRC=… DST=… LEN=…`, each item with a blank behind it, with all flags of `-j LOG` on. Mirrors
+ * `IN=eth0 OUT= MAC=… SRC=… DST=… LEN=…`, each item with a blank behind it. Mirrors
  * net/netfilter/nf_log_syslog.c:nf_log_ip_packet() and dump_ipv4_packet().
  */
-export function logLine(packet: LoggedPacket): string {
+export function logLine(packet: LoggedPacket, parts: Parts = TRACED): string {
   const { frame, mark, uid } = packet;
-  const devices = `IN=${packet.in ?? ""} OUT=${packet.out ?? ""} `;
-  const mac = packet.in === undefined ? "" : `MAC=${linkBytes(frame)} `;
-  const user = uid === undefined ? "" : `UID=${uid} GID=${uid} `;
+  const ports = [
+    packet.physicalIn === undefined ? "" : `PHYSIN=${packet.physicalIn} `,
+    packet.physicalOut === undefined ? "" : `PHYSOUT=${packet.physicalOut} `,
+  ].join("");
+  const devices = `IN=${packet.in ?? ""} OUT=${packet.out ?? ""} ${ports}`;
+  const mac = packet.in === undefined ? "" : linkText(frame, parts);
+  const isShown = parts.has("uid") && uid !== undefined;
+  const user = isShown ? `UID=${uid} GID=${packet.gid ?? uid} ` : "";
   const marked = mark === 0 ? "" : `MARK=0x${mark.toString(16)} `;
-  return `${devices}${mac}${dump(frame, true)}${user}${marked}`;
+  return `${devices}${mac}${dump(frame, parts, true)}${user}${marked}`;
+}
+
+/** Mirrors dump_mac_header(). */
+function linkText(frame: Frame, parts: Parts): string {
+  if (!parts.has("macdecode")) return `MAC=${linkBytes(frame)} `;
+  const { source, destination, etherType } = frame.link;
+  return `MACSRC=${formatMac(source)} MACDST=${formatMac(destination)} MACPROTO=${etherType.toString(16).padStart(4, "0")} `;
 }
 
 /** The Ethernet header's bytes. */
@@ -52,8 +66,9 @@ function linkBytes({ link }: Frame): string {
   return `${formatMac(link.destination)}:${formatMac(link.source)}:${type.slice(0, 2)}:${type.slice(2)}`;
 }
 
-function dump(frame: Frame, outer: boolean): string {
+function dump(frame: Frame, parts: Parts, outer: boolean): string {
   const { network } = frame;
+  if (network?.kind === "ipv6") return dump6(frame, (header) => dumpTcp(header, parts));
   if (network?.kind !== "ipv4") return "TRUNCATED";
   const { tos } = network;
   return [
@@ -61,8 +76,10 @@ function dump(frame: Frame, outer: boolean): string {
     `LEN=${ipLength(frame)} TOS=${hexByte(tos & 0x1e)} PREC=${hexByte(tos & 0xe0)} `,
     `TTL=${network.ttl} ID=${network.id} `,
     fragmentFlags(network),
-    network.options.length > 0 ? `OPT (${upperHex(network.options)}) ` : "",
-    dumpTransport(frame, network, outer),
+    parts.has("ip-options") && network.options.length > 0
+      ? `OPT (${upperHex(network.options)}) `
+      : "",
+    dumpUpper(frame, network, parts, outer),
   ].join("");
 }
 
@@ -71,59 +88,25 @@ function fragmentFlags({ dontFragment, moreFragments, fragmentOffset }: Ipv4Head
   return `${dontFragment ? "DF " : ""}${moreFragments ? "MF " : ""}${offset}`;
 }
 
-const NAMES: Readonly<Record<number, string>> = {
-  1: "ICMP",
-  6: "TCP",
-  17: "UDP",
-  136: "UDPLITE",
-  50: "ESP",
-  51: "AH",
-};
-
-function dumpTransport(frame: Frame, network: Ipv4Header, outer: boolean): string {
+function dumpUpper(frame: Frame, network: Ipv4Header, parts: Parts, outer: boolean): string {
   const { transport, payload } = frame;
-  const name = `PROTO=${NAMES[network.protocol] ?? network.protocol} `;
-  if (network.fragmentOffset > 0 || NAMES[network.protocol] === undefined) return name;
-  switch (transport?.kind) {
-    case "tcp":
-      return name + dumpTcp(transport);
-    case "udp":
-      return `${name}SPT=${transport.sourcePort} DPT=${transport.destinationPort} LEN=${payload.length + 8} `;
-    case "icmp":
-      return name + dumpIcmp(transport, payload, outer);
-    default:
-      return `${name}INCOMPLETE [${payload.length} bytes] `;
-  }
-}
-
-const TCP_FLAGS: readonly (readonly [number, string])[] = [
-  [TCP_CWR, "CWR"],
-  [TCP_ECE, "ECE"],
-  [TCP_URG, "URG"],
-  [TCP_ACK, "ACK"],
-  [TCP_PSH, "PSH"],
-  [TCP_RST, "RST"],
-  [TCP_SYN, "SYN"],
-  [TCP_FIN, "FIN"],
-];
-
-function dumpTcp(header: TcpHeader): string {
-  const options = header.options.length > 0 ? `OPT (${upperHex(header.options)}) ` : "";
-  return [
-    `SPT=${header.sourcePort} DPT=${header.destinationPort} `,
-    `SEQ=${header.sequence} ACK=${header.acknowledgment} WINDOW=${header.window} RES=0x00 `,
-    flagWords(header.flags, TCP_FLAGS),
-    `URGP=${header.urgent} `,
-    options,
-  ].join("");
-}
-
-function flagWords(flags: number, names: readonly (readonly [number, string])[]): string {
-  return names.map(([bit, name]) => ((flags & bit) === 0 ? "" : `${name} `)).join("");
+  const { protocol } = network;
+  const isLaterFragment = network.fragmentOffset > 0;
+  if (protocol !== IPPROTO_ICMP)
+    return dumpTransport({ protocol, isLaterFragment, transport, payload }, parts);
+  if (isLaterFragment) return "PROTO=ICMP ";
+  return transport?.kind === "icmp"
+    ? `PROTO=ICMP ${dumpIcmp(transport, payload, parts, outer)}`
+    : `PROTO=ICMP INCOMPLETE [${payload.length} bytes] `;
 }
 
 /** Errors are followed by the packet they are about, in brackets; that of an error inside an error is left out. */
-function dumpIcmp({ type, code, rest }: IcmpHeader, payload: Uint8Array, outer: boolean): string {
+function dumpIcmp(
+  { type, code, rest }: IcmpHeader,
+  payload: Uint8Array,
+  parts: Parts,
+  outer: boolean,
+): string {
   const head = `TYPE=${type} CODE=${code} `;
   switch (type) {
     case ICMP_ECHO:
@@ -132,14 +115,14 @@ function dumpIcmp({ type, code, rest }: IcmpHeader, payload: Uint8Array, outer: 
     case ICMP_PARAMETERPROB:
       return `${head}PARAMETER=${rest >>> 24} `;
     case ICMP_REDIRECT:
-      return `${head}GATEWAY=${formatIpv4(ipv4(rest))} ${quoted(payload, outer)}`;
+      return `${head}GATEWAY=${formatIpv4(ipv4(rest))} ${quoted(payload, parts, outer)}`;
     case ICMP_DEST_UNREACH: {
       const mtu = code === ICMP_FRAG_NEEDED ? `MTU=${rest & 0xffff} ` : "";
-      return head + quoted(payload, outer) + mtu;
+      return head + quoted(payload, parts, outer) + mtu;
     }
     case ICMP_SOURCE_QUENCH:
     case ICMP_TIME_EXCEEDED:
-      return head + quoted(payload, outer);
+      return head + quoted(payload, parts, outer);
     default:
       return head;
   }
@@ -147,10 +130,10 @@ function dumpIcmp({ type, code, rest }: IcmpHeader, payload: Uint8Array, outer: 
 
 const ICMP_SOURCE_QUENCH = 4;
 
-function quoted(payload: Uint8Array, outer: boolean): string {
+function quoted(payload: Uint8Array, parts: Parts, outer: boolean): string {
   if (!outer) return "";
   const inner = decodeIpPacket(payload);
-  return `[${inner.ok ? dump(inner.value, false) : "TRUNCATED"}] `;
+  return `[${inner.ok ? dump(inner.value, parts, false) : "TRUNCATED"}] `;
 }
 
 /**
@@ -158,7 +141,7 @@ function quoted(payload: Uint8Array, outer: boolean): string {
  */
 export function monitorLine({ frame, in: from, out, mark }: LoggedPacket): string {
   const { network, link } = frame;
-  if (network?.kind !== "ipv4") return "";
+  if (network?.kind !== "ipv4" && network?.kind !== "ipv6") return "";
   const mac =
     from === undefined
       ? ""
@@ -167,12 +150,18 @@ export function monitorLine({ frame, in: from, out, mark }: LoggedPacket): strin
     from === undefined ? "" : `IN=${from} `,
     out === undefined ? "" : `OUT=${out} `,
     mac,
+    network.kind === "ipv4" ? monitorHeader(frame, network) : monitorHeader6(frame, network),
+    monitorPorts(frame, network),
+    mark === 0 ? "" : `MARK=0x${mark.toString(16)} `,
+  ].join("");
+}
+
+function monitorHeader(frame: Frame, network: Ipv4Header): string {
+  return [
     `SRC=${formatIpv4(network.source)} DST=${formatIpv4(network.destination)} `,
     `LEN=${ipLength(frame)} TOS=0x${network.tos.toString(16)} TTL=${network.ttl} ID=${network.id} `,
     fragmentFlags(network),
     network.options.length > 0 ? `OPT (${upperHex(network.options)}) ` : "",
-    monitorPorts(frame, network),
-    mark === 0 ? "" : `MARK=0x${mark.toString(16)} `,
   ].join("");
 }
 
@@ -185,7 +174,7 @@ const MONITOR_FLAGS: readonly (readonly [number, string])[] = [
   [TCP_URG, "URG"],
 ];
 
-function monitorPorts({ transport }: Frame, { protocol }: Ipv4Header): string {
+function monitorPorts({ transport }: Frame, { protocol }: IpHeader): string {
   if (transport === undefined || isIcmp(transport)) return "";
   if (protocol !== IPPROTO_TCP && protocol !== IPPROTO_UDP) return "";
   const ports = `SPORT=${transport.sourcePort} DPORT=${transport.destinationPort} `;
@@ -202,8 +191,4 @@ function looseMac(mac: Mac): string {
 
 function hexByte(value: number): string {
   return `0x${value.toString(16).toUpperCase().padStart(2, "0")}`;
-}
-
-function upperHex(bytes: Uint8Array): string {
-  return Array.from(bytes, (byte) => byte.toString(16).toUpperCase().padStart(2, "0")).join("");
 }

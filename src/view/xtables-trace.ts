@@ -37,7 +37,8 @@ function startsTrace(event: TraceEvent): boolean {
   return event.kind === "rule" && event.matched && event.outcome === "TRACE";
 }
 
-const AF_INET = 2;
+/** What xtables-monitor calls a family: its address family, and the option of the tools that chooses it. */
+const FAMILIES = { iptables: { number: 2, option: "-4" }, ip6tables: { number: 10, option: "-6" } };
 
 class Tracer {
   readonly #onlyMarked: boolean;
@@ -54,8 +55,7 @@ class Tracer {
   see(event: TraceEvent): void {
     if (event.kind === "born") this.#born(event);
     if ((event.kind !== "rule" && event.kind !== "policy") || event.xtables === undefined) return;
-    // What the logs say of IPv6 packets is not worded yet.
-    if (event.engine !== "iptables") return;
+    if (event.engine !== "iptables" && event.engine !== "ip6tables") return;
     const { variant } = event.xtables;
     const traced = !this.#onlyMarked || this.#marked.get(event.packet) === event.ns;
     if (startsTrace(event)) this.#marked.set(event.packet, event.ns);
@@ -105,7 +105,9 @@ class Tracer {
     leave(walk, event);
     if (!traced || (event.kind === "rule" && !event.matched)) return;
     const { packet, ns, table, chain } = event;
-    const id = `${AF_INET} ${packet.toString(16).padStart(8, "0")}`;
+    const { number, option } =
+      event.engine === "ip6tables" ? FAMILIES.ip6tables : FAMILIES.iptables;
+    const id = `${number} ${packet.toString(16).padStart(8, "0")}`;
     if (!this.#toldPacket.has(walk)) {
       this.#toldPacket.add(walk);
       this.#lines.push({ packet, ns, text: `PACKET: ${id} ${monitorLine(packetOf(event))}` });
@@ -113,7 +115,7 @@ class Tracer {
     const what =
       event.kind === "policy"
         ? `policy:${event.policy} `
-        : `rule:0x${(event.xtables?.number ?? 0).toString(16)}:${nftVerdict(event)}  -4 -t ${table} ${event.text}`;
+        : `rule:0x${(event.xtables?.number ?? 0).toString(16)}:${nftVerdict(event)}  ${option} -t ${table} ${event.text}`;
     this.#lines.push({ packet, ns, text: ` TRACE: ${id} ${table}:${chain}:${what}` });
   }
 
