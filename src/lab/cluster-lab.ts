@@ -37,6 +37,8 @@ import {
 import type { Lab, Listener } from "./lab.js";
 import { felixCommands, felixRulesFile } from "../kube/calico.js";
 import { agentMaker, felixMaker, flannelMaker, podRules, renderedMaker } from "./provenance.js";
+import type { RecordedGap } from "./recorded/recorded-gaps.js";
+import { socketListeners } from "./recorded/recorded-lab.js";
 import { recordedWins } from "./recorded/cluster-records.js";
 import type { ClusterWorld } from "./world.js";
 
@@ -44,6 +46,8 @@ import type { ClusterWorld } from "./world.js";
 export interface ClusterLab {
   readonly lab: Lab;
   readonly makers: ReadonlyMap<string, RuleMaker>;
+  /** What of nodes' dumps could not be built. */
+  readonly gaps: readonly RecordedGap[];
 }
 
 /** Which part of a cluster is built: nodes and pods off the packet's path need not be. */
@@ -83,7 +87,7 @@ export function clusterLab(
       ...podCommands(node, pods, makers),
     ]),
   ];
-  const own = recordedWins(world.records, cluster, rendered);
+  const { commands: own, gaps } = recordedWins(world.records, cluster, rendered);
   const namespaces = [
     UNDERLAY,
     ...nodes.map(({ name }) => name),
@@ -101,11 +105,29 @@ export function clusterLab(
       about: `${nodes.length} nodes, ${pods.length} pods`,
       namespaces,
       commands: withoutNamespaces(commands),
-      listeners: listenersOf(cluster, pods).filter(({ ns }) => namespaces.includes(ns)),
+      listeners: withRecordedSockets(
+        listenersOf(cluster, pods).filter(({ ns }) => namespaces.includes(ns)),
+        world.records,
+        namespaces,
+      ),
       probes: [],
     },
     makers,
+    gaps,
   };
+}
+
+/** Programs of a node are those that its sockets tell, where they were recorded. */
+function withRecordedSockets(
+  listeners: readonly Listener[],
+  records: ClusterWorld["records"],
+  namespaces: readonly string[],
+): readonly Listener[] {
+  const recorded = [...records.values()].filter(
+    ({ name, sockets }) => sockets !== undefined && namespaces.includes(name),
+  );
+  const names = new Set(recorded.map(({ name }) => name));
+  return [...listeners.filter(({ ns }) => !names.has(ns)), ...socketListeners(recorded)];
 }
 
 /** Namespaces are made by whoever builds a lab, their loopback with them. */

@@ -14,6 +14,7 @@ import { clusterLab, type ClusterPart } from "./cluster-lab.js";
 import { type DnsPodStart, type LiveDns, settleDns, startDns } from "./live-dns.js";
 import { nodeLocalDnsPods, setUpNodeLocalDns } from "./node-local-dns.js";
 import { NODE_RESOLVER, nodeResolvConf, startResolvers } from "./resolvers.js";
+import type { RecordedGap } from "./recorded/recorded-gaps.js";
 import { loadRecordedConnections } from "./recorded/cluster-records.js";
 import type { ClusterWorld } from "./world.js";
 
@@ -21,6 +22,8 @@ import type { ClusterWorld } from "./world.js";
 export interface LiveCluster {
   readonly sim: Simulation;
   readonly makers: ReadonlyMap<string, RuleMaker>;
+  /** What of nodes' dumps could not be built. */
+  readonly gaps: readonly RecordedGap[];
   /** Filled when a DNS server meets something that is not modelled. */
   readonly unknown: string[];
   /** What DNS servers log, `POD: LINE`. */
@@ -41,7 +44,7 @@ export function buildLiveCluster(
   startTime?: number,
 ): LiveCluster {
   const { cluster } = world;
-  const { lab, makers } = clusterLab(world, part);
+  const { lab, makers, gaps } = clusterLab(world, part);
   const servers = dnsPods(cluster).filter(({ key }) => part === undefined || part.pods.has(key));
   const locals = nodeLocalDnsPods(cluster).filter(
     ({ node }) => part === undefined || part.nodes.has(node),
@@ -68,6 +71,7 @@ export function buildLiveCluster(
   return {
     sim,
     makers,
+    gaps,
     dns,
     ...reports,
     show: (now) => void Object.assign(kubernetes, kubernetesView(now)),

@@ -6,12 +6,18 @@ import { type IpAddress, parseIpv4, parseIpv6 } from "../wire/ip.js";
 import type { ClusterPart } from "./cluster-lab.js";
 import type { Destination, Source } from "./endpoints.js";
 import { dnsPods } from "./live-cluster.js";
+import type { NodeRecord } from "./recorded/node-record.js";
 
 /**
  * The nodes and pods that a request can meet: its source, the DNS pods when they are asked, and whatever has or stands
  * for the destination. Nothing else need be built. A name may turn out to be elsewhere: see `holds`.
  */
-export function partFor(cluster: Cluster, source: Source, destination: Destination): ClusterPart {
+export function partFor(
+  cluster: Cluster,
+  source: Source,
+  destination: Destination,
+  records: ReadonlyMap<string, NodeRecord> = new Map(),
+): ClusterPart {
   const behind = addressesBehind(cluster, destination);
   const servers = dnsPods(cluster);
   const asksDns =
@@ -30,6 +36,7 @@ export function partFor(cluster: Cluster, source: Source, destination: Destinati
     (node) =>
       nodeAddresses(node).some((address) => behind.has(address)) ||
       entries.has(node.name) ||
+      hasRecorded(records.get(node.name), destination) ||
       (source.kind === "inside" && source.ns === node.name) ||
       pods.some((pod) => pod.node === node.name),
   );
@@ -37,6 +44,16 @@ export function partFor(cluster: Cluster, source: Source, destination: Destinati
     nodes: new Set(nodes.map(({ name }) => name)),
     pods: new Set(pods.map(({ key }) => key)),
   };
+}
+
+/** Whether the destination is an address that only the node's dump tells. */
+function hasRecorded(record: NodeRecord | undefined, destination: Destination): boolean {
+  return (
+    destination.kind === "address" &&
+    (record?.links ?? []).some(({ addresses }) =>
+      addresses.some(({ address }) => address === destination.address),
+    )
+  );
 }
 
 /** Whether everything that has or stands for an address is in the part. */

@@ -14,6 +14,8 @@ import { partFor } from "./part.js";
 import { policiesNotRendered } from "./policies.js";
 import { loadRecordedConnections } from "./recorded/cluster-records.js";
 import { missingOnPath } from "./recorded/missing.js";
+import { gapsMet } from "./recorded/recorded-gaps.js";
+import { routesThatDiffer } from "./recorded/recorded-routes.js";
 import { endWorld } from "./recorded/outside.js";
 import { assumedRoutes, namesOf as namesOfRecorded } from "./recorded/recorded-trace.js";
 import { isOutside, namesOf } from "./trace.js";
@@ -75,7 +77,7 @@ export function buildReplayWorld(world: World, seed: number, ends: CapturedEnds)
 
 function clusterReplay(world: ClusterWorld, seed: number, ends: CapturedEnds): ReplayWorld {
   const { cluster } = world;
-  const { sim, makers } = buildLiveCluster(world, seed, partOf(cluster, ends));
+  const { sim, makers, gaps } = buildLiveCluster(world, seed, partOf(cluster, ends));
   openEverywhere(sim, cluster);
   return {
     sim,
@@ -86,7 +88,11 @@ function clusterReplay(world: ClusterWorld, seed: number, ends: CapturedEnds): R
       chain: (ns, table, chain, engine) => chainRules(sim, ns, table, chain, engine),
       notes: cluster.notes.map(({ text }) => text),
     },
-    unknown: (events) => policiesNotRendered(cluster, events),
+    unknown: (events) => [
+      ...policiesNotRendered(cluster, events),
+      ...gapsMet(gaps, events),
+      ...routesThatDiffer(world.records.values(), cluster, events),
+    ],
     assumesPrograms: () => false,
   };
 }

@@ -33,6 +33,7 @@ import { addressesBehind, holds, partFor } from "./part.js";
 import { policiesNotRendered } from "./policies.js";
 import { proxyNotModelled } from "./proxy-mode.js";
 import { notModelledOnPath } from "./recorded/not-modelled.js";
+import { gapsMet } from "./recorded/recorded-gaps.js";
 import { routesThatDiffer } from "./recorded/recorded-routes.js";
 import { traceRecorded } from "./recorded/recorded-trace.js";
 import { nodeResolvConf } from "./resolvers.js";
@@ -110,7 +111,7 @@ function record(
   request: TraceRequest,
   source: Source,
   destination: Destination,
-  part: ClusterPart = partFor(world.cluster, source, destination),
+  part: ClusterPart = partFor(world.cluster, source, destination, world.records),
 ): Recording {
   const { cluster } = world;
   const live = buildLiveCluster(world, request.seed, part);
@@ -176,6 +177,7 @@ function record(
       ...policiesNotRendered(cluster, [...lookupEvents, ...events]),
       ...proxyNotModelled(cluster, [...lookupEvents, ...events]),
       ...notModelledOnPath(world.records.values(), [...lookupEvents, ...events]),
+      ...gapsMet(live.gaps, [...lookupEvents, ...events]),
       ...routesThatDiffer(world.records.values(), cluster, [...lookupEvents, ...events]),
     ],
     oneWay: request.oneWay,

@@ -3,6 +3,7 @@ import { parseRestore } from "../../netfilter/iptables/restore.js";
 import type { CheckNote, CheckReport } from "../check.js";
 import type { RecordedNode } from "./cables.js";
 import type { NodeRecord } from "./node-record.js";
+import type { RecordedGap } from "./recorded-gaps.js";
 import type { RecordedNote } from "./recorded-lab.js";
 import { hasSave, nativeTables } from "./not-modelled.js";
 import { sysctlCommands } from "./sysctl-commands.js";
@@ -135,6 +136,7 @@ function unmodelledNotes({ rules }: NodeRecord): readonly CheckNote[] {
 export function checkClusterRecords(
   records: ReadonlyMap<string, NodeRecord>,
   nodes: readonly string[],
+  gaps: readonly RecordedGap[],
 ): readonly CheckNote[] {
   const others = nodes.filter((name) => !records.has(name));
   const rest: CheckNote = {
@@ -143,7 +145,7 @@ export function checkClusterRecords(
     place: undefined,
   };
   return [
-    ...[...records.values()].flatMap(clusterNodeNotes),
+    ...[...records.values()].flatMap((record) => clusterNodeNotes(record, gaps)),
     ...(records.size === 0 || others.length === 0 ? [] : [rest]),
   ];
 }
@@ -152,8 +154,8 @@ function listed(names: readonly string[]): string {
   return names.length <= 10 ? names.join(", ") : `${names.slice(0, 10).join(", ")}, …`;
 }
 
-/** Beside objects a node's rules, sets, knobs and connections count; its devices and routes are those of the objects. */
-function clusterNodeNotes(record: NodeRecord): readonly CheckNote[] {
+/** Beside objects what was recorded of a node counts, and the rest is rendered. */
+function clusterNodeNotes(record: NodeRecord, gaps: readonly RecordedGap[]): readonly CheckNote[] {
   const note = (what: CheckNote["what"], text: string): CheckNote => ({
     what,
     text: `${record.name}: ${text}`,
@@ -162,39 +164,39 @@ function clusterNodeNotes(record: NodeRecord): readonly CheckNote[] {
   const tables = record.rules
     .filter(({ family }) => family === "ipv4")
     .flatMap(({ text }) => [...text.matchAll(/^\*(\w+)/gm)].map(([, table = ""]) => table));
-  const used = [
-    ...(record.rules.length === 0 ? [] : [`rules (${tables.join(", ")})`]),
-    ...(record.ipsets === undefined ? [] : ["sets"]),
-    ...(record.sysctls === undefined ? [] : ["knobs"]),
-    ...(record.connections === undefined ? [] : ["connections"]),
-    ...(record.hasAddresses ? ["the name of its device"] : []),
+  const parts: readonly (readonly [string, boolean])[] = [
+    [`rules (${tables.join(", ")})`, record.rules.length > 0],
+    ["sets", record.ipsets !== undefined],
+    ["knobs", record.sysctls !== undefined],
+    ["connections", record.connections !== undefined],
+    ["devices and addresses", record.hasAddresses],
+    ["routes", record.routes !== undefined],
+    ["policy rules", record.policyRules !== undefined],
+    ["neighbours", record.neighbours !== undefined],
+    ["entries of tunnels", (record.fdb ?? []).some(({ remote }) => remote !== undefined)],
+    ["sockets", record.sockets !== undefined],
   ];
-  const compared = [
-    ...(record.hasAddresses ? ["addresses"] : []),
-    ...(record.routes === undefined ? [] : ["routes"]),
-    ...(record.policyRules === undefined ? [] : ["policy rules"]),
+  const used = parts.filter(([, has]) => has).map(([name]) => name);
+  const rendered = [
+    ...(record.rules.length === 0 ? ["rules"] : []),
+    ...(record.hasAddresses ? [] : ["devices and addresses"]),
+    ...(record.routes === undefined ? ["routes"] : []),
+    ...(record.sockets === undefined ? ["programs"] : []),
   ];
-  const unused = [
-    ...(record.neighbours === undefined ? [] : ["neighbours"]),
-    ...(record.fdb === undefined ? [] : ["bridge tables"]),
-    ...(record.sockets === undefined ? [] : ["sockets"]),
-  ];
+  const learned = (record.fdb ?? []).some(({ remote }) => remote === undefined);
   const knobs: RecordedNote[] = [];
   sysctlCommands({ record, devices: [] }, knobs);
+  const own = [...new Set(gaps.flatMap(({ node, what }) => (node === record.name ? [what] : [])))];
   return [
     note("recorded", used.length === 0 ? "nothing that is used" : used.join(", ")),
-    note("rendered", "devices, addresses and routes from objects"),
-    ...(compared.length === 0
-      ? []
-      : [
-          note(
-            "recorded",
-            `${compared.join(", ")} are compared with those: an answer that they would change ends UNKNOWN`,
-          ),
-        ]),
-    ...(unused.length === 0
-      ? []
-      : [note("note", `recorded ${unused.join(", ")} are not used beside objects`)]),
+    ...(rendered.length === 0 ? [] : [note("rendered", `${rendered.join(", ")} from objects`)]),
+    ...(record.neighbours === undefined
+      ? [note("missing", "neighbours (ip -j neigh); none are known at first")]
+      : []),
+    ...(learned
+      ? [note("note", "what its bridges have learned is not used: they learn it again")]
+      : []),
+    ...own.map((text) => ({ what: "unmodelled" as const, text, place: undefined })),
     ...knobs.map(({ text, place }) => ({ what: "note" as const, text, place })),
     ...unmodelledNotes(record),
     ...enginesNotModelled(record),

@@ -8,10 +8,13 @@ import { conntrack } from "../../netfilter/conntrack/table.js";
 import type { LabCommand } from "../../tools/command.js";
 import { formatIpv4 } from "../../wire/ip.js";
 import type { WorldFile } from "../world.js";
-import { devicesOf } from "./devices.js";
+import { withRecordedNode } from "./cluster-nodes.js";
+import { type Device, loopback } from "./devices.js";
 import { isNodeKind, ownerOf, readNodeRecords } from "./dump-files.js";
-import type { NodeRecord, RecordedLink } from "./node-record.js";
+import type { NodeRecord } from "./node-record.js";
+import type { RecordedGap } from "./recorded-gaps.js";
 import type { RecordedNote } from "./recorded-lab.js";
+import { recordedMacs, recordedNames, renamed, uplinkOf, withMacs } from "./rendered-names.js";
 import { ruleCommand, setCommands } from "./state-commands.js";
 import { sysctlCommands } from "./sysctl-commands.js";
 
@@ -77,46 +80,65 @@ function checkAddress(record: NodeRecord, cluster: Cluster): void {
   );
 }
 
-function uplinkOf(links: readonly RecordedLink[], address: number): RecordedLink | undefined {
-  return links.find(({ addresses }) => addresses.some((one) => one.address === address));
+/** The lab's commands where nodes were recorded. */
+export interface RecordedCommands {
+  readonly commands: readonly LabCommand[];
+  /** What of the dumps could not be built. */
+  readonly gaps: readonly RecordedGap[];
 }
 
 /**
  * Lets what was recorded of nodes win over what is rendered for them: each recorded table takes the place of the
- * rendered one, knobs and sets are as recorded, and the device of the node's address has its own name.
+ * rendered one, knobs and sets are as recorded, and so are addresses, routes, policy rules and neighbours; devices have their
+ * recorded names and MAC addresses.
  */
 export function recordedWins(
   records: ClusterDumps["records"],
   cluster: Cluster,
-  commands: readonly LabCommand[],
+  rendered: readonly LabCommand[],
   notes: RecordedNote[] = [],
-): readonly LabCommand[] {
-  if (records.size === 0) return commands;
-  const built = new Set(commands.map(({ ns }) => ns));
-  const uplinks = new Map(
-    cluster.nodes.flatMap(({ name, address }) => {
-      const uplink = uplinkOf(records.get(name)?.links ?? [], address);
-      return uplink === undefined ? [] : [[name, uplink.name] as const];
-    }),
-  );
-  const own = commands
+): RecordedCommands {
+  if (records.size === 0) return { commands: rendered, gaps: [] };
+  const there = new Set(rendered.map(({ ns }) => ns));
+  const names = recordedNames(records, cluster, rendered);
+  let commands: readonly LabCommand[] = rendered
     .filter((command) => !isOverruled(command, records.get(command.ns ?? "")))
-    .map((command) => withUplink(command, uplinks.get(command.ns ?? "")));
-  const recorded = [...records.values()]
-    .filter(({ name }) => built.has(name))
-    .flatMap((record) => [
-      ...sysctlCommands(
-        { record, devices: devicesNamed(record, ["lo", uplinks.get(record.name) ?? "eth0"]) },
-        notes,
-      ),
+    .map((command) => renamed(ofVariant(command, records), names));
+  const gaps: RecordedGap[] = [];
+  const own: LabCommand[] = [];
+  for (const record of [...records.values()].filter(({ name }) => there.has(name))) {
+    const built = withRecordedNode(record, cluster, commands);
+    commands = built.commands;
+    gaps.push(...built.gaps);
+    const devices = [...built.devices, ...unrecorded(names.get(record.name), built.devices)];
+    own.push(
+      ...sysctlCommands({ record, devices }, notes),
       ...setCommands(record, notes),
       ...record.rules.filter(({ family }) => family === "ipv4").map(ruleCommand(record.name)),
-    ]);
-  return [...own, ...recorded];
+    );
+  }
+  return { commands: [...withMacs(commands, recordedMacs(records.values())), ...own], gaps };
 }
 
-function devicesNamed(record: NodeRecord, names: readonly string[]): ReturnType<typeof devicesOf> {
-  return devicesOf({ ...record, rules: [] }, []).filter(({ name }) => names.includes(name));
+/** Rules of a node whose saves are of the older kernel side are put there too: both sides would see each packet. */
+function ofVariant(command: LabCommand, records: ClusterDumps["records"]): LabCommand {
+  const [program, ...words] = command.argv;
+  const { rules } = records.get(command.ns ?? "") ?? { rules: [] };
+  const saves = rules.filter(({ family }) => family === "ipv4");
+  const isLegacy = saves.length > 0 && saves.every(({ variant }) => variant === "legacy");
+  return program === "iptables-restore" && isLegacy
+    ? { ...command, argv: ["iptables-legacy-restore", ...words] }
+    : command;
+}
+
+/** `lo` and the node's own device have knobs also where no devices were recorded. */
+function unrecorded(
+  names: ReadonlyMap<string, string> | undefined,
+  devices: readonly Device[],
+): readonly Device[] {
+  return ["lo", names?.get("eth0") ?? "eth0"]
+    .filter((name) => !devices.some((device) => device.name === name))
+    .map((name) => ({ ...loopback, name }));
 }
 
 /** Rendered sets and policies of a node whose filter table was recorded would stand beside the real ones. */
@@ -126,15 +148,6 @@ function isOverruled(
 ): boolean {
   const filter = (record?.rules ?? []).some(({ text }) => /^\*filter$/m.test(text));
   return filter && (argv[0] === "ipset" || /kube-router/.test(stdinName));
-}
-
-/** `ip link add eth0 …`, `… dev eth0`: the device's recorded name instead. */
-function withUplink(command: LabCommand, name: string | undefined): LabCommand {
-  if (name === undefined || name === "eth0" || command.argv[0] !== "ip") return command;
-  const argv = command.argv.map((word, index) =>
-    word === "eth0" && (index === 3 || command.argv[index - 1] === "dev") ? name : word,
-  );
-  return { ...command, argv };
 }
 
 /** Puts recorded connections into the nodes that were built. */

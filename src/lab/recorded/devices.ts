@@ -59,7 +59,8 @@ export function devicesOf(record: NodeRecord, given: readonly GivenAddress[]): r
   ];
 }
 
-const loopback: Device = {
+/** What every namespace begins with. */
+export const loopback: Device = {
   name: "lo",
   kind: "loopback",
   recordedKind: undefined,

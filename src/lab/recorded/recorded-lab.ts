@@ -55,7 +55,7 @@ export function recordedLab(
       about: `recorded: ${records.map((record) => record.name).join(", ")}`,
       namespaces: [...records.map((record) => record.name), ...outsides.map(({ ns }) => ns)],
       commands,
-      listeners: listenersOf(records),
+      listeners: socketListeners(records),
       probes: [],
     },
     nodes,
@@ -64,7 +64,8 @@ export function recordedLab(
   };
 }
 
-function listenersOf(records: readonly NodeRecord[]): Lab["listeners"] {
+/** The programs that recorded sockets tell of. */
+export function socketListeners(records: readonly NodeRecord[]): Lab["listeners"] {
   const found = new Map<string, Lab["listeners"][number]>();
   for (const { name: ns, sockets, links } of records) {
     // The kernel's own sockets of tunnels are listed too.

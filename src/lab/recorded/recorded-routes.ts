@@ -1,18 +1,12 @@
 import type { RouteEvent, TraceEvent } from "../../core/trace.js";
 import type { Cluster } from "../../kube/cluster.js";
-import {
-  formatIpv4,
-  type Ipv4,
-  IPV4_ANY,
-  parseIpv4,
-  parseIpv4Prefix,
-  prefixContains,
-} from "../../wire/ip.js";
+import { formatIpv4, type Ipv4, prefixContains } from "../../wire/ip.js";
 import type { NodeRecord, RecordedRoute } from "./node-record.js";
+import { prefixOf } from "./recorded-gaps.js";
 
 /**
- * Where a node's recorded routes and addresses would have sent a packet otherwise than those that are built from objects,
- * each once. Recorded wins, and what it leads to is not built: such an answer is not certain. Reads the trace.
+ * Where a node's recorded routes and addresses would have sent a packet otherwise than those that are built of them and of
+ * objects, each once: such an answer is not certain. Reads the trace.
  */
 export function routesThatDiffer(
   records: Iterable<NodeRecord>,
@@ -45,10 +39,11 @@ function difference(record: NodeRecord, cluster: Cluster, event: RouteEvent): st
       ? `${to} is recorded as an address of ${record.name} itself, and its objects do not say so`
       : `${to} is not among the recorded addresses of ${record.name}`;
   if (event.result === "local") return undefined;
-  const rule = (record.policyRules ?? []).find(({ priority }) => !USUAL_RULES.includes(priority));
-  if (rule !== undefined)
-    return `${record.name} has recorded policy rules (priority ${rule.priority}, ${rule.place.file}:${rule.place.line}), and they are not built beside objects`;
-  return record.routes === undefined
+  // Other rules ask other tables: what these say is built, and what could not be is told as a gap.
+  const hasOwnRules = (record.policyRules ?? []).some(
+    ({ priority }) => !USUAL_RULES.includes(priority),
+  );
+  return record.routes === undefined || hasOwnRules
     ? undefined
     : routeDifference(record, cluster, event, destination);
 }
@@ -77,11 +72,11 @@ function routeDifference(
   if (recorded === undefined || recorded.type !== "unicast")
     return built === undefined
       ? undefined
-      : `${name}'s recorded routes have ${said} to ${to}, and ${mine} is built from objects`;
+      : `${name}'s recorded routes have ${said} to ${to}, and ${mine} is built`;
   if (built !== undefined && leadsAlike(recorded, event, cluster, name, destination))
     return undefined;
   const { file, line } = recorded.place;
-  return `${name} recorded the route "${said}" for ${to} (${file}:${line}), and ${mine} is built from objects`;
+  return `${name} recorded the route "${said}" for ${to} (${file}:${line}), and ${mine} is built`;
 }
 
 /** The same device and next hop; for a default route the device alone, for a pod of the node that no next hop is named. */
@@ -121,10 +116,4 @@ function bestRoute(routes: readonly RecordedRoute[], destination: Ipv4): Recorde
     if (better) best = { route, length: prefix.length, metric };
   }
   return best?.route;
-}
-
-function prefixOf(text: string): { readonly address: Ipv4; readonly length: number } | undefined {
-  if (text === "default") return { address: IPV4_ANY, length: 0 };
-  const address = parseIpv4(text);
-  return address === undefined ? parseIpv4Prefix(text) : { address, length: 32 };
 }

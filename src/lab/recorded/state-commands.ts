@@ -21,12 +21,6 @@ export function stateCommands(node: RecordedNode, notes: RecordedNote[]): readon
   const { record, devices } = node;
   const ns = record.name;
   const own = new Set(devices.map(({ mac }) => mac));
-  const neighbours = (record.neighbours ?? []).flatMap(({ address, dev, mac, state, place }) => {
-    const nud = NEIGHBOUR_STATES[state];
-    if (mac === undefined || nud === undefined) return [];
-    const words = [formatIpv4(address), "lladdr", formatMac(mac), "dev", dev, "nud", nud];
-    return [{ ns, argv: ["ip", "neigh", "replace", ...words], place }];
-  });
   const fdb = (record.fdb ?? []).flatMap(({ mac, dev, remote, permanent, place }) =>
     remote !== undefined
       ? tunnelEntry(node, { mac, dev, remote, permanent, place })
@@ -44,11 +38,29 @@ export function stateCommands(node: RecordedNode, notes: RecordedNote[]): readon
           ],
   );
   return [
-    ...neighbours,
+    ...neighbourCommands(node),
     ...fdb,
     ...setCommands(record, notes),
     ...record.rules.map(ruleCommand(ns)),
   ];
+}
+
+/** Neighbours whose addresses are known, of devices that are built. */
+export function neighbourCommands({ record, devices }: RecordedNode): readonly LabCommand[] {
+  const built = new Set(devices.map(({ name }) => name));
+  return (record.neighbours ?? []).flatMap(({ address, dev, mac, state, place }) => {
+    const nud = NEIGHBOUR_STATES[state];
+    if (mac === undefined || nud === undefined || !built.has(dev)) return [];
+    const words = [formatIpv4(address), "lladdr", formatMac(mac), "dev", dev, "nud", nud];
+    return [{ ns: record.name, argv: ["ip", "neigh", "replace", ...words], place }];
+  });
+}
+
+/** Where the tunnels of a node lead. */
+export function tunnelEntries(node: RecordedNode): readonly LabCommand[] {
+  return (node.record.fdb ?? []).flatMap((entry) =>
+    entry.remote === undefined ? [] : tunnelEntry(node, entry),
+  );
 }
 
 /** An entry of a tunnel, but for the one that the device makes of its own `remote`. */

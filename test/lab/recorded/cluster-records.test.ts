@@ -102,7 +102,7 @@ describe("a node's dump beside the objects of its cluster", () => {
     expect(viewOf(recording).verdict.deciding).toMatchObject({ table: "raw", in: "ens5" });
   });
 
-  it("check says what is recorded, what is rendered and what is not used", () => {
+  it("check says what is recorded and what is rendered", () => {
     const world = loadWorld(
       [
         ...shop,
@@ -115,13 +115,15 @@ describe("a node's dump beside the objects of its cluster", () => {
     const { notes, files } = checkWorld(world);
     const texts = notes.map(({ what, text }) => `${what}  ${text}`);
     expect(texts).toContainEqual(
-      expect.stringMatching(/^recorded {2}worker-1: rules \(.*nat.*\), knobs$/),
+      expect.stringMatching(/^recorded {2}worker-1: rules \(.*nat.*\), knobs, neighbours$/),
     );
-    expect(texts).toContain("note  worker-1: recorded neighbours are not used beside objects");
+    expect(texts).toContain(
+      "rendered  worker-1: devices and addresses, routes, programs from objects",
+    );
     expect(texts).toContain("rendered  2 nodes from objects alone: cp-1, worker-2");
     expect(files.find(({ file }) => file.endsWith("ip-neigh.json"))).toMatchObject({
       kind: "ip-neigh",
-      used: false,
+      used: true,
     });
   });
 

@@ -1,0 +1,42 @@
+import type { TraceEvent } from "../../core/trace.js";
+import {
+  type Ipv4Prefix,
+  IPV4_ANY,
+  parseIpv4,
+  parseIpv4Prefix,
+  prefixContains,
+} from "../../wire/ip.js";
+
+/** Something recorded of a node that could not be built: packets that meet it have no certain answer. */
+export type RecordedGap =
+  | { readonly kind: "device"; readonly node: string; readonly dev: string; readonly what: string }
+  | {
+      readonly kind: "route";
+      readonly node: string;
+      readonly to: Ipv4Prefix;
+      readonly what: string;
+    };
+
+/** The gaps that packets met, in words, each once. Reads the trace. */
+export function gapsMet(
+  gaps: readonly RecordedGap[],
+  events: readonly TraceEvent[],
+): readonly string[] {
+  if (gaps.length === 0) return [];
+  const met = gaps.filter((gap) => events.some((event) => meets(gap, event)));
+  return [...new Set(met.map(({ what }) => what))];
+}
+
+function meets(gap: RecordedGap, event: TraceEvent): boolean {
+  if (event.kind !== "route" || event.ns !== gap.node || event.result === "local") return false;
+  if (gap.kind === "device") return event.out === gap.dev;
+  const header = event.frame.network;
+  return header?.kind === "ipv4" && prefixContains(gap.to, header.destination);
+}
+
+/** `default`, `10.0.0.0/8` or `10.0.0.1` as a route's destination is printed. */
+export function prefixOf(text: string): Ipv4Prefix | undefined {
+  if (text === "default") return { address: IPV4_ANY, length: 0 };
+  const address = parseIpv4(text);
+  return address === undefined ? parseIpv4Prefix(text) : { address, length: 32 };
+}
