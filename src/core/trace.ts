@@ -108,6 +108,36 @@ export interface UnknownEvent extends PacketStamp {
   readonly place: Place | undefined;
 }
 
+/** Parts of a line in the kernel's log that `-j LOG` leaves out unless asked: `--log-tcp-sequence` and so on. */
+export type LogPart = "tcp-sequence" | "tcp-options" | "ip-options" | "uid" | "macdecode";
+
+/** What a rule wants written down. */
+export interface LogRequest {
+  /** `LOG`: a line in the kernel's log. `NFLOG`, `AUDIT`: a record for a program that listens. */
+  readonly by: "LOG" | "NFLOG" | "AUDIT";
+  /** 0 (emerg) to 7 (debug); LOG alone. */
+  readonly level: number | undefined;
+  /** NFLOG's group. */
+  readonly group: number | undefined;
+  /** For AUDIT what the rule calls it: `drop`. */
+  readonly prefix: string;
+  readonly parts: readonly LogPart[];
+}
+
+/** A rule wrote something down about the packet. */
+export interface LogEvent extends PacketStamp, LogRequest {
+  readonly kind: "log";
+  readonly hook: Hook;
+  readonly in: string | undefined;
+  readonly out: string | undefined;
+  /** The ports of a bridge that it passes. */
+  readonly physicalIn: string | undefined;
+  readonly physicalOut: string | undefined;
+  /** Of the program that sent it. */
+  readonly uid: number | undefined;
+  readonly gid: number | undefined;
+}
+
 /** A hook entry changed the frame. */
 export interface RewriteEvent extends PacketStamp {
   readonly kind: "rewrite";
@@ -250,6 +280,7 @@ export type TraceEvent =
   | RuleEvent
   | PolicyEvent
   | UnknownEvent
+  | LogEvent
   | RewriteEvent
   | ConntrackEvent
   | RouteEvent

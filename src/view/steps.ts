@@ -5,6 +5,7 @@ import type { BridgeEvent, ConntrackEvent, RouteEvent, RuleEvent } from "../core
 import { formatIpv4 } from "../wire/ip.js";
 import type { Frame } from "../wire/frame.js";
 import { type Change, changesBetween, destinationOf, sourceOf } from "./fields.js";
+import { logText } from "./log-text.js";
 import type { Leg, PacketEvent } from "./follow.js";
 
 /** `*` packet changed, `~` state changed, `ok` delivered, `!` denied or dropped, `?` unknown. */
@@ -214,6 +215,15 @@ function draftOf(context: Context): Draft | undefined {
         mark: event.policy === "DROP" ? "!" : "",
         decisive: event.policy === "DROP",
       };
+    case "log":
+      return {
+        ...common(event),
+        hook: event.hook,
+        step: event.by === "LOG" ? "kernel log" : event.by,
+        effect: logText(event).trimEnd(),
+        changes,
+        decisive: true,
+      };
     case "rewrite":
       return rewriteDraft(context);
     case "conntrack":
@@ -281,7 +291,12 @@ function common(event: PacketEvent): Draft {
 
 /** Inside a hook the device that `-o` or `-i` sees, a bridge rather than its port. */
 function deviceOf(event: PacketEvent): string | undefined {
-  if (event.kind !== "rule" && event.kind !== "policy" && event.kind !== "rewrite")
+  if (
+    event.kind !== "rule" &&
+    event.kind !== "policy" &&
+    event.kind !== "rewrite" &&
+    event.kind !== "log"
+  )
     return event.dev;
   return event.out ?? event.in ?? event.dev;
 }

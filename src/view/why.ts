@@ -28,6 +28,10 @@ export function reasonOf(step: Step): string {
         : "No rule of the chain objected, so its policy lets the packet pass.";
     case "unknown":
       return "The packet meets something that hopwise does not model; what follows is not certain.";
+    case "log":
+      return event.by === "LOG"
+        ? "The rule writes this line to the kernel's log; the packet goes on."
+        : "The rule hands a record to a program that listens, if one does; the packet goes on.";
     case "rewrite":
       return step.step.startsWith("conntrack")
         ? "The connection was translated when it began; conntrack applies the same translation to this packet."
@@ -84,9 +88,7 @@ function ruleReason(step: Step): string {
   }
 }
 
-function conntrackReason(
-  action: ConntrackEvent["action"],
-): string {
+function conntrackReason(action: ConntrackEvent["action"]): string {
   switch (action) {
     case "new":
       return "No connection is known for this packet, so a new entry is begun.";

@@ -1,5 +1,6 @@
 import type { Hook, HookState, Verdict } from "../../core/hooks.js";
 import type { SkBuff } from "../../core/skbuff.js";
+import type { LogRequest } from "../../core/trace.js";
 import type { RuleFamily } from "./addresses.js";
 import { checkOptions, OptionArgs, type OptionSpec } from "./options.js";
 import type { TableName, Variant } from "./tables.js";
@@ -127,6 +128,8 @@ export interface MatchDefinition<P, M> extends Definition<P> {
 export interface TargetDefinition<P, M> extends Definition<P> {
   readonly remember?: (params: P) => M;
   apply?(params: P, skb: SkBuff, state: HookState, memory: M): TargetResult;
+  /** What it has written down about each packet. */
+  readonly log?: (params: P) => LogRequest;
   /** What the nft variant keeps of it. */
   readonly inNft?: (params: P) => P;
 }
@@ -169,6 +172,7 @@ export interface Match extends Part {
 /** A target with its parameters, in a rule. */
 export interface Target extends Part {
   apply(skb: SkBuff, state: HookState): TargetResult;
+  readonly log: LogRequest | undefined;
   fresh(): Target;
 }
 
@@ -320,6 +324,10 @@ class BoundMatch<P, M> extends Bound<P, M, MatchDefinition<P, M>> implements Mat
 class BoundTarget<P, M> extends Bound<P, M, TargetDefinition<P, M>> implements Target {
   apply(skb: SkBuff, state: HookState): TargetResult {
     return this.definition.apply?.(this.params, skb, state, this.memory) ?? { kind: "unknown" };
+  }
+
+  get log(): LogRequest | undefined {
+    return this.definition.log?.(this.params);
   }
 
   fresh(): Target {

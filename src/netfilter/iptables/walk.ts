@@ -1,7 +1,7 @@
 import type { HookState, Verdict } from "../../core/hooks.js";
 import { ACCEPT } from "../../core/hooks.js";
 import type { SkBuff } from "../../core/skbuff.js";
-import { type RuleEvent, told, type XtablesFacts } from "../../core/trace.js";
+import { type LogRequest, type RuleEvent, told, type XtablesFacts } from "../../core/trace.js";
 import { type Frame as WireFrame, type IpHeader, ipLength } from "../../wire/frame.js";
 import type { IpAddress } from "../../wire/ip.js";
 import { upperHeaderOf } from "../ipv6-headers.js";
@@ -187,8 +187,11 @@ class Walk {
         return this.#enter(compiled, action);
       case "verdict":
         return this.#verdict(rule, action.verdict);
-      case "target":
-        return this.#target(rule, action.target.apply(this.#skb, this.#state));
+      case "target": {
+        const verdict = this.#target(rule, action.target.apply(this.#skb, this.#state));
+        if (this.#tracing && action.target.log !== undefined) this.#tellLog(action.target.log);
+        return verdict;
+      }
     }
   }
 
@@ -331,6 +334,26 @@ class Walk {
     const { socket } = this.#skb;
     const uid = socket?.holder === "program" ? socket.uid : undefined;
     return { variant: this.#ruleset.variant, number, uid };
+  }
+
+  #tellLog(request: LogRequest): void {
+    const { bridge, socket } = this.#skb;
+    const [from, to] = [this.#state.in?.name, this.#state.out?.name];
+    const [port, outPort] = [bridge?.physicalIn?.name, bridge?.physicalOut?.name];
+    const sender = socket?.holder === "program" ? socket : undefined;
+    this.#state.ns.sim.trace?.(
+      told(this.#skb, {
+        ...request,
+        kind: "log",
+        hook: this.#state.hook,
+        in: from,
+        out: to,
+        physicalIn: port === from ? undefined : port,
+        physicalOut: outPort === to ? undefined : outPort,
+        uid: sender?.uid,
+        gid: sender?.gid,
+      }),
+    );
   }
 
   #tellUnknown(what: string, rule: Rule): void {

@@ -131,6 +131,8 @@ function longReason({ event }: Step): string {
       return `skb_drop_reason ${event.reason} in ${event.where}.`;
     case "unknown":
       return event.what;
+    case "log":
+      return `${event.by} at ${event.hook}, in ${event.in ?? "none"}, out ${event.out ?? "none"} (net/netfilter/nf_log_syslog.c).`;
     case "born":
       return `Born of ${event.by}.`;
   }

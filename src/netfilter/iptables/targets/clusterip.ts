@@ -9,12 +9,12 @@ const TOTAL = option("total-nodes", u16);
 const LOCAL = option("local-node", u16);
 const INIT = option("hash-init", u32);
 
-/** `-j CLUSTERIP`: gone from current kernels. */
+/** `-j CLUSTERIP`: gone from current kernels, which refuse it. */
 export const clusterip: TargetExtension = defineTarget<undefined>({
   name: "CLUSTERIP",
   family: "ipv4",
   mirrors: "net/ipv4/netfilter/ipt_CLUSTERIP.c (removed)",
-  fidelity: "unmodelled",
+  fidelity: "exact",
   examples: [],
   options: [NEW, HASHMODE, MAC, TOTAL, LOCAL, INIT],
   missingInKernel: true,

@@ -8,15 +8,18 @@ interface IdleTimer {
   readonly alarm: boolean;
 }
 
+/** INT_MAX milliseconds. */
+const MOST_SECONDS = 2_147_483;
+
 const TIMEOUT = option("timeout", u32, { must: true });
 const LABEL = option("label", string(1, 27), { must: true });
 const ALARM = flag("alarm");
 
-/** `-j IDLETIMER`: restarts a timer in sysfs, which is not kept; the packet goes on. */
+/** `-j IDLETIMER`: restarts a timer that programs see in sysfs; the packet goes on. */
 export const idletimer: TargetExtension = defineTarget<IdleTimer>({
   name: "IDLETIMER",
   mirrors: "net/netfilter/xt_IDLETIMER.c:idletimer_tg_target_v1()",
-  fidelity: "simplified",
+  fidelity: "exact",
   examples: ["--timeout 30 --label lan", "--timeout 30 --label wan --alarm"],
   options: [TIMEOUT, LABEL, ALARM],
   parse: (args) => ({
@@ -26,6 +29,7 @@ export const idletimer: TargetExtension = defineTarget<IdleTimer>({
   }),
   format: ({ timeout, label, alarm }) =>
     `--timeout ${timeout} --label ${label}${alarm ? " --alarm" : ""}`,
-  refuses: ({ timeout }) => (timeout === 0 ? "Invalid argument" : undefined),
+  refuses: ({ timeout, label }) =>
+    timeout === 0 || timeout >= MOST_SECONDS || label === "" ? "Invalid argument" : undefined,
   apply: () => CONTINUE,
 });

@@ -6,11 +6,11 @@ const ID = option("led-trigger-id", string(0, 27), { must: true });
 const DELAY = option("led-delay", text);
 const BLINK = flag("led-always-blink");
 
-/** `-j LED`: blinks a light; the recording kernel has no such module. */
+/** `-j LED`: blinks a light; the pinned kernel is built without it and refuses it. */
 export const led: TargetExtension = defineTarget<readonly string[]>({
   name: "LED",
   mirrors: "net/netfilter/xt_LED.c:led_tg()",
-  fidelity: "unmodelled",
+  fidelity: "exact",
   examples: [],
   options: [ID, DELAY, BLINK],
   missingInKernel: true,

@@ -1,3 +1,4 @@
+import type { LogPart } from "../../../core/trace.js";
 import { CONTINUE, type TargetExtension, defineTarget } from "../extension.js";
 import { flag, option } from "../options.js";
 import { parseNumber } from "../numbers.js";
@@ -8,7 +9,7 @@ import { quoteText } from "../words.js";
 interface Log {
   readonly prefix: string | undefined;
   readonly level: number;
-  readonly flags: readonly string[];
+  readonly parts: readonly LogPart[];
 }
 
 /** The kernel's levels; index is the number. */
@@ -20,37 +21,34 @@ const LEVEL = option("log-level", readLevel);
 const PREFIX = option("log-prefix", (text, use) =>
   cutBytes(string(1, Number.POSITIVE_INFINITY)(text, use), 29),
 );
-const FLAGS = [
-  "log-tcp-sequence",
-  "log-tcp-options",
-  "log-ip-options",
-  "log-uid",
-  "log-macdecode",
-].map((name) => flag(name));
+/** In the order they are printed. */
+const PARTS = ["tcp-sequence", "tcp-options", "ip-options", "uid", "macdecode"] as const;
+const FLAGS = PARTS.map((part) => ({ part, spec: flag(`log-${part}`) }));
 
 /** `-j LOG`: a line in the kernel's log; the packet goes on as it is. */
 export const log: TargetExtension = defineTarget<Log>({
   name: "LOG",
   mirrors: "net/netfilter/xt_LOG.c:log_tg()",
-  fidelity: "simplified",
+  fidelity: "exact",
   examples: [
     "",
     '--log-prefix "in: " --log-level 7',
     "--log-prefix abc --log-tcp-sequence --log-uid",
   ],
-  options: [LEVEL, PREFIX, ...FLAGS],
+  options: [LEVEL, PREFIX, ...FLAGS.map(({ spec }) => spec)],
   parse: (args) => ({
     prefix: args.value(PREFIX),
     level: args.value(LEVEL) ?? WARNING,
-    flags: FLAGS.filter((spec) => args.has(spec)).map((spec) => spec.names[0] ?? ""),
+    parts: FLAGS.filter(({ spec }) => args.has(spec)).map(({ part }) => part),
   }),
-  format({ prefix, level, flags }) {
+  format({ prefix, level, parts }) {
     const words: string[] = [];
     if (prefix !== undefined) words.push(`--log-prefix ${quoteText(prefix)}`);
     if (level !== WARNING) words.push(`--log-level ${level}`);
-    return [...words, ...flags.map((name) => `--${name}`)].join(" ");
+    return [...words, ...parts.map((part) => `--log-${part}`)].join(" ");
   },
   apply: () => CONTINUE,
+  log: ({ prefix = "", level, parts }) => ({ by: "LOG", level, group: undefined, prefix, parts }),
 });
 
 function readLevel(text: string): number {

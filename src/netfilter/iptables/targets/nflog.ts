@@ -22,11 +22,11 @@ const RANGE = option("nflog-range", (text, use) => {
 const SIZE = option("nflog-size", u32);
 const THRESHOLD = option("nflog-threshold", u16);
 
-/** `-j NFLOG`: hands a copy to a listening program; nobody listens here, and the packet goes on. */
+/** `-j NFLOG`: hands a copy to a program that listens, if one does; the packet goes on. */
 export const nflog: TargetExtension = defineTarget<Nflog>({
   name: "NFLOG",
   mirrors: "net/netfilter/xt_NFLOG.c:nflog_tg()",
-  fidelity: "simplified",
+  fidelity: "exact",
   examples: ["", '--nflog-prefix "my pfx" --nflog-group 5 --nflog-threshold 10', "--nflog-size 64"],
   options: [GROUP, PREFIX, RANGE, SIZE, THRESHOLD],
   parse(args, { variant }) {
@@ -50,4 +50,5 @@ export const nflog: TargetExtension = defineTarget<Nflog>({
     return words.join(" ");
   },
   apply: () => CONTINUE,
+  log: ({ prefix = "", group }) => ({ by: "NFLOG", level: undefined, group, prefix, parts: [] }),
 });

@@ -39,7 +39,7 @@ export const tee: TargetExtension = defineTarget<Tee>({
     const copying = duplicating(state.ns);
     // A copy is not copied again.
     if (copying.now) return CONTINUE;
-    const copy = cloneSkb(skb, "TEE");
+    const copy = cloneSkb(skb, "TEE copy");
     copy.ct = UNTRACKED;
     copy.frame = copiedFrame(skb.frame, state);
     const send = routed(params, copy, state);
