@@ -1,4 +1,5 @@
 import { deliver, drop } from "../core/drop.js";
+import { type NetworkNamespace, perNamespace } from "../core/namespace.js";
 import type { SkBuff } from "../core/skbuff.js";
 import type { Timer } from "../sim/event-queue.js";
 import type { Micros } from "../sim/time.js";
@@ -62,6 +63,14 @@ export class FragmentQueues<H> {
     return queue.pieces;
   }
 
+  /** Gives up a packet one of whose pieces was wrong. */
+  abandon(key: string, where: string): void {
+    const queue = this.#byKey.get(key);
+    if (queue === undefined) return;
+    this.#close(key, queue);
+    for (const piece of queue.pieces) drop(piece.skb, "NOT_SPECIFIED", where);
+  }
+
   #open(key: string, skb: SkBuff, limits: FragmentLimits<H>): Queue<H> {
     const timer = skb.ns.sim.queue.after(limits.lifetime, "fragments expire", () => {
       const queue = this.#byKey.get(key);
@@ -113,6 +122,30 @@ function isComplete<H>(queue: Queue<H>): boolean {
     at = piece.end;
   }
   return at === queue.end;
+}
+
+/** Into how many bytes each a packet was cut that connection tracking put together, not counting headers. Mirrors frag_list. */
+const cutsOf: (ns: NetworkNamespace) => WeakMap<SkBuff, readonly number[]> = perNamespace(
+  () => new WeakMap<SkBuff, readonly number[]>(),
+);
+
+/** Remembers how a packet was cut. */
+export function rememberCuts<H>(skb: SkBuff, pieces: readonly Piece<H>[]): void {
+  cutsOf(skb.ns).set(
+    skb,
+    pieces.map(({ start, end }) => end - start),
+  );
+}
+
+/** Where a packet of `length` bytes is cut: as it came in when every piece fits into `room`, else into pieces of that size. */
+export function cutPlaces(skb: SkBuff, length: number, room: number): readonly number[] {
+  const cuts = skb.fragmentMaxSize > 0 ? cutsOf(skb.ns).get(skb) : undefined;
+  const total = cuts?.reduce((sum, size) => sum + size, 0);
+  if (cuts !== undefined && total === length && cuts.every((size) => size <= room)) {
+    let at = 0;
+    return cuts.map((size) => (at += size) - size);
+  }
+  return Array.from({ length: Math.ceil(length / room) }, (_, index) => index * room);
 }
 
 /** The bytes of a packet whose pieces are all there. */

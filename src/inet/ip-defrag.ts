@@ -5,7 +5,7 @@ import { seconds } from "../sim/time.js";
 import { decodeTransport, type Frame, ipLength } from "../wire/frame.js";
 import { ICMP_TIME_EXCEEDED } from "../wire/icmp.js";
 import { type Ipv4Header, ipv4HeaderLength } from "../wire/ipv4.js";
-import { FragmentQueues, joinPieces, type Piece } from "./fragment-queue.js";
+import { FragmentQueues, joinPieces, type Piece, rememberCuts } from "./fragment-queue.js";
 import { icmpSend } from "./icmp.js";
 import { routeInput } from "./route-input.js";
 import { ipv4Sysctls } from "./sysctls.js";
@@ -66,7 +66,10 @@ function reassemble(skb: SkBuff, pieces: readonly Piece<Ipv4Header>[], user: Def
   skb.frame = frame;
   skb.fragmentMaxSize = largest;
   // Mirrors nf_ct_ipv4_gather_frags(): a router that had to look inside may cut the packet again.
-  if (user !== "local") skb.ignoreDf = true;
+  if (user !== "local") {
+    skb.ignoreDf = true;
+    rememberCuts(skb, pieces);
+  }
   return skb;
 }
 

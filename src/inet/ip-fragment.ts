@@ -3,6 +3,7 @@ import { cloneSkb } from "../core/simulation.js";
 import type { SkBuff } from "../core/skbuff.js";
 import { encodeTransport } from "../wire/frame.js";
 import { type Ipv4Header, ipv4HeaderLength } from "../wire/ipv4.js";
+import { cutPlaces } from "./fragment-queue.js";
 
 /**
  * Cuts a packet into pieces that fit; they share its id, and one that was reassembled is cut at its old sizes.
@@ -21,8 +22,10 @@ export function fragment(skb: SkBuff, mtu: number): readonly SkBuff[] {
   // Whether all pieces had DF is kept in the reassembled header; others only come here without it or against it.
   const dontFragment = network.dontFragment && skb.fragmentMaxSize > 0;
   const pieces: SkBuff[] = [];
-  for (let offset = 0; offset < bytes.length; offset += room) {
-    const last = offset + room >= bytes.length;
+  const places = cutPlaces(skb, bytes.length, room);
+  for (const [index, offset] of places.entries()) {
+    const end = places[index + 1] ?? bytes.length;
+    const last = end === bytes.length;
     const piece = cloneSkb(skb, "fragment");
     const header: Ipv4Header = {
       ...network,
@@ -35,7 +38,7 @@ export function fragment(skb: SkBuff, mtu: number): readonly SkBuff[] {
       link: skb.frame.link,
       network: header,
       transport: undefined,
-      payload: bytes.subarray(offset, offset + room),
+      payload: bytes.subarray(offset, end),
     };
     pieces.push(piece);
   }

@@ -1,7 +1,7 @@
 import { drop } from "../../core/drop.js";
 import { type NetworkNamespace, perNamespace } from "../../core/namespace.js";
 import type { SkBuff } from "../../core/skbuff.js";
-import { seconds } from "../../sim/time.js";
+import { type Micros, seconds } from "../../sim/time.js";
 import { decodeTransport, ipLength } from "../../wire/frame.js";
 import {
   ICMPV6_EXC_FRAGTIME,
@@ -11,8 +11,8 @@ import {
 } from "../../wire/icmpv6.js";
 import { isIpv6LinkLocal, isIpv6Multicast } from "../../wire/ip.js";
 import { decodeExtensions, extensionsLength } from "../../wire/ipv6-extension.js";
-import { fragmentExtension, IPV6_HLEN, type Ipv6Header } from "../../wire/ipv6.js";
-import { FragmentQueues, joinPieces, type Piece } from "../fragment-queue.js";
+import { fragmentExtension, IPV6_HLEN, type Ipv6Header, isIpv6Fragment } from "../../wire/ipv6.js";
+import { FragmentQueues, joinPieces, type Piece, rememberCuts } from "../fragment-queue.js";
 import { icmp6Send } from "./icmp.js";
 import { ipv6Sysctls } from "./sysctls.js";
 
@@ -31,39 +31,83 @@ const queuesOf: (ns: NetworkNamespace) => FragmentQueues<Ipv6Header> = perNamesp
 /**
  * Takes a fragment and gives the whole packet back when nothing is missing: the skb that came last, with the frame of all.
  * Undefined while pieces are missing, or when the fragment was refused (it is dropped then).
- * Mirrors net/ipv6/reassembly.c:ipv6_frag_rcv().
+ * Mirrors net/ipv6/reassembly.c:ipv6_frag_rcv() and net/ipv6/netfilter/nf_conntrack_reasm.c:nf_ct_frag6_gather().
  */
 export function ip6Defrag(skb: SkBuff, user: Defrag6User): SkBuff | undefined {
   const { network } = skb.frame;
   const fragment = network?.kind === "ipv6" ? fragmentExtension(network) : undefined;
   if (network?.kind !== "ipv6" || fragment === undefined) return skb;
+  if (!isIpv6Fragment(network)) return user === "local" ? skb : withoutFragmentHeader(skb, network);
   const start = fragment.fragmentOffset;
   const end = start + skb.frame.payload.length;
   const before = IPV6_HLEN + extensionsLength(network.extensions);
-  if (end > MAX_PAYLOAD) return refuse(skb, before - 8 + OFFSET_IN_HEADER);
-  if (fragment.moreFragments && skb.frame.payload.length % 8 !== 0)
-    return refuse(skb, PAYLOAD_LENGTH_AT);
-  if (end === start) {
-    drop(skb, "NOT_SPECIFIED", "ipv6_frag_rcv");
-    return undefined;
-  }
+  const isLocal = user === "local";
+  if (end > MAX_PAYLOAD)
+    return isLocal ? refuse(skb, before - 8 + OFFSET_IN_HEADER) : dropped(skb, user);
   const { source, destination } = network;
   const scoped = isIpv6LinkLocal(destination) || isIpv6Multicast(destination);
   const key = `${user} ${source} ${destination} ${fragment.id} ${scoped ? (skb.dev?.name ?? "") : ""}`;
   const more = fragment.moreFragments;
+  if (more && skb.frame.payload.length % 8 !== 0) {
+    if (isLocal) return refuse(skb, PAYLOAD_LENGTH_AT);
+    // Connection tracking lets such a piece go on as it is: whom it is for is to answer.
+    queuesOf(skb.ns).abandon(key, "nf_ct_frag6_queue");
+    return skb;
+  }
+  if (end === start) return dropped(skb, user);
   const piece = { skb, header: network, start, end, more, size: ipLength(skb.frame) };
   const pieces = queuesOf(skb.ns).collect(key, piece, {
-    lifetime: seconds(ipv6Sysctls(skb.ns).get("net.ipv6.ip6frag_time")),
-    memory: ipv6Sysctls(skb.ns).get("net.ipv6.ip6frag_high_thresh"),
-    where: "ipv6_frag_rcv",
-    expire: (expired) => expire(expired, user),
+    ...limitsOf(skb.ns, user),
+    where: isLocal ? "ipv6_frag_rcv" : "nf_ct_frag6_gather",
+    expire,
   });
   return pieces === undefined ? undefined : reassemble(skb, pieces, user);
+}
+
+/** Connection tracking takes a packet in one piece for a reassembled one. RFC 6946. */
+function withoutFragmentHeader(skb: SkBuff, network: Ipv6Header): SkBuff {
+  skb.fragmentMaxSize = ipLength(skb.frame);
+  skb.ignoreDf = true;
+  const extensions = network.extensions.filter(({ kind }) => kind !== "fragment");
+  skb.frame = { ...skb.frame, network: { ...network, extensions } };
+  return skb;
 }
 
 function refuse(skb: SkBuff, pointer: number): undefined {
   icmp6Send(skb, ICMPV6_PARAMPROB, ICMPV6_HDR_FIELD, pointer);
   drop(skb, "NOT_SPECIFIED", "ipv6_frag_rcv");
+  return undefined;
+}
+
+/** How long pieces wait, and how many bytes of them. */
+function limitsOf(
+  ns: NetworkNamespace,
+  user: Defrag6User,
+): { readonly lifetime: Micros; readonly memory: number } {
+  const knobs = ipv6Sysctls(ns);
+  if (user === "local")
+    return {
+      lifetime: seconds(knobs.get("net.ipv6.ip6frag_time")),
+      memory: knobs.get("net.ipv6.ip6frag_high_thresh"),
+    };
+  const { timeout, highThreshold } = conntrackFragments6(ns);
+  return { lifetime: seconds(timeout), memory: highThreshold };
+}
+
+/** The knobs `net.netfilter.nf_conntrack_frag6_…`: in seconds and bytes. */
+interface ConntrackFragments6 {
+  timeout: number;
+  highThreshold: number;
+  lowThreshold: number;
+}
+
+export const conntrackFragments6: (ns: NetworkNamespace) => ConntrackFragments6 = perNamespace(
+  () => ({ timeout: 60, highThreshold: 4_194_304, lowThreshold: 3_145_728 }),
+);
+
+function dropped(skb: SkBuff, user: Defrag6User): undefined {
+  if (user === "local") drop(skb, "NOT_SPECIFIED", "ipv6_frag_rcv");
+  else drop(skb, "NETFILTER_DROP", "nf_hook_slow");
   return undefined;
 }
 
@@ -85,14 +129,17 @@ function reassemble(skb: SkBuff, pieces: readonly Piece<Ipv6Header>[], user: Def
   };
   skb.fragmentMaxSize = Math.max(...pieces.map(({ size }) => size));
   // A router that had to look inside may cut the packet again. Mirrors nf_ct_frag6_gather().
-  if (user !== "local") skb.ignoreDf = true;
+  if (user !== "local") {
+    skb.ignoreDf = true;
+    rememberCuts(skb, pieces);
+  }
   return skb;
 }
 
-/** The sender is told when the first piece had come. Mirrors ip6frag_expire_frag_queue(). */
-function expire(pieces: readonly Piece<Ipv6Header>[], user: Defrag6User): void {
+/** The sender is told when the first piece had come, also by a router. Mirrors ip6frag_expire_frag_queue(). */
+function expire(pieces: readonly Piece<Ipv6Header>[]): void {
   const [head] = pieces;
-  if (head?.start === 0 && user === "local") {
+  if (head?.start === 0) {
     head.skb.dev = head.skb.inDev;
     icmp6Send(head.skb, ICMPV6_TIME_EXCEED, ICMPV6_EXC_FRAGTIME);
   }

@@ -7,7 +7,7 @@ import { microseconds } from "../../sim/time.js";
 import { ETH_P_IPV6 } from "../../wire/ethernet.js";
 import { encodeTransport, ipLength } from "../../wire/frame.js";
 import { ICMPV6_PKT_TOOBIG } from "../../wire/icmpv6.js";
-import { ipv6MulticastScope, isIpv6Multicast } from "../../wire/ip.js";
+import { ipv6MulticastScope, isIpv6LinkLocal, isIpv6Multicast } from "../../wire/ip.js";
 import {
   encodeExtensions,
   extensionsLength,
@@ -19,6 +19,7 @@ import {
 import { IPV6_HLEN, IPV6_MIN_MTU, type Ipv6Header } from "../../wire/ipv6.js";
 import { neighbours6, sendToNeighbour } from "../neighbour.js";
 import { attachRoute, refuseRoute } from "../route-entry.js";
+import { cutPlaces } from "../fragment-queue.js";
 import { hasIpv6 } from "./devconf.js";
 import { fib6 } from "./fib.js";
 import { nextFragmentId } from "./fragment-id.js";
@@ -66,19 +67,28 @@ function ip6FinishOutput(skb: SkBuff): SendResult {
   return tooBig ? fragmentAndSend(skb, mtu) : ip6FinishOutput2(skb);
 }
 
-/** Routers do not cut packets: only what starts here, or what connection tracking put together. Mirrors ip6_fragment(). */
 function fragmentAndSend(skb: SkBuff, mtu: number): SendResult {
+  const pieces = ip6Fragment(skb, mtu);
+  if (pieces === undefined) return "EMSGSIZE";
+  let result: SendResult;
+  for (const piece of pieces) result ??= ip6FinishOutput2(piece);
+  return result;
+}
+
+/**
+ * Routers do not cut packets: only what starts here, or what connection tracking put together. Undefined where the packet is
+ * refused as too big. Mirrors ip6_fragment().
+ */
+export function ip6Fragment(skb: SkBuff, mtu: number): readonly SkBuff[] | undefined {
   const { network } = skb.frame;
   const refused = (!skb.ignoreDf && ipLength(skb.frame) > mtu) || skb.fragmentMaxSize > mtu;
   if (network?.kind !== "ipv6" || refused) {
     icmp6Send(skb, ICMPV6_PKT_TOOBIG, 0, mtu);
     drop(skb, "PKT_TOO_BIG", "ip6_fragment");
-    return "EMSGSIZE";
+    return undefined;
   }
   const limit = skb.fragmentMaxSize > 0 ? Math.max(skb.fragmentMaxSize, IPV6_MIN_MTU) : mtu;
-  let result: SendResult;
-  for (const piece of cut(skb, network, limit)) result ??= ip6FinishOutput2(piece);
-  return result;
+  return cut(skb, network, limit);
 }
 
 function cut(skb: SkBuff, network: Ipv6Header, limit: number): readonly SkBuff[] {
@@ -92,13 +102,15 @@ function cut(skb: SkBuff, network: Ipv6Header, limit: number): readonly SkBuff[]
   const first = cutUp[0]?.type ?? network.protocol;
   const id = nextFragmentId(skb.ns);
   const pieces: SkBuff[] = [];
-  for (let offset = 0; offset < bytes.length; offset += room) {
+  const places = cutPlaces(skb, bytes.length, room);
+  for (const [index, offset] of places.entries()) {
+    const end = places[index + 1] ?? bytes.length;
     const piece = cloneSkb(skb, "fragment");
     const fragment: FragmentExtension = {
       kind: "fragment",
       type: IPPROTO_FRAGMENT,
       fragmentOffset: offset,
-      moreFragments: offset + room < bytes.length,
+      moreFragments: end < bytes.length,
       id,
     };
     piece.fragmentMaxSize = 0;
@@ -106,7 +118,7 @@ function cut(skb: SkBuff, network: Ipv6Header, limit: number): readonly SkBuff[]
       link: skb.frame.link,
       network: { ...network, protocol: first, extensions: [...kept, fragment] },
       transport: undefined,
-      payload: bytes.subarray(offset, offset + room),
+      payload: bytes.subarray(offset, end),
     };
     pieces.push(piece);
   }
@@ -185,14 +197,18 @@ export function ip6RouteMeHarder(skb: SkBuff): Errno | undefined {
   const { ns, socket } = skb;
   if (network?.kind !== "ipv6") return "EINVAL";
   const bound = socket?.boundDevice === undefined ? undefined : ns.devices.get(socket.boundDevice);
+  const { destination } = network;
+  // What stays on its link leaves by the device it was going to.
+  const strict = isIpv6LinkLocal(destination) || isIpv6Multicast(destination);
+  const oif = bound ?? (strict ? skb.route?.dev : undefined);
   const ports = fib6(ns).looksAtPorts ? flow6Of(skb.frame) : undefined;
   const decision = routeOutput6(ns, {
-    destination: network.destination,
+    destination,
     source: network.source,
     mark: skb.mark,
     tos: network.trafficClass,
-    oif: bound,
-    bound: bound !== undefined,
+    oif,
+    bound: oif !== undefined,
     uid: socket?.uid,
     protocol: ports?.protocol,
     sourcePort: ports?.sourcePort,

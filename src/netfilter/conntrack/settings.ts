@@ -1,5 +1,6 @@
 import type { NetworkNamespace } from "../../core/namespace.js";
 import { numberSysctl } from "../../core/sysctls.js";
+import { conntrackFragments6 } from "../../inet/ipv6/defrag.js";
 import { type Micros, seconds } from "../../sim/time.js";
 
 /** Timeouts in seconds by the end of their sysctl's name, `net.netfilter.nf_conntrack_…`. */
@@ -140,6 +141,22 @@ export function defineConntrackSysctls(
     "max",
     () => settings.max,
     (value) => (settings.max = value),
+  );
+  const fragments = conntrackFragments6(ns);
+  define(
+    "frag6_timeout",
+    () => fragments.timeout,
+    (value) => (fragments.timeout = value),
+  );
+  define(
+    "frag6_high_thresh",
+    () => fragments.highThreshold,
+    (value) => (fragments.highThreshold = value),
+  );
+  define(
+    "frag6_low_thresh",
+    () => fragments.lowThreshold,
+    (value) => (fragments.lowThreshold = value),
   );
   ns.sysctls.define(
     "net.nf_conntrack_max",
