@@ -81,6 +81,8 @@ export interface InetFamily {
   echoListeners(ns: NetworkNamespace): Map<number, EchoListener>;
   /** The next hop was heard of. */
   confirm(dev: NetDevice, address: IpAddress): void;
+  /** Whether a packet of this host still waits for its next hop to be found. */
+  isWaiting(skb: SkBuff): boolean;
   /** The smallest segment size that is offered. */
   leastMss(ns: NetworkNamespace): number;
   /** What the kernel answers carries the mark of what it answers. */

@@ -14,6 +14,7 @@ import { devConfs6 } from "./ipv6/devconf.js";
 import { isOwnAddress6 } from "./ipv6/addresses.js";
 import { hopLimitOf, icmp6Send } from "./ipv6/icmp.js";
 import { learnPathMtu6 } from "./ipv6/icmp-receive.js";
+import { joinGroup, leaveGroup } from "./ipv6/multicast.js";
 import { multipath6Hash } from "./ipv6/multipath.js";
 import { ip6LocalOut } from "./ipv6/output.js";
 import { ip6Packet } from "./ipv6/packet.js";
@@ -72,12 +73,21 @@ export const inet6: InetFamily = {
     isOwnAddress6(ns, own(address), dev)
       ? undefined
       : "EADDRNOTAVAIL",
+  isGroup: (address) => isIpv6Multicast(own(address)),
+  joinGroup: (dev, group) => joinGroup(dev, own(group)),
+  leaveGroup: (dev, group) => leaveGroup(dev, own(group)),
   portUnreachable: (skb) => icmp6Send(skb, ICMPV6_DEST_UNREACH, ICMPV6_PORT_UNREACH),
   learnPathMtu: learnPathMtu6,
   echoProtocol: IPPROTO_ICMPV6,
   echoRequest: (rest) => ({ kind: "icmpv6", type: ICMPV6_ECHO_REQUEST, code: 0, rest }),
   echoListeners: pingSockets6,
   confirm: (dev, address) => neighbours6(dev.ns).lookup(dev, own(address))?.confirm(),
+  isWaiting(skb) {
+    const { route, frame } = skb;
+    if (route === undefined || frame.network?.kind !== "ipv6") return false;
+    const nexthop = typeof route.gateway === "bigint" ? route.gateway : frame.network.destination;
+    return neighbours6(skb.ns).lookup(route.dev, nexthop)?.holds(skb) === true;
+  },
   leastMss: (ns) => ipv6Sysctls(ns).get("net.ipv6.route.min_adv_mss"),
   reflectsMark: (ns) => ipv6Sysctls(ns).get("net.ipv6.fwmark_reflect") !== 0,
 };

@@ -68,7 +68,7 @@ export function icmpSend(skb: SkBuff, type: number, code: number, rest = 0): voi
     tos,
     protocol: IPPROTO_ICMP,
   });
-  if (!isRoute(back) || back.type === "broadcast" || back.type === "multicast") return;
+  if (!isRoute(back)) return;
   if (limited && !allowPeer(ns, network.source, back.dev)) return;
   const room = Math.min(back.mtu, MAX_ERROR) - IPV4_HLEN - ICMP_HLEN;
   if (room <= IPV4_HLEN) return;

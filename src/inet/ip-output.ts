@@ -1,4 +1,4 @@
-import { drop } from "../core/drop.js";
+import { deliver, drop } from "../core/drop.js";
 import type { Errno, SendResult } from "../core/errno.js";
 import { nfHook } from "../core/hooks.js";
 import type { NetworkNamespace } from "../core/namespace.js";
@@ -26,11 +26,12 @@ export function ipOutput(skb: SkBuff): SendResult {
   return nfHook(skb, state, ipFinishOutput);
 }
 
-/** A broadcast is heard by the sender as well. Mirrors ip_mc_output() for broadcasts. */
+/** A broadcast, or what goes to a group that this host is in, is heard by the sender as well. Mirrors ip_mc_output(). */
 export function ipMulticastOutput(skb: SkBuff): SendResult {
   const dev = skb.route?.dev;
   skb.dev = dev;
-  const copy = cloneSkb(skb, "broadcast loopback");
+  const toGroup = skb.route?.type === "multicast";
+  const copy = cloneSkb(skb, toGroup ? "multicast loopback" : "broadcast loopback");
   const state = {
     hook: "POSTROUTING",
     family: "ipv4",
@@ -39,12 +40,17 @@ export function ipMulticastOutput(skb: SkBuff): SendResult {
     out: dev,
   } as const;
   nfHook(copy, state, loopBack);
+  const { network } = skb.frame;
+  if (toGroup && network?.kind === "ipv4" && network.ttl === 0) {
+    deliver(skb, "this host alone");
+    return undefined;
+  }
   return nfHook(skb, state, ipFinishOutput);
 }
 
 /** The copy comes in where no tap sees it. Mirrors dev_loopback_xmit(). */
 function loopBack(skb: SkBuff): SendResult {
-  skb.packetType = "BROADCAST";
+  skb.packetType = skb.route?.type === "multicast" ? "MULTICAST" : "BROADCAST";
   skb.inDev = skb.dev;
   skb.ns.sim.queue.after(microseconds(0), "broadcast loopback", () => {
     const receive = skb.ns.protocols.get(ETH_P_IP);

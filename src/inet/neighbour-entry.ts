@@ -108,6 +108,11 @@ export class Neighbour<A extends IpAddress = Ipv4> {
     return this.#queue.length;
   }
 
+  /** Whether this packet waits for an answer here. */
+  holds(skb: SkBuff): boolean {
+    return this.#queue.some((waiting) => waiting.skb === skb);
+  }
+
   /** Something heard from the neighbour (TCP progress). Mirrors include/net/neighbour.h:neigh_confirm(). */
   confirm(): void {
     if (this.state !== "NONE") this.confirmed = this.#now;

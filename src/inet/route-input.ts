@@ -6,12 +6,12 @@ import type { RouteType } from "../core/route.js";
 import type { SkBuff } from "../core/skbuff.js";
 import type { Frame } from "../wire/frame.js";
 import {
+  formatIpv4,
   IPV4_ANY,
   IPV4_BROADCAST,
   type Ipv4,
   isIpv4Loopback,
   isIpv4Multicast,
-  parseIpv4,
   prefixContains,
 } from "../wire/ip.js";
 import { addressesOf } from "./addresses.js";
@@ -24,6 +24,7 @@ import {
   type FibRoute,
   RT_SCOPE_UNIVERSE,
 } from "./fib-types.js";
+import { isMember4 } from "./igmp-groups.js";
 import { flowOf, multipathHash, rulePortsOf, selectNexthop } from "./multipath.js";
 import { RouteCache } from "./route-cache.js";
 import { attachRoute, loopbackOf, RouteEntry, routeActions } from "./route-entry.js";
@@ -74,8 +75,6 @@ export function routeInput(skb: SkBuff): DropReason | undefined {
 }
 
 const IPTOS_DSCP = 0xfc;
-/** The one group every host is in. */
-const ALL_HOSTS = parseIpv4("224.0.0.1");
 
 /** A decision, and whether equal packets may share it. */
 export interface Decided {
@@ -191,10 +190,10 @@ function broadcastInput(flow: InputFlow, by: FibRoute | undefined): RouteEntry |
   return localRoute(flow.dev.ns, "broadcast", by ?? "broadcast");
 }
 
-/** Mirrors ip_mc_validate_source() and ip_route_input_mc(). No multicast routing, no groups but all-hosts. */
+/** Mirrors ip_mc_validate_source() and ip_route_input_mc(). There is no multicast routing. */
 function multicastInput(flow: InputFlow): RouteEntry | DropReason {
   const { source, destination, dev } = flow;
-  if (destination !== ALL_HOSTS) return "NOT_SPECIFIED";
+  if (!isMember4(dev, destination)) return "NOT_SPECIFIED";
   if (isIpv4Multicast(source) || source === IPV4_BROADCAST) return "IP_INVALID_SOURCE";
   if (flow.frame === undefined) return "INVALID_PROTO";
   if (isIpv4Loopback(source) && !confOr(dev, "route_localnet")) return "IP_LOCALNET";
@@ -202,7 +201,7 @@ function multicastInput(flow: InputFlow): RouteEntry | DropReason {
     const verdict = validateSource({ ...flow, destination: IPV4_ANY, out: undefined });
     if (typeof verdict === "string") return verdict;
   }
-  return localRoute(dev.ns, "multicast", "multicast 224.0.0.1");
+  return localRoute(dev.ns, "multicast", `multicast ${formatIpv4(destination)}`);
 }
 
 /** Mirrors ip_mkroute_input() and __mkroute_input(). */

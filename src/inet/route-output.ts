@@ -23,6 +23,7 @@ import {
   RT_SCOPE_LINK,
   RT_SCOPE_UNIVERSE,
 } from "./fib-types.js";
+import { isMember4 } from "./igmp-groups.js";
 import { multipathHash, selectNexthop } from "./multipath.js";
 import { type PathException, pathExceptions } from "./path-exceptions.js";
 import { RouteCache } from "./route-cache.js";
@@ -301,15 +302,25 @@ function make(ns: NetworkNamespace, way: Way): RouteEntry | OutputRefusal {
     ns,
     type: dev.isLoopback && type === "unicast" ? "local" : type,
     dev,
-    // Groups and broadcasts are on the link: their route's gateway does not count (fi = NULL).
-    gateway: type === "unicast" ? (exception?.gateway ?? way.gateway) : undefined,
+    gateway: countsGateway(type, by) ? (exception?.gateway ?? way.gateway) : undefined,
     source: source === IPV4_ANY ? undefined : source,
     mtu: pathMtu(exception, by, dev),
     mtuLocked: exception?.mtuLocked === true || by?.mtuLock === true,
     decidedBy: by ?? `${type} dev ${dev.name}`,
     input: actions.localDeliver,
-    output: type === "broadcast" && !dev.isLoopback ? actions.multicastOutput : actions.output,
+    output: isHeardHere(type, dev, destination) ? actions.multicastOutput : actions.output,
   });
+}
+
+/** Broadcasts are on the link, and groups too unless a route says more of them than 224.0.0.0/4 would. */
+function countsGateway(type: RouteType, by: FibRoute | undefined): boolean {
+  return type === "unicast" || (type === "multicast" && by !== undefined && by.prefix.length >= 4);
+}
+
+/** This host hears its own broadcasts, and what it sends to groups that it is in on that device. */
+function isHeardHere(type: RouteType, dev: NetDevice, destination: Ipv4): boolean {
+  if (dev.isLoopback) return false;
+  return type === "broadcast" || (type === "multicast" && isMember4(dev, destination));
 }
 
 /** What a router told us counts before the route's own metric and the device. Mirrors ip_dst_mtu_maybe_forward(). */

@@ -1,11 +1,14 @@
 import type { NetworkNamespace, PernetOperations } from "../core/namespace.js";
 import { ETH_P_IP, ETH_P_IPV6 } from "../wire/ethernet.js";
+import { IPPROTO_IGMP } from "../wire/igmp.js";
 import { IPPROTO_ICMP, IPPROTO_TCP, IPPROTO_UDP } from "../wire/ipv4.js";
 import { IPPROTO_ICMPV6 } from "../wire/ipv6.js";
 import { followDevice } from "./addresses.js";
 import { devConfs } from "./devconf.js";
 import { offerInternet } from "./device-internet.js";
 import { icmpErr, icmpRcv } from "./icmp-receive.js";
+import { followDeviceGroups } from "./igmp.js";
+import { igmpRcv } from "./igmp-receive.js";
 import { followDevice6, followKnob6 } from "./ipv6/addrconf.js";
 import { route6Actions } from "./ipv6/actions.js";
 import { devConfs6 } from "./ipv6/devconf.js";
@@ -44,6 +47,7 @@ export const inet: PernetOperations = {
     actions.output = ipOutput;
     actions.multicastOutput = ipMulticastOutput;
     ipProtocols(ns).set(IPPROTO_ICMP, { receive: icmpRcv, error: icmpErr });
+    ipProtocols(ns).set(IPPROTO_IGMP, { receive: igmpRcv });
     ipProtocols(ns).set(IPPROTO_TCP, tcpProtocol);
     ipProtocols(ns).set(IPPROTO_UDP, udpProtocol);
     ns.protocols.set(ETH_P_IP, ipRcv);
@@ -51,6 +55,7 @@ export const inet: PernetOperations = {
     ns.onDeviceNotice((notice, dev) => {
       if (notice === "register") devConfs(ns).of(dev);
       followDevice(notice, dev);
+      followDeviceGroups(notice, dev);
       if (notice === "unregister") devConfs(ns).forget(dev);
       followDevice6(notice, dev);
       followDeviceNdisc(notice, dev);

@@ -65,6 +65,8 @@ export class SendState {
   deviation = 0;
   timeout: Micros = 1_000_000 as Micros;
   retransmits = 0;
+  /** The packet that last carried the first byte that is not acknowledged. */
+  head: SkBuff | undefined;
   /** Where the segment ends whose answer is timed, and when it left. */
   timed: { readonly end: number; readonly at: Micros } | undefined;
   timer: Timer | undefined;

@@ -200,6 +200,7 @@ export function transmit(connection: TcpConnection, segment: Segment, cause?: Sk
     drop(skb, "IP_OUTNOROUTES", "__ip_queue_xmit");
     return "EHOSTUNREACH";
   }
+  if (segment.sequence === connection.out.una) connection.out.head = skb;
   attachRoute(skb, route, "output");
   const result = connection.family.localOut(skb);
   if (connection.confirmPending) confirmRoute(connection);

@@ -28,18 +28,38 @@ export function watch(connection: TcpConnection): void {
 function onTimeout(connection: TcpConnection): void {
   const { out, state } = connection;
   out.timer = undefined;
-  if (state === "SYN_SENT" || state === "SYN_RECV") return onHandshakeTimeout(connection);
+  // A neighbour that fails at this very moment tells so first.
+  if (state === "SYN_SENT") {
+    out.timer = connection.ns.sim.queue.after(microseconds(0), "tcp retransmission", () => {
+      out.timer = undefined;
+      onHandshakeTimeout(connection);
+    });
+    return;
+  }
+  if (state === "SYN_RECV") return onHandshakeTimeout(connection);
   const limit = connection.orphaned
     ? ORPHAN_RETRIES
     : ipv4Sysctls(connection.ns).get("net.ipv4.tcp_retries2");
   if (out.retransmits >= limit) return fail(connection, connection.softError ?? "ETIMEDOUT");
   out.retransmits++;
+  if (isStillHere(connection)) return backOff(connection);
   out.slowStartThreshold = Math.max(Math.floor(out.congestionWindow / 2), 2);
   out.congestionWindow = 1;
   out.next = out.una;
   out.finSent = false;
   out.timed = undefined;
   pump(connection);
+  backOff(connection);
+}
+
+/** What is to be sent again has not left yet: its next hop is being asked for. Mirrors skb_still_in_host_queue(). */
+function isStillHere({ out, family, ns }: TcpConnection): boolean {
+  const { head } = out;
+  return head !== undefined && !head.ended && head.ns === ns && family.isWaiting(head);
+}
+
+function backOff(connection: TcpConnection): void {
+  const { out } = connection;
   const most = milliseconds(ipv4Sysctls(connection.ns).get("net.ipv4.tcp_rto_max_ms"));
   out.timeout = microseconds(Math.min(out.timeout * 2, most));
   armTimer(connection);
@@ -59,8 +79,8 @@ function onHandshakeTimeout(connection: TcpConnection): void {
     return fail(connection, connection.softError ?? "ETIMEDOUT");
   }
   out.retransmits++;
-  if (state === "SYN_SENT") sendSyn(connection);
-  else sendSynAck(connection);
+  if (state === "SYN_RECV") sendSynAck(connection);
+  else if (!isStillHere(connection)) sendSyn(connection);
   const delay = seconds(2 ** Math.max(out.retransmits - linear, 0));
   armTimer(
     connection,

@@ -12,6 +12,7 @@ import { attachRoute } from "./route-entry.js";
 import { type OutputRefusal, isRoute } from "./route-output.js";
 import { bindRefusal } from "./bind-refusal.js";
 import { boundDeviceOf, type SocketOwner, socketInfo } from "./socket-owner.js";
+import { SocketGroups } from "./socket-groups.js";
 import { socketPorts } from "./socket-ports.js";
 import { formatEndpoints, traceSocket } from "./socket-trace.js";
 import { udpTable } from "./udp-table.js";
@@ -57,6 +58,7 @@ export class UdpSocket {
   #route: SocketRoute | undefined;
   #id: number | undefined;
   #info: SocketInfo | undefined;
+  readonly #groups: SocketGroups;
 
   constructor(ns: NetworkNamespace, owner: SocketOwner = {}, family: InetFamily = inet4) {
     this.ns = ns;
@@ -65,6 +67,17 @@ export class UdpSocket {
     this.boundAddress = family.any;
     this.localAddress = family.any;
     this.remoteAddress = family.any;
+    this.#groups = new SocketGroups(ns, family);
+  }
+
+  /** IP_ADD_MEMBERSHIP or IPV6_JOIN_GROUP. Every socket of a port gets what comes to a group that its host is in (IP_MULTICAST_ALL). */
+  join(group: IpAddress, device?: string): Errno | undefined {
+    return this.#groups.join(group, device);
+  }
+
+  /** IP_DROP_MEMBERSHIP or IPV6_LEAVE_GROUP. */
+  leave(group: IpAddress, device?: string): Errno | undefined {
+    return this.#groups.leave(group, device);
   }
 
   /** Binds to an address (0.0.0.0 or :: for any) and a port (0 for a free one). */
@@ -129,6 +142,7 @@ export class UdpSocket {
   }
 
   close(): void {
+    this.#groups.leaveAll();
     if (this.localPort === 0) return;
     udpTable(this.ns).remove(this);
     this.localPort = 0;

@@ -8,6 +8,7 @@ import { later, microseconds, seconds } from "../sim/time.js";
 import type { LabCommand } from "../tools/command.js";
 import type { ToolResult } from "../tools/command.js";
 import { runTool } from "../tools/index.js";
+import { formatIp } from "../wire/ip.js";
 import { createLinux } from "../tools/stack.js";
 import { type Lab, type Listener, usesIpv6 } from "./lab.js";
 
@@ -70,14 +71,14 @@ const programDelay = microseconds(1);
 /** A program that takes every connection and sends back what it gets. */
 export function startListener(
   sim: Simulation,
-  { ns: name, protocol, port, address, place }: Listener,
+  { ns: name, protocol, port, address, groups, transparent, place }: Listener,
 ): void {
   const ns = sim.namespaces.get(name);
   if (ns === undefined)
     throw new UserError("LAB_NAMESPACE", `no namespace "${name}" to listen in`, { place });
   if (protocol === "tcp") {
     const accepted = new Set<TcpConnection>();
-    const listening = listenTcp(ns, { address, port }, (connection) => {
+    const listening = listenTcp(ns, { address, port, owner: { transparent } }, (connection) => {
       // A program runs when the kernel is done with the packet that woke it.
       const soon = (what: string, act: () => void): void =>
         void sim.queue.after(programDelay, `${name} tcp/${port} ${what}`, act);
@@ -97,12 +98,21 @@ export function startListener(
     });
     return;
   }
-  const socket = new UdpSocket(ns, {}, familyOf(address));
+  const socket = new UdpSocket(ns, { transparent }, familyOf(address));
   const failed = socket.bind(address, port);
   if (failed !== undefined)
     throw new UserError("LAB_LISTEN", `cannot listen on udp/${port} in ${name}: ${failed}`, {
       place,
     });
+  for (const { group, device } of groups ?? []) {
+    const refused = socket.join(group, device);
+    if (refused !== undefined)
+      throw new UserError(
+        "LAB_LISTEN",
+        `cannot join ${formatIp(group)} on ${device} in ${name}: ${refused}`,
+        { place },
+      );
+  }
   programs(ns).add({ stop: () => socket.close() });
   socket.onDatagram = (datagram) => {
     sim.queue.after(programDelay, `${name} udp/${port} answers`, () =>

@@ -1,16 +1,37 @@
 import * as v from "valibot";
+import { parseHex } from "../wire/bytes.js";
+import { decodeFrame, type Frame } from "../wire/frame.js";
+import { formatFrame } from "../wire/format-frame.js";
 import { type UserErrorDetails, throwCollected, UserError } from "../base/errors.js";
 import { nearest } from "../base/nearest.js";
 import { parseDocuments } from "../kube/load/documents.js";
 import { type FieldPath, SourceText } from "../kube/load/source-text.js";
 import type { LabCommand } from "../tools/command.js";
-import { formatMac, IPV4_ANY, IPV6_ANY, type Mac, parseIpv4, parseIpv6 } from "../wire/ip.js";
+import {
+  formatMac,
+  IPV4_ANY,
+  IPV6_ANY,
+  isIpv4Multicast,
+  isIpv6Multicast,
+  type Mac,
+  parseIpv4,
+  parseIpv6,
+} from "../wire/ip.js";
 import { splitCommandLine } from "./command-line.js";
-import type { Lab, Listener, Probe } from "./lab.js";
+import type { GroupOnDevice, Lab, Listener, Probe } from "./lab.js";
 
 const endpoint = v.pipe(v.string(), v.regex(/^[\w./-]+:[\w.-]+$/, "expected NAMESPACE:DEVICE"));
 const port = v.pipe(v.number(), v.integer(), v.minValue(0), v.maxValue(65_535));
 const protocol = v.picklist(["tcp", "udp", "icmp"]);
+const commandList = v.pipe(
+  v.array(
+    v.record(
+      v.string(),
+      v.union([v.string(), v.strictObject({ run: v.string(), stdin: v.string() })]),
+    ),
+  ),
+  v.maxLength(100_000),
+);
 
 const labSchema = v.strictObject({
   lab: v.pipe(
@@ -24,25 +45,17 @@ const labSchema = v.strictObject({
     v.maxLength(1_000),
   ),
   links: v.optional(v.pipe(v.array(v.strictTuple([endpoint, endpoint])), v.maxLength(10_000)), []),
-  commands: v.optional(
-    v.pipe(
-      v.array(
-        v.record(
-          v.string(),
-          v.union([v.string(), v.strictObject({ run: v.string(), stdin: v.string() })]),
-        ),
-      ),
-      v.maxLength(100_000),
-    ),
-    [],
-  ),
+  commands: v.optional(commandList, []),
   listen: v.optional(
     v.array(
       v.record(
         v.string(),
         v.pipe(
           v.string(),
-          v.regex(/^(tcp|udp)6?\/\d+$/, "expected tcp/PORT, udp/PORT, tcp6/PORT or udp6/PORT"),
+          v.regex(
+            /^((tcp|udp)6?\/\d+( transparent)?|udp6?\/\d+(@[\w.:]+%[\w.-]+)+)$/,
+            "expected tcp/PORT, udp/PORT, tcp6/PORT or udp6/PORT; udp may join groups: udp/PORT@GROUP%DEVICE",
+          ),
         ),
       ),
     ),
@@ -52,22 +65,29 @@ const labSchema = v.strictObject({
     v.array(
       v.strictObject({
         from: v.string(),
-        to: v.string(),
+        to: v.optional(v.string()),
         port: v.optional(port, 0),
         proto: v.optional(protocol, "tcp"),
         sport: v.optional(port, 0),
         data: v.optional(v.string(), "hello"),
+        lines: v.optional(v.pipe(v.array(v.string()), v.maxLength(100))),
         ttl: v.optional(v.pipe(v.number(), v.integer(), v.minValue(1), v.maxValue(255))),
+        wait: v.optional(v.pipe(v.number(), v.minValue(0.01), v.maxValue(60))),
+        dev: v.optional(v.string()),
+        frame: v.optional(v.pipe(v.string(), v.maxLength(20_000))),
+        says: v.optional(v.string()),
+        join: v.optional(v.string()),
       }),
     ),
     [],
   ),
+  show: v.optional(commandList, []),
 });
 
 type LabText = v.InferOutput<typeof labSchema>;
 
 /**
- * Reads a lab file: YAML with `lab`, `namespaces`, `links`, `commands`, `listen` and `probes` (docs/labs.md).
+ * Reads a lab file: YAML with `lab`, `namespaces`, `links`, `commands`, `listen`, `probes` and `show` (docs/labs.md).
  * Throws UserError or UserErrors, each with its place.
  */
 export function parseLab(file: string, text: string): Lab {
@@ -97,12 +117,15 @@ export function parseLab(file: string, text: string): Lab {
   };
   const commands = [
     ...lab.links.map((link, index) => linkCommands(link, index, { at, check })).flat(),
-    ...labCommands(lab, at, check),
+    ...labCommands(lab, "commands", { at, check }),
   ];
+  const show = labCommands(lab, "show", { at, check });
   const listeners = lab.listen.flatMap((entry, index) =>
     Object.entries(entry).map(([ns, what]) => listener(ns, what, ["listen", index], { at, check })),
   );
-  const probes = lab.probes.map((probe, index) => probeOf(probe, index, at, errors, check));
+  const probes = lab.probes.map((probe, index) =>
+    probeOf(probe, ["probes", index], errors, { at, check }),
+  );
   throwCollected(errors);
   return {
     name: lab.lab,
@@ -111,6 +134,7 @@ export function parseLab(file: string, text: string): Lab {
     commands,
     listeners,
     probes,
+    ...(show.length === 0 ? {} : { show }),
   };
 }
 
@@ -171,12 +195,12 @@ function linkCommands(
 
 function labCommands(
   lab: LabText,
-  at: (path: FieldPath) => UserErrorDetails,
-  check: Check,
+  field: "commands" | "show",
+  { at, check }: Reading,
 ): readonly LabCommand[] {
-  return lab.commands.flatMap((entry, index) =>
+  return lab[field].flatMap((entry, index) =>
     Object.entries(entry).map(([ns, what]) => {
-      const path = ["commands", index, ns];
+      const path = [field, index, ns];
       check(ns, path);
       const details = at(path);
       const line = typeof what === "string" ? what : what.run;
@@ -194,45 +218,84 @@ function labCommands(
 
 function listener(ns: string, what: string, path: FieldPath, { at, check }: Reading): Listener {
   check(ns, [...path, ns]);
-  const [protocolName = "tcp", number = "0"] = what.split("/");
+  const [words = "", ...joined] = what.split("@");
+  const [head = "", transparent] = words.split(" ");
+  const [protocolName = "tcp", number = "0"] = head.split("/");
+  const details = at([...path, ns]);
+  const groups = joined.map((text) => groupOnDevice(text, details));
   return {
     ns,
     protocol: protocolName.startsWith("udp") ? "udp" : "tcp",
     port: Number(number),
     address: protocolName.endsWith("6") ? IPV6_ANY : IPV4_ANY,
-    place: at([...path, ns]).place,
+    ...(groups.length === 0 ? {} : { groups }),
+    ...(transparent === undefined ? {} : { transparent: true }),
+    place: details.place,
   };
+}
+
+/** `239.1.2.3%eth0`. Throws a UserError for another text. */
+function groupOnDevice(text: string, details: UserErrorDetails): GroupOnDevice {
+  const [address = "", device = ""] = text.split("%");
+  const group = parseIpv4(address) ?? parseIpv6(address);
+  const isGroup =
+    group !== undefined &&
+    (typeof group === "number" ? isIpv4Multicast(group) : isIpv6Multicast(group));
+  if (!isGroup || device === "")
+    throw new UserError("LAB_ADDRESS", `"${text}" is not GROUP%DEVICE`, details);
+  return { group, device };
 }
 
 function probeOf(
   probe: LabText["probes"][number],
-  index: number,
-  at: (path: FieldPath) => UserErrorDetails,
+  path: FieldPath,
   errors: UserError[],
-  check: Check,
+  { at, check }: Reading,
 ): Probe {
-  check(probe.from, ["probes", index, "from"]);
-  const [to = "", device] = probe.to.split("%");
-  const address = parseIpv4(probe.to) ?? parseIpv6(to);
-  if (address === undefined) {
-    errors.push(
-      new UserError(
-        "LAB_ADDRESS",
-        `"${probe.to}" is not an IP address`,
-        at(["probes", index, "to"]),
-      ),
-    );
-  }
-  return {
+  check(probe.from, [...path, "from"]);
+  const common = {
     ns: probe.from,
-    protocol: probe.proto,
-    address: address ?? IPV4_ANY,
-    device,
     port: probe.port,
     sourcePort: probe.sport,
     data: probe.data,
+    ...(probe.lines === undefined ? {} : { lines: probe.lines }),
     ttl: probe.ttl,
+    ...(probe.wait === undefined ? {} : { wait: probe.wait }),
   };
+  if (probe.frame !== undefined) {
+    const frame = readFrame(probe.frame, probe.says, at([...path, "frame"]));
+    if (probe.dev === undefined)
+      throw new UserError("LAB_FIELD", "a frame needs the device it leaves by: dev", at(path));
+    return { ...common, protocol: "frame", address: IPV4_ANY, device: probe.dev, frame };
+  }
+  if (probe.join !== undefined) {
+    const { group, device } = groupOnDevice(probe.join, at([...path, "join"]));
+    return { ...common, protocol: "join", address: group, device };
+  }
+  const [to = "", device] = (probe.to ?? "").split("%");
+  const address = parseIpv4(to) ?? parseIpv6(to);
+  if (address === undefined)
+    errors.push(
+      new UserError(
+        "LAB_ADDRESS",
+        `"${probe.to ?? ""}" is not an IP address`,
+        at(probe.to === undefined ? path : [...path, "to"]),
+      ),
+    );
+  return { ...common, protocol: probe.proto, address: address ?? IPV4_ANY, device };
+}
+
+/** A frame in hexadecimal, with or without the line that tells what it is. Throws a UserError. */
+function readFrame(text: string, says: string | undefined, details: UserErrorDetails): Frame {
+  const bytes = parseHex(text);
+  if (bytes === undefined)
+    throw new UserError("LAB_FRAME", "a frame is bytes in hexadecimal", details);
+  const frame = decodeFrame(bytes);
+  if (!frame.ok) throw new UserError("LAB_FRAME", `not a frame: ${frame.reason}`, details);
+  const line = formatFrame(frame.value);
+  if (says !== undefined && says !== line)
+    throw new UserError("LAB_FRAME", `the frame is not what it says: it is "${line}"`, details);
+  return frame.value;
 }
 
 function schemaError(source: SourceText, issue: v.BaseIssue<unknown>): UserError {

@@ -1,7 +1,7 @@
 import { formatIp } from "../wire/ip.js";
 import { placeText } from "../view/text.js";
 import { checkWorld, type CheckNote } from "../lab/check.js";
-import type { Probe } from "../lab/lab.js";
+import { isRequest, type Probe } from "../lab/lab.js";
 import type { ShowKind } from "../lab/show.js";
 import { PER_NODE } from "./command-line.js";
 import { heading, type Item, item } from "./items.js";
@@ -151,10 +151,11 @@ function nodeItems(name: string): readonly Item[] {
 
 /** The packets that a lab is about. */
 function probeItems(open: OpenWorld, probes: readonly Probe[]): readonly Item[] {
-  if (probes.length === 0) return [];
+  const requests = probes.filter(isRequest);
+  if (requests.length === 0) return [];
   return [
     heading("its packets: Enter sends one"),
-    ...probes.map(({ ns, protocol, address, port, ttl, sourcePort }) => {
+    ...requests.map(({ ns, protocol, address, port, ttl, sourcePort }) => {
       const goal = `${formatIp(address)}${protocol === "icmp" ? "" : `:${port}`}`;
       const words = [
         ns,

@@ -210,8 +210,9 @@ function formatQuery(query: Extract<IgmpMessage, { kind: "query" }>): string {
 function formatQuery3(code: number, group: string, { sources }: IgmpQueryExtension): string {
   const tenths = igmpCodeValue(code);
   const within = code === 100 ? "" : ` [max resp time ${formatTenths(tenths)}]`;
-  if (sources.length > 0) return `${within} [gaddr ${group}, ${sources.length} source(s)]`;
-  return group === "0.0.0.0" ? within : `${within} [gaddr ${group}]`;
+  if (group === "0.0.0.0") return within;
+  const from = sources.length === 0 ? "" : `, ${sources.length} source(s)`;
+  return `${within} [gaddr ${group}${from}]`;
 }
 
 function formatTenths(tenths: number): string {

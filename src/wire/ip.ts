@@ -170,7 +170,10 @@ function ipv6Groups(text: string, last: boolean): number[] | undefined {
   return groups;
 }
 
-/** RFC 5952: lower case, no leading zeros, `::` for the first longest run of at least two zero groups. */
+/**
+ * RFC 5952: lower case, no leading zeros, `::` for the first longest run of at least two zero groups; an IPv4 address within as
+ * `::ffff:10.0.0.1` or `::10.0.0.1`. Mirrors inet_ntop().
+ */
 export function formatIpv6(address: Ipv6): string {
   const groups = Array.from({ length: 8 }, (_, index) =>
     Number((address >> BigInt(112 - 16 * index)) & 0xffffn),
@@ -182,6 +185,9 @@ export function formatIpv6(address: Ipv6): string {
     while (to < 8 && groups[to] === 0) to++;
     if (to - from > length) [start, length] = [from, to - from];
   }
+  const last = ipv4(groups[6] === undefined ? 0 : groups[6] * 0x1_0000 + (groups[7] ?? 0));
+  if (start === 0 && length === 6) return `::${formatIpv4(last)}`;
+  if (start === 0 && length === 5 && groups[5] === 0xffff) return `::ffff:${formatIpv4(last)}`;
   const hex = (part: readonly number[]): string =>
     part.map((group) => group.toString(16)).join(":");
   return start === 8

@@ -11,6 +11,7 @@ import os
 import select
 import socket
 import struct
+import subprocess
 import sys
 import time
 
@@ -45,6 +46,15 @@ def end_of(probe, port):
     if not is6(probe["address"]):
         return (probe["address"], port)
     return (probe["address"], port, 0, socket.if_nametoindex(probe["device"]) if probe.get("device") else 0)
+
+
+def join(one, group, device):
+    """The socket is in a multicast group on a device from now on."""
+    index = socket.if_nametoindex(device)
+    if is6(group):
+        one.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_JOIN_GROUP, socket.inet_pton(socket.AF_INET6, group) + struct.pack("i", index))
+    else:
+        one.setsockopt(socket.IPPROTO_IP, socket.IP_ADD_MEMBERSHIP, struct.pack("4s4si", socket.inet_aton(group), bytes(4), index))
 
 
 def leave():
@@ -104,7 +114,11 @@ class Program:
         self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         if is6(spec["address"]):
             self.socket.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+        if spec.get("transparent"):
+            self.socket.setsockopt(*((41, 75) if is6(spec["address"]) else (0, 19)), 1)  # IP_TRANSPARENT
         self.socket.bind((spec["address"], spec["port"]))
+        for one in spec.get("groups", []):
+            join(self.socket, one["group"], one["device"])
         if self.tcp:
             self.socket.listen(64)
         leave()
@@ -192,7 +206,48 @@ class Judge:
                 if one in wants:
                     return one
 
+    def show(self, command):
+        """What a command prints while the programs still run."""
+        argv = ["ip", "netns", "exec", self.spec["namespaces"][command["ns"]], *command["argv"]]
+        return subprocess.run(argv, capture_output=True, text=True, check=False).stdout
+
+    def put_frame(self, probe):
+        """A frame as it is, past all tables of its sender."""
+        enter(self.spec["namespaces"][probe["ns"]])
+        try:
+            one = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, 0)
+            one.bind((probe["device"], 0))
+        finally:
+            leave()
+        try:
+            one.send(bytes.fromhex(probe["frame"]))
+        except OSError as error:
+            if error.errno != errno.ENOBUFS:  # the device took the frame and lost it
+                raise
+        self.turn([], probe.get("wait", 0.06))
+        one.close()
+        self.turn([], probe.get("settle", 0.06))
+        return "sent"
+
+    def hold_group(self, probe):
+        enter(self.spec["namespaces"][probe["ns"]])
+        try:
+            one = socket.socket(socket.AF_INET6 if is6(probe["address"]) else socket.AF_INET, socket.SOCK_DGRAM)
+            join(one, probe["address"], probe["device"])
+        except OSError as error:
+            return "join: " + name_of(error.errno)
+        finally:
+            leave()
+        self.turn([], probe.get("wait", 0.06))
+        one.close()
+        self.turn([], probe.get("settle", 0.06))
+        return "joined"
+
     def probe(self, probe):
+        if probe["protocol"] == "frame":
+            return self.put_frame(probe)
+        if probe["protocol"] == "join":
+            return self.hold_group(probe)
         limit = probe["limit"]
         enter(self.spec["namespaces"][probe["ns"]])
         v6 = is6(probe["address"])
@@ -214,6 +269,8 @@ class Judge:
         finally:
             leave()
         one.setblocking(False)
+        if probe.get("device") and not v6:
+            one.setsockopt(socket.SOL_SOCKET, socket.SO_BINDTODEVICE, probe["device"].encode())
         if probe["ttl"]:
             if v6:
                 one.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_UNICAST_HOPS, probe["ttl"])
@@ -221,6 +278,8 @@ class Judge:
                     one.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_MULTICAST_HOPS, probe["ttl"])
             else:
                 one.setsockopt(socket.IPPROTO_IP, socket.IP_TTL, probe["ttl"])
+                if probe["protocol"] != "tcp":
+                    one.setsockopt(socket.IPPROTO_IP, socket.IP_MULTICAST_TTL, probe["ttl"])
         try:
             return getattr(self, "probe_" + probe["protocol"])(one, probe, limit)
         finally:
@@ -234,14 +293,22 @@ class Judge:
         if failed not in (0, errno.EINPROGRESS):
             return "connect: " + name_of(failed)
         if self.turn([(one, "w")], limit) is None:
-            return "connect: timeout"
+            # Between namespaces an ICMPv6 error comes while connect() holds the socket: it is kept, and told by the next timeout or here.
+            heard = one.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR) if is6(probe["address"]) else 0
+            return "connect: " + (name_of(heard) if heard else "timeout")
         failed = one.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
         if failed:
             return "connect: " + name_of(failed)
         data = probe["data"].encode()
         if not data:
             return "connected"
-        one.send(data)
+        return ", ".join(self.say(one, line, limit) for line in [data, *[more.encode() for more in probe.get("lines", [])]])
+
+    def say(self, one, data, limit):
+        try:
+            one.send(data)
+        except OSError as error:
+            return "send: " + name_of(error.errno)
         if self.turn([(one, "r")], limit) is None:
             return "recv: timeout"
         try:
@@ -323,8 +390,9 @@ def main():
     judge.frames.clear() if spec.get("wait", 0) > 1 else None  # addresses and links that came up
     results = [judge.probe(probe) for probe in spec["probes"]]
     judge.turn([], 0.5)
+    shown = [judge.show(one) for one in spec.get("show", [])]
     judge.frames.sort(key=lambda frame: frame["time"])
-    json.dump({"results": results, "frames": judge.frames}, sys.stdout)
+    json.dump({"results": results, "frames": judge.frames, "shown": shown}, sys.stdout)
 
 
 if __name__ == "__main__":

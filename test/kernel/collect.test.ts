@@ -7,7 +7,7 @@ import { describe, expect, type ExpectStatic, it } from "vitest";
 import type { Recording } from "../../src/core/recording.js";
 import { collectScript } from "../../src/lab/collect-script.js";
 import { clusterLab } from "../../src/lab/cluster-lab.js";
-import type { Lab } from "../../src/lab/lab.js";
+import { isRequest, type Lab } from "../../src/lab/lab.js";
 import { parseLab } from "../../src/lab/lab-file.js";
 import { labScript, netnsName } from "../../src/lab/shell.js";
 import { traceRequest } from "../../src/lab/trace.js";
@@ -126,7 +126,7 @@ async function compare(
 }
 
 function requestsOf(lab: Lab): readonly Parameters<typeof traceRequest>[1][] {
-  return lab.probes.map(({ ns, address, port, protocol, ttl }, index) => ({
+  return lab.probes.filter(isRequest).map(({ ns, address, port, protocol, ttl }, index) => ({
     source: ns,
     destination: protocol === "icmp" ? formatIp(address) : `${formatIp(address)}:${port}`,
     protocol,

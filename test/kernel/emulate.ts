@@ -1,5 +1,7 @@
-import type { Simulation } from "../../src/core/simulation.js";
+import { devQueueXmit } from "../../src/core/device.js";
+import { newSkb, type Simulation } from "../../src/core/simulation.js";
 import type { NetworkNamespace } from "../../src/core/namespace.js";
+import type { TraceEvent } from "../../src/core/trace.js";
 import { familyOf } from "../../src/inet/families.js";
 import { PingSocket } from "../../src/inet/ping.js";
 import { connectTcp } from "../../src/inet/tcp-socket.js";
@@ -11,7 +13,7 @@ import { runTool } from "../../src/tools/index.js";
 import { encodeFrame } from "../../src/wire/frame.js";
 import { probeKnob, profile, profile6 } from "./profile.js";
 import type { SeenFrame } from "./normalise.js";
-import type { Observation, ProbeSpec } from "./observation.js";
+import { type Observation, type ProbeSpec, savers6 } from "./observation.js";
 
 /** Builds the same lab in the emulator, runs the same probes one after the other, and reads the same tables. */
 export function emulate(lab: Lab, probes: readonly ProbeSpec[], seed = 1): Observation {
@@ -26,9 +28,8 @@ export function emulate(lab: Lab, probes: readonly ProbeSpec[], seed = 1): Obser
     for (const ns of sim.namespaces.values())
       for (const dev of ns.devices.keys())
         runTool(sim, { ns: ns.name, argv: ["sysctl", "-qw", probeKnob(dev)] });
-  sim.runUntilIdle(later(sim.queue.now, seconds(usesIpv6(lab) ? 1.3 : 0.05)));
   const frames: SeenFrame[] = [];
-  sim.trace = (event) => {
+  const watch = (event: TraceEvent): void => {
     if (event.kind !== "device" || event.dev === undefined) return;
     frames.push({
       ns: event.ns,
@@ -37,6 +38,10 @@ export function emulate(lab: Lab, probes: readonly ProbeSpec[], seed = 1): Obser
       bytes: encodeFrame(event.frame),
     });
   };
+  // What programs that join groups cause is seen from their start on.
+  if (!usesIpv6(lab) && lab.listeners.some(({ groups }) => groups !== undefined)) sim.trace = watch;
+  sim.runUntilIdle(later(sim.queue.now, seconds(usesIpv6(lab) ? 1.3 : 0.05)));
+  sim.trace = watch;
   const results = probes.map((probe) => runProbe(sim, probe));
   sim.runUntilIdle(later(sim.queue.now, seconds(0.5)));
   const each = (argv: readonly string[]): ReadonlyMap<string, string> =>
@@ -45,8 +50,17 @@ export function emulate(lab: Lab, probes: readonly ProbeSpec[], seed = 1): Obser
     results,
     frames,
     rules: each(["iptables-save", "-c"]),
+    rules6: new Map(
+      lab.namespaces.map((ns) => [
+        ns,
+        savers6(lab)
+          .map((name) => runTool(sim, { ns, argv: [name, "-c"] }).stdout)
+          .join(""),
+      ]),
+    ),
     conntrack: each(["conntrack", "-L"]),
     neighbours: each(["ip", "neigh", "show"]),
+    shown: (lab.show ?? []).map((command) => runTool(sim, command).stdout),
   };
 }
 
@@ -82,11 +96,44 @@ export function startProbe(ns: NetworkNamespace, probe: ProbeSpec): Running {
       return startUdp(ns, probe);
     case "icmp":
       return startPing(ns, probe);
+    case "frame":
+      return putFrame(ns, probe);
+    case "join":
+      return startJoin(ns, probe);
   }
 }
 
+/** What a packet socket does: the frame leaves as it is. */
+function putFrame(ns: NetworkNamespace, probe: ProbeSpec): Running {
+  const { frame, device = "" } = probe;
+  if (frame === undefined) throw new Error("a frame probe without a frame");
+  const dev = ns.device(device);
+  const skb = newSkb(ns, frame, "packet socket");
+  skb.packetType = "OUTGOING";
+  devQueueXmit(skb, dev);
+  return waiting(ns, probe, "sent", () => undefined);
+}
+
+function startJoin(ns: NetworkNamespace, probe: ProbeSpec): Running {
+  const socket = new UdpSocket(ns, {}, familyOf(probe.address));
+  const refused = socket.join(probe.address, probe.device);
+  if (refused !== undefined)
+    return { text: `join: ${refused}`, waits: "", close: () => socket.close() };
+  return waiting(ns, probe, "joined", () => socket.close());
+}
+
+/** Nothing is waited for but time. */
+function waiting(ns: NetworkNamespace, probe: ProbeSpec, text: string, close: () => void): Running {
+  const running: Running = { text: undefined, waits: "", close };
+  ns.sim.queue.after(seconds(probe.wait ?? 0.06), "probe waits", () => {
+    running.text = text;
+  });
+  return running;
+}
+
 function startTcp(ns: NetworkNamespace, probe: ProbeSpec): Running {
-  const data = new TextEncoder().encode(probe.data);
+  const lines = [probe.data, ...(probe.lines ?? [])].map((line) => new TextEncoder().encode(line));
+  const answers: string[] = [];
   const running: Running = { text: undefined, waits: "connect", close: () => connection.close() };
   const connection = connectTcp(ns, {
     address: probe.address,
@@ -95,18 +142,28 @@ function startTcp(ns: NetworkNamespace, probe: ProbeSpec): Running {
     ttl: probe.ttl,
     owner: { boundDevice: probe.device },
   });
+  const say = (data: Uint8Array): void => {
+    ns.sim.queue.after(microseconds(1), "probe sends", () => connection.send(data));
+  };
   connection.onConnected = () => {
     running.waits = "recv";
-    if (data.length === 0) running.text = "connected";
+    const [first] = lines;
+    if (first === undefined || first.length === 0) running.text = "connected";
     else
       ns.sim.queue.after(microseconds(1), "probe sends", () => {
         // The judge asks SO_ERROR, which also tells of an error that does not end the connection.
-        if (connection.softError === undefined) connection.send(data);
+        if (connection.softError === undefined) connection.send(first);
         else running.text = `connect: ${connection.softError}`;
       });
   };
   connection.onData = (got) => {
-    running.text = same(got, data) ? "echo" : "recv: other";
+    const data = lines[answers.length];
+    const isEcho = data !== undefined && same(got, data);
+    answers.push(isEcho ? "echo" : `recv: ${Buffer.from(got).toString("hex")}`);
+    const next = lines[answers.length];
+    running.waits = [...answers, "recv"].join(", ");
+    if (next === undefined) running.text = answers.join(", ");
+    else say(next);
   };
   connection.onError = (errno) => {
     running.text ??= `${running.waits}: ${errno}`;

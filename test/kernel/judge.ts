@@ -4,10 +4,12 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { type Lab, usesIpv6 } from "../../src/lab/lab.js";
 import { labScript, netnsName } from "../../src/lab/shell.js";
+import { formatHex } from "../../src/wire/bytes.js";
+import { encodeFrame } from "../../src/wire/frame.js";
 import { formatIp } from "../../src/wire/ip.js";
 import { run } from "./process.js";
-import { probeKnob, profile, profile6, realOnly } from "./profile.js";
-import type { Observation, ProbeSpec } from "./observation.js";
+import { probeKnob, profile, profile6 } from "./profile.js";
+import { type Observation, type ProbeSpec, savers6 } from "./observation.js";
 
 /** Labs judged in this process, for names of their own. */
 let labs = 0;
@@ -58,9 +60,14 @@ export async function judge(
         // Links come up a little late when both ends have the same index.
         wait: usesIpv6(lab) ? 1.3 : 0.05,
         namespaces: Object.fromEntries(lab.namespaces.map((ns) => [ns, netnsName(ns, prefix)])),
+        show: lab.show ?? [],
         listeners: lab.listeners.map((one) => ({
           ...one,
           address: formatIp(one.address),
+          groups: (one.groups ?? []).map(({ group, device }) => ({
+            group: formatIp(group),
+            device,
+          })),
           ...(one.protocol === "udp" && one.port === 53 && Object.keys(replies).length > 0
             ? { replies }
             : {}),
@@ -69,11 +76,13 @@ export async function judge(
           ...one,
           address: formatIp(one.address),
           ttl: one.ttl ?? 0,
+          frame: one.frame === undefined ? "" : formatHex(encodeFrame(one.frame)),
         })),
       }),
     );
     const seen: {
       results: string[];
+      shown: string[];
       frames: { ns: string; dev: string; direction: "rx" | "tx"; bytes: string }[];
     } = JSON.parse(agent);
     const each = async (...argv: string[]): Promise<ReadonlyMap<string, string>> => {
@@ -89,8 +98,16 @@ export async function judge(
         bytes: Uint8Array.from(Buffer.from(frame.bytes, "hex")),
       })),
       rules: await each("iptables-save", "-c"),
+      rules6: await each(
+        "sh",
+        "-c",
+        savers6(lab)
+          .map((name) => `${name} -c`)
+          .join("\n"),
+      ),
       conntrack: await each("conntrack", "-L"),
       neighbours: await each("ip", "neigh", "show"),
+      shown: seen.shown,
     };
   } finally {
     await run("sh", [script, "down"]);
@@ -106,7 +123,7 @@ export function withProfile(script: string, lab: Lab, prefix: string): string {
   );
   const knobs = lab.namespaces.map(
     (ns) =>
-      `ip netns exec ${netnsName(ns, prefix)} sysctl -qw ${[...profile, ...(usesIpv6(lab) ? profile6 : []), ...realOnly].join(" ")}`,
+      `ip netns exec ${netnsName(ns, prefix)} sysctl -qw ${[...profile, ...(usesIpv6(lab) ? profile6 : [])].join(" ")}`,
   );
   return lines.toSpliced(last + 1, 0, ...knobs).join("\n");
 }

@@ -26,7 +26,10 @@ describe("labs on the real kernel and in the emulator", () => {
       expect: told,
     }) => {
       const lab = parseLab(file, readFileSync(new URL(file, folder), "utf8"));
-      const probes: ProbeSpec[] = lab.probes.map((probe) => ({ ...probe, limit }));
+      const probes: ProbeSpec[] = lab.probes.map((probe) => ({
+        ...probe,
+        limit: probe.wait ?? limit,
+      }));
       const real = await judge(lab, probes);
       told(comparable(emulate(lab, probes), lab, probes)).toBe(comparable(real, lab, probes));
     });

@@ -6,6 +6,8 @@ import {
   ICMPV6_MLD2_REPORT,
   NDISC_ROUTER_SOLICITATION,
 } from "../../src/wire/icmpv6.js";
+import { getIpv6, type IpAddress } from "../../src/wire/ip.js";
+import { decodeMldRecords } from "../../src/wire/mld.js";
 import { Normaliser, type SeenFrame } from "./normalise.js";
 
 /** A probe with how long its program waits for each answer, in seconds, and bytes to send instead of text. */
@@ -22,17 +24,36 @@ export interface Observation {
   readonly frames: readonly SeenFrame[];
   /** `iptables-save -c`, by namespace. */
   readonly rules: ReadonlyMap<string, string>;
+  /** The same of ip6tables, in the variants that the commands of a lab name; undefined where nobody asked. */
+  readonly rules6?: ReadonlyMap<string, string> | undefined;
   /** `conntrack -L`, by namespace. */
   readonly conntrack: ReadonlyMap<string, string>;
   /** `ip neigh show`, by namespace. */
   readonly neighbours: ReadonlyMap<string, string>;
+  /** What each command under `show` printed; undefined where labs have none. */
+  readonly shown?: readonly string[] | undefined;
+}
+
+/** The programs that print the ip6tables rules of a lab: none for a lab without. */
+export function savers6(lab: Lab): readonly string[] {
+  const names = lab.commands.map(({ argv }) => argv[0] ?? "");
+  const variants = names.flatMap(
+    (name) => /^ip6tables(-legacy)?(-restore)?$/.exec(name)?.[0] ?? [],
+  );
+  return ["", "-legacy"]
+    .filter((variant) => variants.some((name) => name.includes("-legacy") === (variant !== "")))
+    .map((variant) => `ip6tables${variant}-save`);
 }
 
 /** An observation as text that compares: one section a thing, what is random or timed left out. */
 export function comparable(seen: Observation, lab: Lab, probes: readonly Probe[]): string {
   const normaliser = new Normaliser(portsOf(lab, probes));
   const byDevice = new Map<string, string[]>();
-  for (const frame of seen.frames.filter((one) => !isChatter(one))) {
+  const groups = new Set([
+    ...lab.probes.filter(({ protocol }) => protocol === "join").map(({ address }) => address),
+    ...lab.listeners.flatMap((one) => (one.groups ?? []).map(({ group }) => group)),
+  ]);
+  for (const frame of seen.frames.filter((one) => !isChatter(one, groups))) {
     const key = `${frame.ns} ${frame.dev}`;
     byDevice.set(key, [...(byDevice.get(key) ?? []), normaliser.line(frame)]);
   }
@@ -58,17 +79,28 @@ export function comparable(seen: Observation, lab: Lab, probes: readonly Probe[]
     sections.push(`\nframes ${key}`, ...(byDevice.get(key) ?? []));
   sections.push(
     ...tables("rules", seen.rules, ruleLines),
+    ...tables("rules6", seen.rules6 ?? new Map<string, string>(), ruleLines),
     ...tables("conntrack", seen.conntrack, (text) => conntrackLines(text, normaliser)),
     ...tables("neighbours", seen.neighbours, neighbourLines),
+    ...(lab.show ?? []).flatMap(({ ns = "", argv }, index) => [
+      `\n${ns}# ${argv.join(" ")}`,
+      ...shownLines(seen.shown?.[index] ?? ""),
+    ]),
   );
   return `${sections.join("\n")}\n`;
 }
 
-/** What IPv6 hosts tell and ask their links at times of their own: group reports and router solicitations. */
-function isChatter({ bytes }: SeenFrame): boolean {
+/** What IPv6 hosts tell and ask their links at times of their own: router solicitations, and reports of groups that no program is in. */
+function isChatter({ bytes }: SeenFrame, groups: ReadonlySet<IpAddress>): boolean {
   const decoded = decodeFrame(bytes);
-  const transport = decoded.ok ? decoded.value.transport : undefined;
-  return transport?.kind === "icmpv6" && CHATTER.has(transport.type);
+  if (!decoded.ok) return false;
+  const { transport, payload } = decoded.value;
+  if (transport?.kind !== "icmpv6" || !CHATTER.has(transport.type)) return false;
+  if (transport.type === ICMPV6_MLD2_REPORT) {
+    const records = decodeMldRecords(transport.rest & 0xffff, payload);
+    return !records.ok || !records.value.some(({ group }) => groups.has(group));
+  }
+  return payload.length < 16 || !groups.has(getIpv6(payload, 0));
 }
 
 const CHATTER: ReadonlySet<number> = new Set([
@@ -104,9 +136,25 @@ function tables(
   });
 }
 
-/** Comments hold the date. */
+/** What is left of a lifetime runs with the clock; indexes and MAC addresses of ends that nobody named are chance. */
+function shownLines(text: string): readonly string[] {
+  return text
+    .split("\n")
+    .filter((line) => line.trim() !== "")
+    .map((line) =>
+      line
+        .trimEnd()
+        .replace(/^\d+ (?=(?:l3)?proto ?=)|(?<=^(?:ipv[46] +\d+ )?\w+ +\d+ )\d+ (?=.*src=)/, "T ")
+        .replaceAll(/\b\d+(?=sec\b)|\bhw\d+-\d+-/g, (word) => (word.startsWith("hw") ? "" : "N")),
+    );
+}
+
+/** Comments hold the date; a rule that takes reports of groups aside counts what hosts tell at times of their own. */
 function ruleLines(text: string): readonly string[] {
-  return text.split("\n").filter((line) => line !== "" && !line.startsWith("#"));
+  return text
+    .split("\n")
+    .filter((line) => line !== "" && !line.startsWith("#"))
+    .map((line) => line.replace(/^\[\d+:\d+\](?=.* --icmpv6-type 143 -j (?:ACCEPT|DROP)$)/, "[reports]"));
 }
 
 /** Timeouts run; the order is that of a random hash. */

@@ -9,6 +9,7 @@ export const profile: readonly string[] = [
   "net.ipv4.conf.default.rp_filter=0",
   "net.ipv4.conf.all.send_redirects=0",
   "net.ipv4.conf.default.send_redirects=0",
+  "net.ipv4.igmp_link_local_mcast_reports=0",
   "net.netfilter.nf_conntrack_acct=0",
   "net.bridge.bridge-nf-call-iptables=0",
 ];
@@ -25,6 +26,3 @@ export const profile6: readonly string[] = [
 
 /** Set for every device of a lab with IPv6: probes of neighbours in use come by the clock, and are left out. */
 export const probeKnob = (dev: string): string => `net.ipv6.neigh.${dev}.delay_first_probe_time=60`;
-
-/** Knobs of things that the emulator does not have: IGMP reports of the bridge's own groups. */
-export const realOnly: readonly string[] = ["net.ipv4.igmp_link_local_mcast_reports=0"];

@@ -9,7 +9,6 @@ import { labScript, netnsName } from "../../src/lab/shell.js";
 import { formatIp } from "../../src/wire/ip.js";
 import { withProfile } from "./judge.js";
 import type { SeenFrame } from "./normalise.js";
-import { realOnly } from "./profile.js";
 
 /** Scenarios judged in this process, for names of their own. */
 let scenarios = 0;
@@ -123,7 +122,14 @@ function changeOf(
   const [, key = ""] = /^(?:namespace|the programs of pod) (\S+)$/.exec(event.object) ?? [];
   if (event.object.startsWith("namespace "))
     return event.action === "created"
-      ? [{ do: "add", ns: key, netns: netnsName(key, prefix), knobs: realOnly }]
+      ? [
+          {
+            do: "add",
+            ns: key,
+            netns: netnsName(key, prefix),
+            knobs: ["net.ipv4.igmp_link_local_mcast_reports=0"],
+          },
+        ]
       : [{ do: "remove", ns: key }];
   if (key === "") return [];
   return event.action === "created"
