@@ -3,6 +3,7 @@ import { nearest } from "../base/nearest.js";
 import type { Simulation } from "../core/simulation.js";
 import { bridge } from "./bridge.js";
 import type { LabCommand, Tool, ToolResult } from "./command.js";
+import { cat } from "./cat.js";
 import { conntrackTool } from "./conntrack.js";
 import { ip } from "./ip.js";
 import { ipset } from "./ipset.js";
@@ -10,7 +11,15 @@ import { iptablesTools } from "./iptables.js";
 import { sysctl } from "./sysctl.js";
 
 /** Every program that can be typed. */
-export const tools: readonly Tool[] = [ip, bridge, sysctl, ...iptablesTools, conntrackTool, ipset];
+export const tools: readonly Tool[] = [
+  ip,
+  bridge,
+  sysctl,
+  ...iptablesTools,
+  conntrackTool,
+  cat,
+  ipset,
+];
 
 /** Runs one command of a lab. `ip netns exec NS …` runs the rest in that namespace; a program that is not here ends as in a shell. */
 export function runTool(sim: Simulation, command: LabCommand): ToolResult {
