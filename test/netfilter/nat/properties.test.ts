@@ -10,7 +10,7 @@ import {
 import { registerNatLookup } from "../../../src/netfilter/nat/hooks.js";
 import { setupDnat, setupSnat } from "../../../src/netfilter/nat/targets.js";
 import { type Frame, encodeFrame } from "../../../src/wire/frame.js";
-import { type Rig, icmp, ip, rig, tcp, udp } from "../rig.js";
+import { type Rig, echo6, icmp, ip, ip6, rig, tcp, udp, udp6 } from "../rig.js";
 
 const address = fc.integer({ min: 1, max: 3 }).map((host) => `10.1.0.${host}`);
 const service = fc.integer({ min: 1, max: 3 }).map((host) => `10.9.0.${host}`);
@@ -29,6 +29,21 @@ const request: fc.Arbitrary<Frame> = fc.oneof(
   fc.tuple(address, service, port).map(([from, to, id]) => icmp(from, to, 8, id)),
 );
 
+const address6 = address.map((host) => `fd00::${host.slice(-1)}`);
+const service6 = service.map((host) => `fd00:9::${host.slice(-1)}`);
+
+/** The same over IPv6. */
+const request6: fc.Arbitrary<Frame> = fc.oneof(
+  fc
+    .tuple(address6, port, service6, port)
+    .map(([from, sport, to, dport]) =>
+      udp6(`[${from}]:${sport}`, `[${to}]:${dport}`, new Uint8Array(3)),
+    ),
+  fc.tuple(address6, service6, port).map(([from, to, id]) => echo6(128, from, to, id)),
+);
+
+const anyRequest: fc.Arbitrary<Frame> = fc.oneof(request, request6);
+
 /** Every service is one of two backends, every client the router. */
 function natWorld(seed: number): Rig {
   const world = rig(seed);
@@ -42,17 +57,30 @@ function natWorld(seed: number): Rig {
   registerNatLookup(world.ns, "ipv4", "POSTROUTING", (skb, state) =>
     setupSnat(skb, state, { addresses: { low: ip("10.2.0.1"), high: ip("10.2.0.1") } }),
   );
+  registerNatLookup(world.ns, "ipv6", "PREROUTING", (skb, state) => {
+    const addresses = { low: ip6("fd00:2::2"), high: ip6("fd00:3::9") };
+    return skb.frame.network?.kind === "ipv6" && skb.frame.network.destination !== ip6("fd00:9::3")
+      ? setupDnat(skb, state, { addresses })
+      : ACCEPT;
+  });
+  registerNatLookup(world.ns, "ipv6", "POSTROUTING", (skb, state) =>
+    setupSnat(skb, state, { addresses: { low: ip6("fd00:2::1"), high: ip6("fd00:2::1") } }),
+  );
   return world;
 }
 
 /** The frame that the other end would send back. */
 function answerTo(frame: Frame): Frame | undefined {
   const { network, transport } = frame;
-  if (network?.kind !== "ipv4" || transport === undefined) return undefined;
-  const swapped = { ...network, source: network.destination, destination: network.source };
+  if (network === undefined || network.kind === "arp" || transport === undefined) return undefined;
+  const swapped =
+    network.kind === "ipv4"
+      ? { ...network, source: network.destination, destination: network.source }
+      : { ...network, source: network.destination, destination: network.source };
   if (transport.kind === "icmp")
     return { ...frame, network: swapped, transport: { ...transport, type: 0 } };
-  if (transport.kind === "icmpv6") return undefined;
+  if (transport.kind === "icmpv6")
+    return { ...frame, network: swapped, transport: { ...transport, type: 129 } };
   const { sourcePort, destinationPort } = transport;
   const ports = { sourcePort: destinationPort, destinationPort: sourcePort };
   if (transport.kind === "udp")
@@ -67,7 +95,7 @@ function answerTo(frame: Frame): Frame | undefined {
 describe("NAT of any flows", () => {
   test("the answer to an answer is the request", () => {
     fc.assert(
-      fc.property(request, (frame) => {
+      fc.property(anyRequest, (frame) => {
         const tuple = tupleOf(frame);
         const back = tuple === undefined ? undefined : invertTuple(tuple);
         const again = back === undefined ? undefined : invertTuple(back);
@@ -80,7 +108,7 @@ describe("NAT of any flows", () => {
 
   test("no two connections ever wait for the same answers", () => {
     fc.assert(
-      fc.property(fc.array(request, { maxLength: 60 }), fc.nat(), (frames, seed) => {
+      fc.property(fc.array(anyRequest, { maxLength: 60 }), fc.nat(), (frames, seed) => {
         const world = natWorld(seed);
         for (const frame of frames) world.forward(frame);
         const entries = [...world.table.entries()];
@@ -96,23 +124,27 @@ describe("NAT of any flows", () => {
 
   test("an answer comes back to the client as if there were no NAT", () => {
     fc.assert(
-      fc.property(fc.array(request, { minLength: 1, maxLength: 30 }), fc.nat(), (frames, seed) => {
-        const world = natWorld(seed);
-        for (const frame of frames) {
-          const sent = world.forward(frame);
-          const answer = sent === undefined ? undefined : answerTo(sent.frame);
-          const received = answer === undefined ? undefined : world.forward(answer);
-          const wanted = answerTo(frame);
-          if (received === undefined || wanted === undefined) throw new Error("lost");
-          expect(encodeFrame(received.frame)).toEqual(encodeFrame(wanted));
-        }
-      }),
+      fc.property(
+        fc.array(anyRequest, { minLength: 1, maxLength: 30 }),
+        fc.nat(),
+        (frames, seed) => {
+          const world = natWorld(seed);
+          for (const frame of frames) {
+            const sent = world.forward(frame);
+            const answer = sent === undefined ? undefined : answerTo(sent.frame);
+            const received = answer === undefined ? undefined : world.forward(answer);
+            const wanted = answerTo(frame);
+            if (received === undefined || wanted === undefined) throw new Error("lost");
+            expect(encodeFrame(received.frame)).toEqual(encodeFrame(wanted));
+          }
+        },
+      ),
     );
   });
 
   test("every packet ends: delivered up to the last hook or dropped", () => {
     fc.assert(
-      fc.property(fc.array(request, { maxLength: 40 }), fc.nat(), (frames, seed) => {
+      fc.property(fc.array(anyRequest, { maxLength: 40 }), fc.nat(), (frames, seed) => {
         const world = natWorld(seed);
         const survived = frames.filter((frame) => world.forward(frame) !== undefined).length;
         expect(world.sim.packets.born).toBe(frames.length);
