@@ -174,7 +174,7 @@ export function buildCluster(load: LoadResult, options: ClusterOptions = {}): Cl
   reportSharedAddresses(nodes, errors);
   const withDns = { ...objects, Deployment: [...dns.deployments, ...objects.Deployment] };
   const { running } = options;
-  const wanted = expandWorkloads(withDns, loadedNodes, errors, running?.names);
+  const wanted = expandWorkloads(withDns, loadedNodes, errors, running);
   const expanded = running === undefined ? wanted : withRunningPods(wanted, running);
   throwCollected(errors);
   const placed = schedule(expanded, loadedNodes, notes);
@@ -190,6 +190,7 @@ export function buildCluster(load: LoadResult, options: ClusterOptions = {}): Cl
     nodes: loadedNodes,
     slices,
     endpoints: objects.Endpoints,
+    running: running !== undefined,
   });
   const externalRoutes = findExternalRoutes({ nodes, services, endpointSlices });
   for (const route of externalRoutes)

@@ -10,6 +10,8 @@ import { effectiveTypes } from "../kube/policy/oracle.js";
 import { runTool } from "../tools/index.js";
 import { formatIpv4, formatIpv4Prefix } from "../wire/ip.js";
 import { buildLab } from "./build.js";
+import type { EndpointAddress } from "kubernetes-types/core/v1.js";
+import { legacyEndpoints } from "../kube/controllers/legacy-endpoints.js";
 import { parseSource } from "./endpoints.js";
 import { buildLiveCluster, dnsPods, resolvConfOf } from "./live-cluster.js";
 import { nodeResolvConf } from "./resolvers.js";
@@ -24,7 +26,10 @@ type Lister = (world: ClusterWorld) => Table;
 
 /** What is listed from objects alone. */
 const listers: Readonly<
-  Record<"nodes" | "pods" | "services" | "endpoints" | "policies" | "ipam" | "dns", Lister>
+  Record<
+    "nodes" | "pods" | "services" | "endpoints" | "legacy-endpoints" | "policies" | "ipam" | "dns",
+    Lister
+  >
 > = {
   nodes: ({ cluster }) => ({
     header: ["NAME", "ADDRESS", "PODCIDR", "PODS", "ROLE", "FROM"],
@@ -85,6 +90,10 @@ const listers: Readonly<
       ),
     ),
   }),
+  "legacy-endpoints": ({ cluster }) => ({
+    header: ["SERVICE", "ADDRESS", "PORTS", "READY", "POD", "NODE", "OVER-CAPACITY"],
+    rows: legacyEndpointRows(cluster),
+  }),
   policies: ({ cluster }) => ({
     header: ["NAMESPACE", "NAME", "KIND", "SELECTS", "TYPES", "RULES", "FROM"],
     rows: policyRows(cluster),
@@ -113,6 +122,29 @@ const listers: Readonly<
     ]),
   }),
 };
+
+/** A row for each address of the old Endpoints objects. */
+function legacyEndpointRows(cluster: Cluster): readonly (readonly string[])[] {
+  return legacyEndpoints({ ...cluster, endpoints: cluster.objects.Endpoints }).flatMap(
+    ({ object }) =>
+      (object.subsets ?? []).flatMap(({ addresses = [], notReadyAddresses = [], ports = [] }) => {
+        const shown = ports.map(({ name = "", port }) => `${name === "" ? "" : `${name}=`}${port}`);
+        const row = ({ ip, targetRef, nodeName }: EndpointAddress, ready: string): string[] => [
+          keyOf(object),
+          ip,
+          shown.join(","),
+          ready,
+          targetRef?.name ?? "<none>",
+          nodeName ?? "<none>",
+          object.metadata?.annotations?.["endpoints.kubernetes.io/over-capacity"] ?? "<none>",
+        ];
+        return [
+          ...addresses.map((address) => row(address, "yes")),
+          ...notReadyAddresses.map((address) => row(address, "no")),
+        ];
+      }),
+  );
+}
 
 /** A row for each policy of every kind; `*` stands for no namespace, `{}` selects everything. */
 function policyRows({ objects }: Cluster): readonly (readonly string[])[] {

@@ -17,6 +17,7 @@ export const showKinds = [
   "ipam",
   "dns",
   "env",
+  "legacy-endpoints",
 ] as const;
 
 export interface ShowOptions {

@@ -11,6 +11,7 @@ import { keyOf, type Loaded, nameOf, namespaceOf } from "../objects.js";
 import { type Labels, matchesMap } from "../selectors.js";
 import { withHints, ZONE, zoneShares } from "./hints.js";
 import { generateName } from "./names.js";
+import { portsKey, refillSlices } from "./refill-slices.js";
 
 /** `--max-endpoints-per-slice`. */
 const MAX_ENDPOINTS = 100;
@@ -18,6 +19,7 @@ const MAX_ENDPOINTS = 100;
 /** `--mirroring-max-endpoints-per-subset`. */
 const MAX_MIRRORED = 1_000;
 
+const CONTROLLER = "endpointslice-controller.k8s.io";
 const SERVICE_NAME = "kubernetes.io/service-name";
 const MANAGED_BY = "endpointslice.kubernetes.io/managed-by";
 
@@ -26,8 +28,10 @@ export interface EndpointSources {
   readonly services: readonly Loaded<Service>[];
   readonly pods: readonly Loaded<Pod>[];
   readonly nodes: readonly Loaded<Node>[];
-  /** Slices that are given; a Service that has one gets no other. */
+  /** Slices that are given; a Service that has one gets no other, unless the controller runs. */
   readonly slices: readonly Loaded<EndpointSlice>[];
+  /** The controller runs: it brings its own slices among those given to what the pods are now. */
+  readonly running?: boolean;
   /** Old Endpoints objects, mirrored for Services without a selector. */
   readonly endpoints: readonly Loaded<Endpoints>[];
 }
@@ -37,11 +41,20 @@ export interface EndpointSources {
  * of the Services, each address family in slices of its own. Mirrors pkg/controller/endpointslice and pkg/controller/endpointslicemirroring.
  */
 export function makeEndpointSlices(sources: EndpointSources): readonly Loaded<EndpointSlice>[] {
-  const covered = new Set(
-    sources.slices.map(
-      ({ object }) => `${namespaceOf(object)}/${object.metadata?.labels?.[SERVICE_NAME] ?? ""}`,
-    ),
+  const selecting = new Set(
+    sources.services.flatMap(({ object }) => (selectsPods(object) ? [keyOf(object)] : [])),
   );
+  const isOwn = ({ object }: Loaded<EndpointSlice>): boolean =>
+    sources.running === true &&
+    object.metadata?.labels?.[MANAGED_BY] === CONTROLLER &&
+    selecting.has(serviceOf(object));
+  const own = new Map<string, Loaded<EndpointSlice>[]>();
+  for (const slice of sources.slices.filter(isOwn)) {
+    const key = serviceOf(slice.object);
+    own.set(key, [...(own.get(key) ?? []), slice]);
+  }
+  const others = sources.slices.filter((slice) => !isOwn(slice));
+  const covered = new Set(others.map(({ object }) => serviceOf(object)));
   const byLabel = indexByLabel(sources.pods);
   const zones = new Map(
     sources.nodes.map(({ object }) => [nameOf(object), object.metadata?.labels?.[ZONE]]),
@@ -53,7 +66,7 @@ export function makeEndpointSlices(sources: EndpointSources): readonly Loaded<En
     const { object, origin } = service;
     if (covered.has(keyOf(object)) || object.spec?.type === "ExternalName") return [];
     const selector = object.spec?.selector;
-    const maker = new SliceMaker(object, taken);
+    const maker = new SliceMaker(object, taken, own.get(keyOf(object)) ?? []);
     if (selector !== undefined && Object.keys(selector).length > 0) {
       const chosen = podsSelected(byLabel, namespaceOf(object), selector);
       const slices = familiesOf(object).flatMap((family) =>
@@ -66,7 +79,15 @@ export function makeEndpointSlices(sources: EndpointSources): readonly Loaded<En
       ? []
       : maker.mirror(mirrored.object).map((slice) => ({ object: slice, origin: mirrored.origin }));
   });
-  return [...sources.slices, ...made];
+  return [...others, ...made];
+}
+
+function serviceOf(slice: EndpointSlice): string {
+  return `${namespaceOf(slice)}/${slice.metadata?.labels?.[SERVICE_NAME] ?? ""}`;
+}
+
+function selectsPods({ spec }: Service): boolean {
+  return Object.keys(spec?.selector ?? {}).length > 0 && spec?.type !== "ExternalName";
 }
 
 type Family = "IPv4" | "IPv6";
@@ -107,10 +128,17 @@ function podsSelected(index: LabelIndex, namespace: string, selector: Labels): r
 class SliceMaker {
   readonly #service: Service;
   readonly #taken: Set<string>;
+  readonly #existing: readonly Loaded<EndpointSlice>[];
 
-  constructor(service: Service, taken: Set<string>) {
+  /** `existing` are the slices that the controller has made of the Service before. */
+  constructor(
+    service: Service,
+    taken: Set<string>,
+    existing: readonly Loaded<EndpointSlice>[] = [],
+  ) {
     this.#service = service;
     this.#taken = taken;
+    this.#existing = existing;
   }
 
   /** Pods that resolve the Service's ports alike share slices. A Service without pods has one empty slice a family. */
@@ -134,10 +162,19 @@ class SliceMaker {
       groups.set(key, group);
       group.endpoints.push(endpoint);
     }
-    if (groups.size === 0) groups.set("", { ports: [], endpoints: [] });
-    return [...groups.values()].flatMap(({ ports, endpoints }) =>
-      this.#slices(ports, endpoints, "endpointslice-controller.k8s.io", family),
-    );
+    const before = this.#existing.filter(({ object }) => object.addressType === family);
+    const [first] = before;
+    if (groups.size === 0) groups.set("", { ports: first?.object.ports ?? [], endpoints: [] });
+    return [...groups.values()].flatMap(({ ports, endpoints }) => {
+      const key = portsKey(ports);
+      const alike = before.flatMap(({ object }) =>
+        portsKey(object.ports ?? []) === key ? [object] : [],
+      );
+      const { kept, left } = refillSlices(alike, endpoints, MAX_ENDPOINTS);
+      const made =
+        kept.length > 0 && left.length === 0 ? [] : this.#slices(ports, left, CONTROLLER, family);
+      return [...kept, ...made];
+    });
   }
 
   mirror(endpoints: Endpoints): readonly EndpointSlice[] {

@@ -14,6 +14,8 @@ import {
   namespaceOf,
 } from "../objects.js";
 import { type Labels, matchesMap, matchesSelector } from "../selectors.js";
+import { isReady } from "./endpoint-slices.js";
+import type { RunningPods } from "./running-pods.js";
 import { generateName, templateHash } from "./names.js";
 import { canRunOn } from "./scheduler.js";
 
@@ -29,15 +31,16 @@ export const MAX_PODS = 100_000;
 /**
  * All pods of a world: those given, then those that the workloads would make, in the order Deployments, ReplicaSets,
  * StatefulSets, DaemonSets, ReplicationControllers, Jobs, CronJobs, each in the order of the texts. A workload whose
- * pods are given makes none. Wrong workloads are added to `errors`. Names of the past are not given again.
+ * pods are given makes none. Wrong workloads are added to `errors`. Where the cluster runs already, names of the past are not
+ * given again, and the pods of a StatefulSet wait for those before them.
  */
 export function expandWorkloads(
   objects: LoadResult["objects"],
   nodes: readonly Loaded<Node>[],
   errors: UserError[],
-  past: Iterable<string> = [],
+  running?: RunningPods,
 ): readonly WorkloadPod[] {
-  const expansion = new Expansion(objects, nodes, errors, past);
+  const expansion = new Expansion(objects, nodes, errors, running);
   return expansion.run();
 }
 
@@ -65,18 +68,23 @@ class Expansion {
   readonly #pods: WorkloadPod[] = [];
   readonly #owned: ReadonlySet<string>;
   readonly #taken: Set<string>;
+  readonly #running: RunningPods | undefined;
 
   constructor(
     objects: LoadResult["objects"],
     nodes: readonly Loaded<Node>[],
     errors: UserError[],
-    past: Iterable<string>,
+    running: RunningPods | undefined,
   ) {
     this.#objects = objects;
     this.#nodes = nodes;
     this.#errors = errors;
+    this.#running = running;
     this.#owned = ownersOf([...objects.Pod, ...objects.ReplicaSet, ...objects.Job]);
-    this.#taken = new Set([...objects.Pod.map(({ object }) => nameOf(object)), ...past]);
+    this.#taken = new Set([
+      ...objects.Pod.map(({ object }) => nameOf(object)),
+      ...(running?.names ?? []),
+    ]);
   }
 
   run(): readonly WorkloadPod[] {
@@ -176,14 +184,19 @@ class Expansion {
           readonly replicas?: number;
           readonly serviceName?: string;
           readonly ordinals?: { readonly start?: number };
+          readonly podManagementPolicy?: string;
         }
       | undefined,
   ): void {
     const start = spec?.ordinals?.start ?? 0;
     const owner = nameOf(parent.loaded.object);
     const revision = `${owner}-${templateHash(parent.template)}`;
+    const inOrder = spec?.podManagementPolicy !== "Parallel";
     for (let index = start; index < start + (spec?.replicas ?? 1) && this.#room(parent); index++) {
       const name = `${owner}-${index}`;
+      const before = this.#pods.at(-1);
+      if (inOrder && index > start && before !== undefined && this.#mustWait(parent, name, before))
+        return;
       const labels = {
         "statefulset.kubernetes.io/pod-name": name,
         "apps.kubernetes.io/pod-index": String(index),
@@ -196,6 +209,18 @@ class Expansion {
         spec: { hostname: name, ...(subdomain === undefined ? {} : { subdomain }) },
       });
     }
+  }
+
+  /**
+   * A pod that is not there yet comes when the one before it runs and is ready. Mirrors
+   * pkg/controller/statefulset/stateful_set_control.go:processReplica().
+   */
+  #mustWait(parent: Parent, name: string, { loaded: before }: WorkloadPod): boolean {
+    const namespace = namespaceOf(parent.loaded.object);
+    if (this.#running?.states.has(`${namespace}/${name}`) === true) return false;
+    const state = this.#running?.states.get(keyOf(before.object));
+    if (state?.deletionTimestamp !== undefined) return true;
+    return !(state?.ready ?? isReady(before.object));
   }
 
   #daemonSet(parent: Parent): void {

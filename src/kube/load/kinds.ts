@@ -346,8 +346,9 @@ export const kinds: { readonly [K in Kind]: KindTable } = {
         replicas: count,
         serviceName: text,
         ordinals: fields({ start: count }),
+        podManagementPolicy: oneOf("OrderedReady", "Parallel"),
       },
-      `minReadySeconds persistentVolumeClaimRetentionPolicy podManagementPolicy revisionHistoryLimit updateStrategy
+      `minReadySeconds persistentVolumeClaimRetentionPolicy revisionHistoryLimit updateStrategy
        volumeClaimTemplates`,
     ),
   ),

@@ -55,6 +55,8 @@ export class LivingCluster {
   readonly #states = new Map<string, PodState>();
   readonly #leaving = new Map<string, Loaded<Pod>>();
   readonly #past = new Set<string>();
+  /** Pods that nobody wants and that wait for others to be gone. */
+  readonly #waiting = new Set<string>();
 
   /** Builds every node and pod of the world. Throws UserError for what a scenario cannot change. */
   constructor(world: ClusterWorld, seed: number, settings: ScenarioSettings) {
@@ -170,10 +172,18 @@ export class LivingCluster {
 
   /** Runs the controllers until they want nothing more, then the agents of the nodes. */
   #reconcile(): void {
+    for (const key of this.#waiting) this.#leaving.delete(key);
+    this.#waiting.clear();
     let next = this.#build();
     for (const pod of this.cluster.pods) {
       const gone = next.pods.every(({ key }) => key !== pod.key) && this.#states.has(pod.key);
       if (!gone) continue;
+      if (this.#waitsForSuccessors(pod)) {
+        this.#waiting.add(pod.key);
+        this.#leaving.set(pod.key, withoutOwner(pod.loaded));
+        next = this.#build();
+        continue;
+      }
       this.#terminate(pod, { ...deletionOf(pod), why: "no workload wants it any more" });
       next = this.#build();
     }
@@ -188,6 +198,25 @@ export class LivingCluster {
     );
     this.#later(this.#settings.policyDelay, "kube-router", (agents) =>
       agents.syncPolicies(this.cluster),
+    );
+  }
+
+  /**
+   * Pods of a StatefulSet that is made smaller go one by one, the last first. Mirrors
+   * pkg/controller/statefulset/stateful_set_control.go:processCondemned().
+   */
+  #waitsForSuccessors({ key, name, namespace, workload }: ClusterPod): boolean {
+    if (workload?.kind !== "StatefulSet") return false;
+    const owner = this.load.objects.StatefulSet.find(
+      ({ object }) => keyOf(object) === `${namespace}/${workload.name}`,
+    );
+    if (owner === undefined || owner.object.spec?.podManagementPolicy === "Parallel") return false;
+    const ordinal = (text: string): number => Number(/-(\d+)$/.exec(text)?.[1] ?? -1);
+    return [...this.#states.keys()].some(
+      (other) =>
+        other !== key &&
+        other.replace(/-\d+$/, "") === `${namespace}/${workload.name}` &&
+        ordinal(other) > ordinal(name),
     );
   }
 
