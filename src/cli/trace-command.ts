@@ -51,6 +51,7 @@ export function traceCommand(
     endpoint: options.endpoint,
     oneWay: options.oneWay ?? false,
     inputDevice: options.in,
+    family: options.ipv6 === true ? 6 : options.ipv4 === true ? 4 : undefined,
   };
   if (options.all === true) return printBranches(traceBranches(world, request), options, streams);
   const recording = underDialect(world, request, options.dialect, traceRequest(world, request));

@@ -8,11 +8,14 @@ export interface BridgeHooks {
   transmit: ((skb: SkBuff) => boolean) | undefined;
   /** The bridges whose own `nf_call_iptables` is on. */
   readonly callIptables: Set<NetDevice>;
+  /** The same of `nf_call_ip6tables`. */
+  readonly callIp6tables: Set<NetDevice>;
 }
 
 export const bridgeHooks: (ns: NetworkNamespace) => BridgeHooks = perNamespace(() => ({
   transmit: undefined,
   callIptables: new Set<NetDevice>(),
+  callIp6tables: new Set<NetDevice>(),
 }));
 
 /** Whether a device is a bridge, for those who may not know its class. Mirrors netif_is_bridge_master(). */

@@ -1,4 +1,5 @@
 import type { Frame } from "../wire/frame.js";
+import type { IpAddress } from "../wire/ip.js";
 import type { ConntrackRef } from "./conntrack.js";
 import type { NetDevice } from "./device.js";
 import type { NetworkNamespace } from "./namespace.js";
@@ -32,7 +33,7 @@ export interface BridgeInfo {
   /** IP PREROUTING has run inside the bridge and must not run again when the host receives the frame. */
   passedPrerouting: boolean;
   /** The destination before PREROUTING, to see a DNAT; set while PREROUTING runs. */
-  originalDestination: number | undefined;
+  originalDestination: IpAddress | undefined;
 }
 
 /**

@@ -186,7 +186,12 @@ export function nodeCommands(cluster: Cluster, node: ClusterNode): readonly LabC
     ...newNamespace(name),
     run("sysctl", "-w", "net.ipv4.ip_forward=1"),
     run("sysctl", "-w", "net.bridge.bridge-nf-call-iptables=1"),
-    ...(hasIpv6(cluster) ? [run("sysctl", "-w", "net.ipv6.conf.all.forwarding=1")] : []),
+    ...(hasIpv6(cluster)
+      ? [
+          run("sysctl", "-w", "net.ipv6.conf.all.forwarding=1"),
+          run("sysctl", "-w", "net.bridge.bridge-nf-call-ip6tables=1"),
+        ]
+      : []),
     run(
       ...["ip", "link", "add", "eth0", "address", macFor(`${name} eth0`), "type", "veth"],
       ...["peer", "name", port, "address", macFor(`${UNDERLAY} ${port}`), "netns", UNDERLAY],

@@ -136,8 +136,16 @@ export class BridgeDevice extends NetDevice {
     else callIptables.delete(this);
   }
 
+  /** The same of `nf_call_ip6tables`. */
+  setCallIp6tables(on: boolean): void {
+    const { callIp6tables } = bridgeHooks(this.ns);
+    if (on) callIp6tables.add(this);
+    else callIp6tables.delete(this);
+  }
+
   override destroy(): void {
     this.setCallIptables(false);
+    this.setCallIp6tables(false);
     for (const port of this.#ports) this.removePort(port.dev);
     super.destroy();
   }

@@ -1,6 +1,6 @@
 import { bridgeHooks, isBridge } from "../core/bridge-hooks.js";
 import { devQueueXmit, type NetDevice } from "../core/device.js";
-import { drop } from "../core/drop.js";
+import { drop, type DropReason } from "../core/drop.js";
 import {
   ACCEPT,
   type HookEntry,
@@ -17,11 +17,16 @@ import { numberSysctl } from "../core/sysctls.js";
 import { told } from "../core/trace.js";
 import type { SendResult } from "../core/errno.js";
 import { fragment } from "../inet/ip-fragment.js";
-import { neighbours } from "../inet/neighbour.js";
+import { ip6Fragment } from "../inet/ipv6/output.js";
+import { routeInput6 } from "../inet/ipv6/route.js";
+import type { Neighbour } from "../inet/neighbour-entry.js";
+import { neighbours, neighbours6 } from "../inet/neighbour.js";
 import { routeInput } from "../inet/route.js";
-import { ETH_P_ARP, ETH_P_IP } from "../wire/ethernet.js";
-import { type Frame, ipLength, withMacs } from "../wire/frame.js";
+import { ETH_P_ARP, ETH_P_IP, ETH_P_IPV6 } from "../wire/ethernet.js";
+import { type Frame, type IpHeader, ipLength, withMacs } from "../wire/frame.js";
+import type { IpAddress } from "../wire/ip.js";
 import { bridgeFakeRoute, isFakeRoute } from "./br-fake-route.js";
+import { isValidOnBridge } from "./br-validate-ipv6.js";
 
 /** Mirrors include/uapi/linux/netfilter_bridge.h. */
 const NF_BR_PRI_BRNF = 0;
@@ -35,6 +40,7 @@ export interface BrNetfilterProfile {
 
 interface BrNetfilter {
   callIptables: number;
+  callIp6tables: number;
   callArptables: number;
   registered: boolean;
   /** The way back into the bridge, for frames that wait for a neighbour. */
@@ -49,6 +55,7 @@ interface Waiting {
 
 const stateOf: (ns: NetworkNamespace) => BrNetfilter = perNamespace(() => ({
   callIptables: 1,
+  callIp6tables: 1,
   callArptables: 1,
   registered: false,
   waiting: new WeakMap<SkBuff, Waiting>(),
@@ -69,6 +76,7 @@ export function brNetfilter(
     init(ns: NetworkNamespace): void {
       const state = stateOf(ns);
       state.callIptables = profile.callIptables ? 1 : 0;
+      state.callIp6tables = state.callIptables;
       defineSysctls(ns, state);
       ns.onDeviceNotice((notice, dev) => {
         if (notice !== "register" || !isBridge(dev) || state.registered) return;
@@ -76,6 +84,7 @@ export function brNetfilter(
         for (const entry of [preRouting, forward, localIn, postRouting])
           ns.hooks.register("bridge", entry);
         ns.hooks.register("ipv4", sabotage);
+        ns.hooks.register("ipv6", sabotage);
         bridgeHooks(ns).transmit = finishSlowly;
       });
     },
@@ -94,6 +103,13 @@ function defineSysctls(ns: NetworkNamespace, state: BrNetfilter): void {
     },
   );
   define(
+    "call-ip6tables",
+    () => state.callIp6tables,
+    (value) => {
+      state.callIp6tables = value;
+    },
+  );
+  define(
     "call-arptables",
     () => state.callArptables,
     (value) => {
@@ -102,7 +118,7 @@ function defineSysctls(ns: NetworkNamespace, state: BrNetfilter): void {
   );
 }
 
-/** Mirrors br_nf_pre_routing(). */
+/** Mirrors br_nf_pre_routing() and net/bridge/br_netfilter_ipv6.c:br_nf_pre_routing_ipv6(). */
 const preRouting: HookEntry = {
   name: "br_netfilter",
   hook: "PREROUTING",
@@ -111,12 +127,11 @@ const preRouting: HookEntry = {
     const port = state.in;
     const bridge = port?.master;
     if (port === undefined || !isBridge(bridge)) return ACCEPT;
-    if (stateOf(state.ns).callIptables === 0 && !bridgeHooks(state.ns).callIptables.has(bridge))
-      return ACCEPT;
     const { link, network } = skb.frame;
-    if (link.etherType !== ETH_P_IP) return ACCEPT;
-    if (network?.kind !== "ipv4" || network.checksumError !== undefined)
-      return { kind: "drop", reason: "IP_INHDR", where: "br_nf_pre_routing" };
+    if (!isShown(state.ns, bridge, link.etherType)) return ACCEPT;
+    const family = link.etherType === ETH_P_IP ? "ipv4" : "ipv6";
+    if (network?.kind !== family || !isValid(network))
+      return { kind: "drop", reason: "IP_INHDR", where: whereIn("br_nf_pre_routing", family) };
     skb.bridge = {
       physicalIn: port,
       physicalOut: undefined,
@@ -127,12 +142,29 @@ const preRouting: HookEntry = {
     skb.dev = bridge;
     nfHook(
       skb,
-      { hook: "PREROUTING", family: "ipv4", ns: state.ns, in: bridge, out: undefined },
+      { hook: "PREROUTING", family, ns: state.ns, in: bridge, out: undefined },
       (packet) => preRoutingFinish(packet, { port, bridge, state, okfn }),
     );
     return { kind: "stolen", by: "br_netfilter" };
   },
 };
+
+/** Whether the rules of IP see frames of this type on a bridge. */
+function isShown(ns: NetworkNamespace, bridge: NetDevice, etherType: number): boolean {
+  const { callIptables, callIp6tables } = stateOf(ns);
+  const ofBridge = bridgeHooks(ns);
+  if (etherType === ETH_P_IP) return callIptables !== 0 || ofBridge.callIptables.has(bridge);
+  return etherType === ETH_P_IPV6 && (callIp6tables !== 0 || ofBridge.callIp6tables.has(bridge));
+}
+
+function isValid(network: IpHeader): boolean {
+  return network.kind === "ipv4" ? network.checksumError === undefined : isValidOnBridge(network);
+}
+
+/** The kernel's function of the family. */
+function whereIn(name: string, family: "ipv4" | "ipv6"): string {
+  return family === "ipv4" ? name : `${name}_ipv6`;
+}
 
 /** A frame between IP PREROUTING and the rest of the bridge's. */
 interface Passage {
@@ -142,23 +174,24 @@ interface Passage {
   readonly okfn: Okfn;
 }
 
-/** Mirrors br_nf_pre_routing_finish(). */
+/** Mirrors br_nf_pre_routing_finish() and net/bridge/br_netfilter_ipv6.c:br_nf_pre_routing_finish_ipv6(). */
 function preRoutingFinish(skb: SkBuff, passage: Passage): undefined {
   const { port, bridge, state, okfn } = passage;
   const { network } = skb.frame;
   const before = skb.bridge?.originalDestination;
   unmaskOtherHost(skb);
   if (skb.bridge !== undefined) skb.bridge.originalDestination = undefined;
-  const changed = network?.kind === "ipv4" && network.destination !== before;
+  const family = network?.kind === "ipv6" ? "ipv6" : "ipv4";
+  const changed = network?.kind === family && network.destination !== before;
   if (!changed) {
     skb.route = bridgeFakeRoute(bridge);
     skb.dev = port;
     return void nfHookAfter(NF_BR_PRI_BRNF, skb, state, okfn);
   }
   skb.route = undefined;
-  const refused = routeInput(skb);
+  const refused = family === "ipv4" ? routeInput(skb) : routeAnew6(skb);
   if (refused !== undefined) {
-    drop(skb, refused, "br_nf_pre_routing_finish");
+    drop(skb, refused, whereIn("br_nf_pre_routing_finish", family));
     return undefined;
   }
   if (routeDevice(skb) === bridge) {
@@ -173,22 +206,21 @@ function preRoutingFinish(skb: SkBuff, passage: Passage): undefined {
   return void nfHookAfter(NF_BR_PRI_BRNF, skb, state, okfn);
 }
 
+/** A way that is refused ends the packet here, with no word to its sender. */
+function routeAnew6(skb: SkBuff): DropReason | undefined {
+  const route = routeInput6(skb);
+  skb.route = route;
+  return route === undefined || route.error !== undefined ? "IP_INNOROUTES" : undefined;
+}
+
 function routeDevice(skb: SkBuff): NetDevice | undefined {
   return skb.route?.dev;
 }
 
 /** The new destination is behind the same bridge: its MAC address is put in, and the frame goes on bridged. Mirrors br_nf_pre_routing_finish_bridge(). */
 function bridgeToNeighbour(skb: SkBuff, { port, bridge, okfn }: Passage): undefined {
-  const { network } = skb.frame;
   const { route } = skb;
-  const nexthop =
-    typeof route?.gateway === "number"
-      ? route.gateway
-      : network?.kind === "ipv4"
-        ? network.destination
-        : undefined;
-  const neighbour =
-    nexthop === undefined ? undefined : neighbours(bridge.ns).obtain(bridge, nexthop);
+  const neighbour = neighbourOf(bridge, route?.gateway ?? destinationOf(skb.frame));
   skb.dev = bridge;
   if (neighbour === undefined) {
     drop(skb, "NEIGH_CREATEFAIL", "br_nf_pre_routing_finish_bridge");
@@ -205,6 +237,20 @@ function bridgeToNeighbour(skb: SkBuff, { port, bridge, okfn }: Passage): undefi
     rewriteMacs(packet, withMacs(packet.frame, bridge.mac, mac));
     devQueueXmit(packet, bridge);
   });
+}
+
+function destinationOf({ network }: Frame): IpAddress | undefined {
+  return network?.kind === "ipv4" || network?.kind === "ipv6" ? network.destination : undefined;
+}
+
+function neighbourOf(
+  bridge: NetDevice,
+  address: IpAddress | undefined,
+): Neighbour<IpAddress> | undefined {
+  if (address === undefined) return undefined;
+  return typeof address === "number"
+    ? neighbours(bridge.ns).obtain(bridge, address)
+    : neighbours6(bridge.ns).obtain(bridge, address);
 }
 
 /** The neighbour has answered and the frame passes the bridge device: it gets its sender's MAC address back. Mirrors br_nf_dev_xmit(). */
@@ -233,12 +279,13 @@ const forward: HookEntry = {
       return { kind: "stolen", by: "br_netfilter" };
     }
     const bridge = state.out?.master;
-    if (skb.bridge === undefined || bridge === undefined || network?.kind !== "ipv4") return ACCEPT;
+    const family = familyIn(network?.kind);
+    if (skb.bridge === undefined || bridge === undefined || family === undefined) return ACCEPT;
     if (maskOtherHost(skb)) skb.bridge.wasOtherHost = true;
     skb.bridge.physicalOut = state.out;
     nfHook(
       skb,
-      { hook: "FORWARD", family: "ipv4", ns: state.ns, in: state.in?.master, out: bridge },
+      { hook: "FORWARD", family, ns: state.ns, in: state.in?.master, out: bridge },
       (packet) => {
         unmaskOtherHost(packet);
         return nfHookAfter(NF_BR_PRI_BRNF, packet, state, okfn);
@@ -266,16 +313,13 @@ const postRouting: HookEntry = {
   priority: NF_BR_PRI_LAST,
   run(skb, state, okfn): Verdict {
     const bridge = state.out?.master;
-    if (
-      skb.bridge?.physicalOut === undefined ||
-      bridge === undefined ||
-      skb.frame.network?.kind !== "ipv4"
-    )
+    const family = familyIn(skb.frame.network?.kind);
+    if (skb.bridge?.physicalOut === undefined || bridge === undefined || family === undefined)
       return ACCEPT;
     if (maskOtherHost(skb)) skb.bridge.wasOtherHost = true;
     nfHook(
       skb,
-      { hook: "POSTROUTING", family: "ipv4", ns: state.ns, in: undefined, out: bridge },
+      { hook: "POSTROUTING", family, ns: state.ns, in: undefined, out: bridge },
       (packet) => {
         if (isFakeRoute(packet.route)) packet.route = undefined;
         packet.bridge = undefined;
@@ -292,15 +336,22 @@ const postRouting: HookEntry = {
 function sendInPieces(skb: SkBuff, { out }: HookState, okfn: Okfn): SendResult {
   const { network } = skb.frame;
   const mtu = out?.mtu ?? 0;
+  if (network?.kind === "ipv6") {
+    const pieces = ip6Fragment(skb, mtu);
+    for (const piece of pieces ?? []) sendPiece(piece, out, okfn);
+    return pieces === undefined ? "EMSGSIZE" : undefined;
+  }
   if ((network?.kind === "ipv4" && network.dontFragment) || skb.fragmentMaxSize > mtu) {
     drop(skb, "NOT_SPECIFIED", "br_nf_dev_queue_xmit");
     return "EMSGSIZE";
   }
-  for (const piece of fragment(skb, mtu)) {
-    piece.dev = out;
-    okfn(piece);
-  }
+  for (const piece of fragment(skb, mtu)) sendPiece(piece, out, okfn);
   return undefined;
+}
+
+function sendPiece(piece: SkBuff, out: NetDevice | undefined, okfn: Okfn): void {
+  piece.dev = out;
+  okfn(piece);
 }
 
 /** A frame whose IP PREROUTING ran inside the bridge does not pass it again. Mirrors ip_sabotage_in(). */
@@ -317,6 +368,10 @@ const sabotage: HookEntry = {
     return { kind: "stolen", by: "br_netfilter" };
   },
 };
+
+function familyIn(kind: string | undefined): "ipv4" | "ipv6" | undefined {
+  return kind === "ipv4" || kind === "ipv6" ? kind : undefined;
+}
 
 /** Rules of IP see frames for other hosts as well. */
 function maskOtherHost(skb: SkBuff): boolean {

@@ -1,6 +1,5 @@
 import type { NetDevice } from "../core/device.js";
 import type { NetworkNamespace } from "../core/namespace.js";
-import { seconds } from "../sim/time.js";
 import { isMulticastMac, MAC_ZERO } from "../wire/ip.js";
 import { BridgeDevice } from "../link/bridge.js";
 import { Dummy } from "../link/dummy.js";
@@ -11,6 +10,7 @@ import { type IpContext, namespaceOf } from "./ip-context.js";
 import { type LinkArgs, parseLinkArgs } from "./ip-link-args.js";
 import { applyLinkArgs } from "./ip-link-set.js";
 import { VXLAN_HEADROOM } from "../link/vxlan-transmit.js";
+import { readBridgeOptions } from "./bridge-options.js";
 import { makeIpvlan } from "./ip-link-ipvlan.js";
 import { makeMacvlan } from "./ip-link-macvlan.js";
 import { makeVlan } from "./ip-link-vlan.js";
@@ -103,47 +103,16 @@ function targetOf(name: string, { sim }: IpContext): NetworkNamespace {
 }
 
 function addBridge(args: LinkArgs, ns: NetworkNamespace, words: Words): string {
-  const settings = new Map<string, number>();
-  for (let word = words.shift(); word !== undefined; word = words.shift()) {
-    if (!BRIDGE_WORDS.has(word)) throw new ToolFailure(1, `bridge: unknown command "${word}"?\n`);
-    settings.set(word, words.number(word, 0, 0xffff_ffff));
-  }
-  for (const [word, value] of settings) {
-    if (
-      UNMODELLED_UNLESS_DEFAULT.get(word) !== undefined &&
-      UNMODELLED_UNLESS_DEFAULT.get(word) !== value
-    ) {
-      throw notModelled("ip", `a bridge with ${word} ${value}`);
-    }
-  }
+  const apply = readBridgeOptions(words);
   const bridge = new BridgeDevice({ ...identity(args, ns, "bridge"), mac: args.mac });
-  const ageing = settings.get("ageing_time");
-  if (ageing !== undefined) bridge.fdb.ageing = seconds(ageing / 100);
-  bridge.setCallIptables((settings.get("nf_call_iptables") ?? 0) !== 0);
-  if ((settings.get("vlan_filtering") ?? 0) !== 0) bridge.setVlanFiltering(true);
-  bridge.groupForwardMask = settings.get("group_fwd_mask") ?? 0;
+  try {
+    apply(bridge);
+  } catch (error) {
+    ns.devices.delete(bridge.name);
+    throw error;
+  }
   return finish(bridge, args);
 }
-
-/** Settings of a bridge that take effect, or that may only be told their default. Times are in hundredths of a second. */
-const UNMODELLED_UNLESS_DEFAULT: ReadonlyMap<string, number> = new Map([
-  ["stp_state", 0],
-  ["vlan_default_pvid", 1],
-  ["mcast_querier", 0],
-]);
-const BRIDGE_WORDS: ReadonlySet<string> = new Set([
-  ...UNMODELLED_UNLESS_DEFAULT.keys(),
-  "ageing_time",
-  "nf_call_iptables",
-  "group_fwd_mask",
-  // Without spanning tree and queriers these decide nothing.
-  "forward_delay",
-  "hello_time",
-  "max_age",
-  "priority",
-  "mcast_snooping",
-  "vlan_filtering",
-]);
 
 /** Name and place of a new device; the first free `TYPE0` when none is given. Mirrors net/core/rtnetlink.c:rtnl_create_link(). */
 function identity(

@@ -139,6 +139,9 @@ export const TRACE_OPTIONS: readonly string[] = [
   "--in",
 ];
 
+/** Options of a trace that stand alone. */
+export const TRACE_FLAGS: readonly string[] = ["--one-way", "-4", "-6"];
+
 /** `SRC DST` and the options behind them; a text says what is wrong. */
 export function parseTraceWords(words: string):
   | {
@@ -152,15 +155,12 @@ export function parseTraceWords(words: string):
   const parts = words.trim().split(/\s+/);
   for (let index = 0; index < parts.length; index++) {
     const part = parts[index] ?? "";
-    if (!part.startsWith("--")) {
-      places.push(part);
-      continue;
-    }
-    if (part === "--one-way") options.set(part, "");
+    if (TRACE_FLAGS.includes(part)) options.set(part, "");
+    else if (!part.startsWith("--")) places.push(part);
     else {
       const value = parts[++index];
       if (!TRACE_OPTIONS.includes(part)) {
-        const near = nearest(part, [...TRACE_OPTIONS, "--one-way"]);
+        const near = nearest(part, [...TRACE_OPTIONS, ...TRACE_FLAGS]);
         return `no option ${part}${near === undefined ? "" : `; did you mean ${near}?`}`;
       }
       if (value === undefined) return `${part} needs a value`;

@@ -1,4 +1,4 @@
-import { isPerNode, TRACE_OPTIONS, WORDS } from "./command-line.js";
+import { isPerNode, TRACE_FLAGS, TRACE_OPTIONS, WORDS } from "./command-line.js";
 import { type Names, noNames } from "./names.js";
 import { currentWorld, type UiState } from "./ui-state.js";
 
@@ -58,7 +58,7 @@ function traceWords(first: string, before: readonly string[], names: Names): rea
   if (places.length === 0) return [...names.pods, ...names.nodes];
   if (places.length === 1)
     return [...names.services, ...names.urls, ...names.pods, ...names.nodes, ...names.goals];
-  const options = first === "why" ? ["--proto"] : [...TRACE_OPTIONS, "--one-way"];
+  const options = first === "why" ? ["--proto"] : [...TRACE_OPTIONS, ...TRACE_FLAGS];
   return options.filter((option) => !before.includes(option));
 }
 

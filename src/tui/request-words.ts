@@ -5,6 +5,7 @@ export function commandLineOf(request: TraceRequest | undefined): string {
   if (request === undefined) return "";
   const { source, destination, protocol, sourcePort, ttl, seed, endpoint, oneWay, inputDevice } =
     request;
+  const { family } = request;
   return [
     source,
     destination,
@@ -15,5 +16,6 @@ export function commandLineOf(request: TraceRequest | undefined): string {
     ...(endpoint === undefined ? [] : ["--endpoint", endpoint]),
     ...(inputDevice === undefined ? [] : ["--in", inputDevice]),
     ...(oneWay ? ["--one-way"] : []),
+    ...(family === undefined ? [] : [`-${family}`]),
   ].join(" ");
 }

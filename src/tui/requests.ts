@@ -33,6 +33,7 @@ export function traceWords(open: OpenWorld, words: string): TraceModel {
     endpoint: options.get("--endpoint"),
     oneWay: options.has("--one-way"),
     inputDevice: options.get("--in"),
+    family: options.has("-6") ? 6 : options.has("-4") ? 4 : undefined,
   };
   return new TraceModel(
     `${source} > ${destination}`,

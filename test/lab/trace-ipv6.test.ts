@@ -48,12 +48,12 @@ describe("a request between IPv6 hosts of a lab", () => {
     expect(outcome("v6-routed", ["client", "[2001:db8:2::2]:81"], "tcp")).toMatch(/ECONNREFUSED/);
   });
 
-  it("is not known where ip6tables has rules, and is where it has none", () => {
+  it("meets the rules and policies of ip6tables", () => {
     const withRule = (rule: string) => (text: string) =>
       text.replace("commands:\n", `commands:\n  - node: ip6tables ${rule}\n`);
     const ends = ["client", "2001:db8:2::2"] as const;
-    expect(outcome("v6-routed", ends, "icmp", withRule("-A FORWARD -j DROP"))).toMatch(/^UNKNOWN/);
-    expect(outcome("v6-routed", ends, "icmp", withRule("-P FORWARD DROP"))).toMatch(/^UNKNOWN/);
+    expect(outcome("v6-routed", ends, "icmp", withRule("-A FORWARD -j DROP"))).toMatch(/^DROPPED/);
+    expect(outcome("v6-routed", ends, "icmp", withRule("-P FORWARD DROP"))).toMatch(/^DROPPED/);
     expect(outcome("v6-routed", ends, "icmp", withRule("-N spare"))).toMatch(/^DELIVERED/);
   });
 });

@@ -15,6 +15,8 @@ export interface TraceOptions {
   readonly endpoint?: string;
   readonly all?: boolean;
   readonly oneWay?: boolean;
+  readonly ipv4?: boolean;
+  readonly ipv6?: boolean;
   readonly output: "text" | "json" | "jsonl" | "minimal" | "pcapng" | "xtables-trace";
   readonly json?: boolean;
   readonly out?: string;
@@ -35,7 +37,10 @@ export function registerTrace(program: Command, streams: Streams): void {
       "<src>",
       "pod, node or workload: shop/web-0, worker-1, shop/deployment/web; or an address outside",
     )
-    .argument("<dst>", "the same, shop/api:80, ADDRESS:PORT, NAME:PORT or http://NAME/")
+    .argument(
+      "<dst>",
+      "the same, shop/api:80, ADDRESS:PORT, [IPV6]:PORT, NAME:PORT or http://NAME/",
+    )
     .addOption(
       new Option("--proto <protocol>", "protocol of the packet")
         .choices(["tcp", "udp", "icmp"])
@@ -49,6 +54,10 @@ export function registerTrace(program: Command, streams: Streams): void {
     .option("--in <device>", "where a packet from outside comes in, for dumps: eth0 or NODE:eth0")
     .addOption(addrOption())
     .option("--one-way", "do not follow the reply")
+    .addOption(
+      new Option("-4, --ipv4", "the IPv4 address of a destination that has both").conflicts("ipv6"),
+    )
+    .addOption(new Option("-6, --ipv6", "its IPv6 address"))
     .addOption(
       new Option("-o, --output <format>", "how it is printed")
         .choices(["text", "json", "jsonl", "minimal", "pcapng", "xtables-trace"])

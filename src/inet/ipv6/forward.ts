@@ -23,7 +23,7 @@ import { neighbours6 } from "../neighbour.js";
 import { inetPeers } from "../inet-peer.js";
 import { devConf6, devConfs6, isForwarding6 } from "./devconf.js";
 import { icmp6Send } from "./icmp.js";
-import { ip6Input } from "./input.js";
+import { ip6Input, routedBefore } from "./input.js";
 import { sendRedirect } from "./redirect.js";
 
 /**
@@ -45,7 +45,7 @@ export function ip6Forward(skb: SkBuff): void {
   const proxied = proxy(skb, network);
   if (proxied === "ours") return ip6Input(skb);
   if (proxied === "unreachable") return drop(skb, "IP_INADDRERRORS", "ip6_forward");
-  if (route.dev === dev) redirect(skb, network);
+  if (route.dev === dev || routedBefore(skb.ns).has(skb)) redirect(skb, network);
   else if (!maySend(skb, network)) return drop(skb, "IP_INADDRERRORS", "ip6_forward");
   const mtu = Math.max(route.mtu, IPV6_MIN_MTU);
   if (exceedsMtu(skb, mtu)) {

@@ -2,6 +2,7 @@ import type { NetDevice } from "../../core/device.js";
 import { deliver, drop } from "../../core/drop.js";
 import type { SendResult } from "../../core/errno.js";
 import { type HookState, nfHook } from "../../core/hooks.js";
+import { type NetworkNamespace, perNamespace } from "../../core/namespace.js";
 import type { SkBuff } from "../../core/skbuff.js";
 import { told } from "../../core/trace.js";
 import { get8 } from "../../wire/bytes.js";
@@ -49,6 +50,7 @@ export function ip6Rcv(skb: SkBuff): void {
     return drop(skb, "UNICAST_IN_L2_MULTICAST", "ip6_rcv_core");
   skb.fragmentMaxSize = 0;
   if (skb.route === undefined) skb.ignoreDf = false;
+  else routedBefore(skb.ns).add(skb);
   const [first] = network.extensions;
   if (first?.kind === "options" && first.type === IPPROTO_HOPOPTS && !acceptOptions(skb, first, 0))
     return;
@@ -61,6 +63,14 @@ export function ip6Rcv(skb: SkBuff): void {
   };
   nfHook(skb, state, ip6RcvFinish);
 }
+
+/**
+ * Packets that have a way already when they come in: the bridge found it when NAT changed where they go. They count as come
+ * in by the device that they leave by. Mirrors IP6CB(skb)->iif of ip6_rcv_core().
+ */
+export const routedBefore: (ns: NetworkNamespace) => WeakSet<SkBuff> = perNamespace(
+  () => new WeakSet<SkBuff>(),
+);
 
 /** Addresses that do not cross a wire. */
 function hasBadAddresses(skb: SkBuff, { source, destination }: Ipv6Header): boolean {

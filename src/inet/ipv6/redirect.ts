@@ -56,8 +56,8 @@ export function sendRedirect(skb: SkBuff): void {
 }
 
 function redirectOptions(skb: SkBuff, target: Ipv6): readonly NdOption[] {
-  const { dev, ns, frame } = skb;
-  const known = dev === undefined ? undefined : neighbours6(ns).lookup(dev, target);
+  const { route, ns, frame } = skb;
+  const known = route === undefined ? undefined : neighbours6(ns).lookup(route.dev, target);
   const address =
     known?.isValid === true && known.mac !== undefined
       ? [linkLayerOption(ND_OPT_TARGET_LL_ADDR, known.mac)]

@@ -27,7 +27,8 @@ export function conntrackCleanup(
   const { byAddress, byNodePort } = frontends(objects);
   const commands = new Map<string, readonly string[]>();
   const forget = (...match: readonly string[]): void => {
-    const argv = ["conntrack", "-D", "-p", "udp", ...match];
+    const family = objects.family === 6 ? ["-f", "ipv6"] : [];
+    const argv = ["conntrack", "-D", ...family, "-p", "udp", ...match];
     commands.set(argv.join(" "), argv);
   };
   for (const { protocol, destination, destinationPort, replySource } of flows) {

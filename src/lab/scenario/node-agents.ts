@@ -108,14 +108,13 @@ export class NodeAgents {
     const argv = [`ip${six}tables-restore`, "--noflush", "--counters"];
     const why = `sync: ${[...services].join(", ")} changed`;
     this.#run({ argv, stdin: rendered.text, stdinName }, "kube-proxy", why);
-    // Differs: connections of IPv6 are left alone.
-    if (udpEndpoints && after.family === 4 && this.#world.conntrackCleanup)
-      this.#cleanConntrack(after);
+    if (udpEndpoints && this.#world.conntrackCleanup) this.#cleanConntrack(after);
   }
 
   #cleanConntrack(services: ServiceObjects): void {
     const { sim } = this.#world;
-    const list = { ns: this.name, argv: ["conntrack", "-L", "-p", "udp"] };
+    const family = services.family === 6 ? ["-f", "ipv6"] : [];
+    const list = { ns: this.name, argv: ["conntrack", "-L", ...family, "-p", "udp"] };
     const { stdout } = runTold(sim, list, {
       by: "kube-proxy",
       why: "which UDP connections are there",
