@@ -21,6 +21,12 @@ export type TcpState =
   | "LAST_ACK"
   | "TIME_WAIT";
 
+/** Where connections wait for the program that listens. Mirrors struct request_sock_queue. */
+export interface AcceptQueue {
+  readonly backlog: number;
+  readonly waiting: Set<TcpConnection>;
+}
+
 /** A run of bytes that a program wrote at once; the last segment of it carries PSH. */
 export interface WrittenChunk {
   readonly start: number;
@@ -138,6 +144,8 @@ export class TcpConnection {
   info: SocketInfo | undefined;
   /** Called once when a passive connection is established. */
   accept: ((connection: TcpConnection) => void) | undefined;
+  /** Whose SYN queue a passive connection is in, until it is established. */
+  acceptQueue: AcceptQueue | undefined;
   /** The segment that is being looked at: what is sent meanwhile answers it. */
   current: SkBuff | undefined;
   readonly #operations: TcpOperations;

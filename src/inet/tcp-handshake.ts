@@ -3,7 +3,7 @@ import { later, milliseconds } from "../sim/time.js";
 import { TCP_ACK, TCP_FIN, TCP_RST, TCP_SYN } from "../wire/tcp.js";
 import { traceSocket } from "./socket-trace.js";
 import { ipv4Sysctls } from "./sysctls.js";
-import { TcpConnection } from "./tcp-connection.js";
+import { type AcceptQueue, TcpConnection } from "./tcp-connection.js";
 import { deliverTo, type Received } from "./tcp-received.js";
 import { agree, prepare, prepareRoute } from "./tcp-open.js";
 import { pump, sendAck, sendSynAck, TIMESTAMP_LENGTH } from "./tcp-output.js";
@@ -27,6 +27,7 @@ export function acceptSyn(listener: TcpListener, received: Received): void {
     return drop(skb, "TCP_FLAGS", "tcp_v4_do_rcv");
   if (network === undefined || network.kind === "arp")
     return drop(skb, "TCP_FLAGS", "tcp_v4_do_rcv");
+  if (isAcceptQueueFull(listener)) return drop(skb, "TCP_LISTEN_OVERFLOW", "tcp_conn_request");
   const owner =
     ipv4Sysctls(skb.ns).get("net.ipv4.tcp_fwmark_accept") === 0
       ? listener.owner
@@ -47,6 +48,7 @@ export function acceptSyn(listener: TcpListener, received: Received): void {
   connection.out.window = header.window;
   connection.state = "SYN_RECV";
   connection.accept = listener.onAccept;
+  connection.acceptQueue = listener;
   tcpTable(skb.ns).addConnection(connection);
   deliverTo(connection, skb);
   connection.out.timed = { end: connection.out.sent, at: skb.ns.sim.queue.now };
@@ -129,14 +131,31 @@ export function receiveInSynRecv(connection: TcpConnection, received: Received):
     if ((flags & TCP_RST) === 0) resetSegment(skb);
     drop(skb, (flags & TCP_RST) === 0 ? "TCP_INVALID_SYN" : "TCP_RESET", "tcp_check_req");
     forget(connection);
-    if (connection.accept === undefined) fail(connection, "ECONNREFUSED");
+    if (connection.acceptQueue === undefined) fail(connection, "ECONNREFUSED");
     return false;
   }
   if ((flags & TCP_ACK) === 0) {
     drop(skb, "TCP_FLAGS", "tcp_check_req");
     return false;
   }
-  return true;
+  return hasRoom(connection, received);
+}
+
+/** A handshake ends only while its connection finds a place in the accept queue. Mirrors the label listen_overflow of tcp_check_req(). */
+function hasRoom(connection: TcpConnection, { skb }: Received): boolean {
+  const { acceptQueue, ns } = connection;
+  if (acceptQueue === undefined || !isAcceptQueueFull(acceptQueue)) return true;
+  if (ipv4Sysctls(ns).get("net.ipv4.tcp_abort_on_overflow") !== 0) {
+    resetSegment(skb);
+    forget(connection);
+  }
+  drop(skb, "TCP_LISTEN_OVERFLOW", "tcp_check_req");
+  return false;
+}
+
+/** Whether no more connections may wait to be accepted: `listen(n)` takes n + 1. Mirrors sk_acceptq_is_full(). */
+function isAcceptQueueFull({ waiting, backlog }: AcceptQueue): boolean {
+  return waiting.size > backlog;
 }
 
 /** A repeated SYN is answered again, but not more often than `tcp_invalid_ratelimit`. */
@@ -154,6 +173,8 @@ function mayRepeat(connection: TcpConnection): boolean {
 export function finishHandshake(connection: TcpConnection): void {
   sampleHandshake(connection);
   connection.state = "ESTABLISHED";
+  if (connection.accept === undefined) connection.acceptQueue?.waiting.add(connection);
+  connection.acceptQueue = undefined;
 }
 
 /** The handshake's own round trip, when nothing of it was repeated. */

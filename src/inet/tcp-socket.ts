@@ -9,6 +9,7 @@ import { bindRefusal } from "./bind-refusal.js";
 import { boundDeviceOf, type SocketOwner } from "./socket-owner.js";
 import { socketPorts } from "./socket-ports.js";
 import { traceSocket } from "./socket-trace.js";
+import { ipv4Sysctls } from "./sysctls.js";
 import { TcpConnection, type TcpOperations } from "./tcp-connection.js";
 import { prepare, prepareRoute } from "./tcp-open.js";
 import { pump, sendReset, sendSyn } from "./tcp-output.js";
@@ -18,19 +19,25 @@ import { armTimer, enterFinWait2, forget, watch } from "./tcp-timer.js";
 
 export { TcpConnection } from "./tcp-connection.js";
 
-/** A program that waits for connections. Each is accepted at once: the accept queue never fills. */
+/** A program that waits for connections. One without `onAccept` does not get round to accepting them. */
 export interface TcpListener {
   readonly ns: NetworkNamespace;
   /** 0.0.0.0 or :: for every address. */
   readonly address: IpAddress;
   readonly port: number;
   readonly owner: SocketOwner;
-  readonly onAccept: (connection: TcpConnection) => void;
+  readonly onAccept: ((connection: TcpConnection) => void) | undefined;
+  /** How many connections may wait to be accepted, less one. Mirrors sk_max_ack_backlog. */
+  readonly backlog: number;
+  /** Connections that wait to be accepted. */
+  readonly waiting: Set<TcpConnection>;
   readonly operations: TcpOperations;
   close(): void;
 }
 
 export interface ListenOptions {
+  /** As listen() is asked for it; `net.core.somaxconn` is the limit. */
+  readonly backlog?: number | undefined;
   readonly address: IpAddress;
   readonly port: number;
   readonly owner?: SocketOwner | undefined;
@@ -40,7 +47,7 @@ export interface ListenOptions {
 export function listenTcp(
   ns: NetworkNamespace,
   options: ListenOptions,
-  onAccept: (connection: TcpConnection) => void,
+  onAccept: ((connection: TcpConnection) => void) | undefined,
 ): TcpListener | Errno {
   const { address, owner = {} } = options;
   const refused = bindRefusal(ns, address, options.port, owner);
@@ -58,7 +65,17 @@ export function listenTcp(
     owner,
     onAccept,
     operations: OPERATIONS,
-    close: () => table.removeListener(listener),
+    backlog: Math.min(
+      options.backlog ?? Number.POSITIVE_INFINITY,
+      ipv4Sysctls(ns).get("net.core.somaxconn"),
+    ),
+    waiting: new Set(),
+    close() {
+      table.removeListener(listener);
+      // Mirrors inet_csk_listen_stop().
+      for (const connection of listener.waiting) abort(connection);
+      listener.waiting.clear();
+    },
   };
   table.addListener(listener);
   return listener;

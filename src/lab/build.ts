@@ -71,21 +71,26 @@ const programDelay = microseconds(1);
 /** A program that takes every connection and sends back what it gets. */
 export function startListener(
   sim: Simulation,
-  { ns: name, protocol, port, address, groups, transparent, place }: Listener,
+  { ns: name, protocol, port, address, groups, backlog, transparent, place }: Listener,
 ): void {
   const ns = sim.namespaces.get(name);
   if (ns === undefined)
     throw new UserError("LAB_NAMESPACE", `no namespace "${name}" to listen in`, { place });
   if (protocol === "tcp") {
     const accepted = new Set<TcpConnection>();
-    const listening = listenTcp(ns, { address, port, owner: { transparent } }, (connection) => {
+    const accept = (connection: TcpConnection): void => {
       // A program runs when the kernel is done with the packet that woke it.
       const soon = (what: string, act: () => void): void =>
         void sim.queue.after(programDelay, `${name} tcp/${port} ${what}`, act);
       accepted.add(connection);
       connection.onData = (data) => soon("answers", () => connection.send(data));
       connection.onClose = () => soon("closes", () => connection.close());
-    });
+    };
+    const listening = listenTcp(
+      ns,
+      { address, port, backlog, owner: { transparent } },
+      backlog === undefined ? accept : undefined,
+    );
     if (typeof listening === "string")
       throw new UserError("LAB_LISTEN", `cannot listen on tcp/${port} in ${name}: ${listening}`, {
         place,

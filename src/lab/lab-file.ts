@@ -53,7 +53,7 @@ const labSchema = v.strictObject({
         v.pipe(
           v.string(),
           v.regex(
-            /^((tcp|udp)6?\/\d+( transparent)?|udp6?\/\d+(@[\w.:]+%[\w.-]+)+)$/,
+            /^((tcp|udp)6?\/\d+( transparent)?|tcp6?\/\d+ backlog \d{1,4}|udp6?\/\d+(@[\w.:]+%[\w.-]+)+)$/,
             "expected tcp/PORT, udp/PORT, tcp6/PORT or udp6/PORT; udp may join groups: udp/PORT@GROUP%DEVICE",
           ),
         ),
@@ -219,7 +219,7 @@ function labCommands(
 function listener(ns: string, what: string, path: FieldPath, { at, check }: Reading): Listener {
   check(ns, [...path, ns]);
   const [words = "", ...joined] = what.split("@");
-  const [head = "", transparent] = words.split(" ");
+  const [head = "", option, backlog] = words.split(" ");
   const [protocolName = "tcp", number = "0"] = head.split("/");
   const details = at([...path, ns]);
   const groups = joined.map((text) => groupOnDevice(text, details));
@@ -229,7 +229,8 @@ function listener(ns: string, what: string, path: FieldPath, { at, check }: Read
     port: Number(number),
     address: protocolName.endsWith("6") ? IPV6_ANY : IPV4_ANY,
     ...(groups.length === 0 ? {} : { groups }),
-    ...(transparent === undefined ? {} : { transparent: true }),
+    ...(option === "transparent" ? { transparent: true } : {}),
+    ...(backlog === undefined ? {} : { backlog: Number(backlog) }),
     place: details.place,
   };
 }

@@ -10,6 +10,8 @@ export interface Listener {
   readonly port: number;
   /** 0.0.0.0 listens on every IPv4 address, :: on every IPv6 address. */
   readonly address: IpAddress;
+  /** Of a TCP program that never accepts: how many it asked listen() to queue. */
+  readonly backlog?: number | undefined;
   /** Multicast groups that a UDP program joins. */
   readonly groups?: readonly GroupOnDevice[] | undefined;
   /** IP_TRANSPARENT: `-j TPROXY` may give it what is for other hosts. */

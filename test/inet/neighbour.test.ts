@@ -143,6 +143,13 @@ describe("a neighbour", () => {
     expect(arpSent(lab.events, "one")).toHaveLength(6);
   });
 
+  test("that failed stays for as long as its place is not needed", () => {
+    const lab = pairLab();
+    send(lab, "10.0.0.50");
+    wait(lab, 3_600);
+    expect(stateOf(lab.one, "10.0.0.50")).toBe("FAILED");
+  });
+
   test("grows stale 15 to 45 s after its confirmation, without keeping the queue awake", () => {
     const lab = pairLab();
     send(lab, "10.0.0.2");

@@ -120,15 +120,18 @@ class Program:
         for one in spec.get("groups", []):
             join(self.socket, one["group"], one["device"])
         if self.tcp:
-            self.socket.listen(64)
+            self.socket.listen(spec.get("backlog", 64))
+        self.stuck = "backlog" in spec
         leave()
         self.socket.setblocking(False)
         self.clients = []
 
     def sockets(self):
-        return [self.socket, *self.clients]
+        return [] if self.stuck else [self.socket, *self.clients]
 
     def serve(self, ready):
+        if self.stuck:
+            return
         if ready is self.socket and self.tcp:
             try:
                 client, _ = self.socket.accept()
