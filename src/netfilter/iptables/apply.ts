@@ -21,6 +21,7 @@ import { ipsets } from "../ipset/sets.js";
 import { type NatHook, registerNatLookup } from "../nat/hooks.js";
 import type { RuleFamily } from "./addresses.js";
 import { CompiledChains } from "./compiled-chain.js";
+import { recentUses, setRecentUses } from "./recent-tables.js";
 import { allRules, emptyRuleset, type Ruleset } from "./ruleset.js";
 import { setsOf } from "./set-use.js";
 import { BASE_CHAINS, TABLE_NAMES, type TableName, tablePriority, type Variant } from "./tables.js";
@@ -88,7 +89,9 @@ export function applyRuleset(
   current.compiled = current.compiled.after(before, current.ruleset);
   updateHooks(ns, current);
   updateTracking(ns, current);
-  ipsets(ns).setRuleUses(`${ruleset.family} ${ruleset.variant}`, setUses(current.ruleset));
+  const rules = `${ruleset.family} ${ruleset.variant}`;
+  ipsets(ns).setRuleUses(rules, setUses(current.ruleset));
+  setRecentUses(ns, rules, recentUses(current.ruleset));
 }
 
 /** How often the rules use each ipset. */

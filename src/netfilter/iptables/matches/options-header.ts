@@ -59,7 +59,7 @@ function matchesOptions(
 ): MatchResult {
   const found = findHeader(skb, type);
   if (typeof found !== "object") return found;
-  if (found.bytes.length < found.length) return false;
+  if (found.bytes.length < found.length) return "hotdrop";
   const fits = length === undefined || (length.value === found.length) !== length.invert;
   return (
     fits && (options === undefined || startsWith(found.bytes.subarray(2, found.length), options))
@@ -78,14 +78,16 @@ function startsWith(bytes: Uint8Array, wanted: readonly HeaderOption[]): boolean
     }
     if (at + 1 >= bytes.length) return false;
     const own = bytes[at + 1] ?? 0;
-    if (length !== undefined && length !== ANY_LENGTH && length !== own) return false;
+    if (length !== undefined && length !== own) return false;
     at += own + 2;
   }
   return true;
 }
 
-/** How the kernel keeps that a length does not count. */
-const ANY_LENGTH = 255;
+/** Tool and kernel keep that a length does not count as 255. */
+function lengthOf(given: number): number | undefined {
+  return given === 255 ? undefined : given;
+}
 
 function readOptions(name: string, text: string): readonly HeaderOption[] {
   const parts = text.split(",");
@@ -94,7 +96,7 @@ function readOptions(name: string, text: string): readonly HeaderOption[] {
     const [type = "", length] = part.split(":");
     return {
       type: readByte(name, type),
-      length: length === undefined ? undefined : readByte(name, length),
+      length: length === undefined ? undefined : lengthOf(readByte(name, length)),
     };
   });
 }

@@ -1,9 +1,9 @@
-import { type NetworkNamespace, perNamespace } from "../../../core/namespace.js";
 import type { IpAddress } from "../../../wire/ip.js";
-import { addressBits, andAddress, formatAddress, maskOf } from "../addresses.js";
+import { addressBits, formatAddress, maskOf } from "../addresses.js";
 import { type MatchExtension, defineMatch } from "../extension.js";
 import { flag, option } from "../options.js";
 import { ipHeaderOf } from "../packet.js";
+import { maskedFor, recentTable, type Seen } from "../recent-tables.js";
 import { refuse } from "../refusal.js";
 import { host, not, string, u32, unsigned } from "../values.js";
 
@@ -21,20 +21,9 @@ interface Recent {
   readonly by: "source" | "destination";
 }
 
-/** An address and when it was seen, µs, oldest first. */
-interface Seen {
-  ttl: number;
-  stamps: number[];
-}
-
 /** The most addresses of a list, and the most stamps of one without hit counts. */
 const MAX_ADDRESSES = 100;
 const MAX_STAMPS = 65_536;
-
-/** The lists of a namespace by name, least recently changed address first. */
-const listsOf: (ns: NetworkNamespace) => Map<string, Map<IpAddress, Seen>> = perNamespace(
-  () => new Map(),
-);
 
 const FLAGS = OPERATIONS.map((name) =>
   flag(name, { not: true, excludes: OPERATIONS.filter((other) => other !== name) }),
@@ -100,21 +89,15 @@ export const recent: MatchExtension = defineMatch<Recent>({
   matches(params, skb, state) {
     const header = ipHeaderOf(skb);
     if (header === undefined) return "unknown";
-    const address = andAddress(header[params.by], params.mask);
+    const table = recentTable(state.ns, params);
+    const address = maskedFor(table, header[params.by]);
     // A packet that is forwarded counts its TTL as it was before it was lowered.
     const forwarded = state.out !== undefined && skb.socket === undefined;
     const ttl = (header.kind === "ipv4" ? header.ttl : header.hopLimit) + (forwarded ? 1 : 0);
-    return decide(params, listOf(state.ns, params.name), address, ttl, state.ns.sim.queue.now);
+    return decide(params, table.entries, address, ttl, state.ns.sim.queue.now);
   },
   why: ({ name }) => `address is not in list ${name} like that`,
 });
-
-function listOf(ns: NetworkNamespace, name: string): Map<IpAddress, Seen> {
-  const lists = listsOf(ns);
-  const list = lists.get(name) ?? new Map<IpAddress, Seen>();
-  lists.set(name, list);
-  return list;
-}
 
 function decide(
   params: Recent,

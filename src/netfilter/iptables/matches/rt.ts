@@ -71,7 +71,7 @@ export const rt: MatchExtension = defineMatch<Rt>({
     const found = findHeader(skb, IPPROTO_ROUTING);
     if (typeof found !== "object") return found;
     const { bytes, length } = found;
-    if (bytes.length < length) return false;
+    if (bytes.length < length) return "hotdrop";
     if (!fitsHeader(params, bytes, length)) return false;
     if (params.reserved && get32(bytes, 4) !== 0) return false;
     return params.addresses === undefined || visits(bytes, length, params);

@@ -1,4 +1,5 @@
 import { type MatchExtension, defineMatch, isPositive } from "../extension.js";
+import { fitsPayload, type PayloadTest, portTest } from "../native-ports.js";
 import { flag, option, type OptionUse } from "../options.js";
 import { transportOf } from "../packet.js";
 import { refuse } from "../refusal.js";
@@ -29,6 +30,8 @@ interface TcpMatch {
   readonly destination: Negatable<Range> | undefined;
   readonly option: Negatable<number> | undefined;
   readonly flags: Negatable<Flags> | undefined;
+  /** The nft variant compares bytes of the packet with plain ports and flags. */
+  readonly native: boolean;
 }
 
 /** In the order they are printed. */
@@ -78,13 +81,14 @@ export const tcp: MatchExtension = defineMatch<TcpMatch>({
     isPositive(protocol, 6)
       ? undefined
       : "Invalid argument",
-  parse(args) {
+  parse(args, { variant }) {
     const syn = args.get(ONLY_SYN);
     return {
       source: args.get(SPORT),
       destination: args.get(DPORT),
       option: args.get(OPTION),
       flags: syn === undefined ? args.get(SYN) : { value: SYN_TEST, invert: syn.invert },
+      native: variant === "nft" && args.all.length > 0 && !args.has(OPTION),
     };
   },
   format({ source, destination, option: tcpOption, flags }) {
@@ -126,14 +130,17 @@ export const tcp: MatchExtension = defineMatch<TcpMatch>({
       destination: mergeTests(first.destination, second.destination),
       option: undefined,
       flags: mergeTests(first.flags, second.flags),
+      native: true,
     };
   },
   isPure: true,
   destinationPorts: ({ destination }) =>
     destination === undefined || destination.invert ? undefined : [destination.value],
-  matches({ source, destination, option: tcpOption, flags }, skb) {
+  matches(params, skb) {
     const header = transportOf(skb, "tcp");
-    if (typeof header !== "object") return header;
+    if (typeof header !== "object")
+      return params.native ? fitsPayload(skb, payloadTests(params)) : header;
+    const { source, destination, option: tcpOption, flags } = params;
     if (source !== undefined && inRange(header.sourcePort, source.value) === source.invert)
       return false;
     if (
@@ -167,6 +174,14 @@ export const tcp: MatchExtension = defineMatch<TcpMatch>({
       : `packet has flags ${formatFlags(header.flags & ALL_FLAGS)}`;
   },
 });
+
+function payloadTests({ source, destination, flags }: TcpMatch): readonly PayloadTest[] {
+  const ports = [...portTest(0, source), ...portTest(2, destination)];
+  if (flags === undefined) return ports;
+  const { value, invert } = flags;
+  const holds = (byte: number): boolean => ((byte & value.mask) === value.compare) !== invert;
+  return [...ports, { at: 13, size: 1, holds }];
+}
 
 function isEmpty({ source, destination, option: tcpOption, flags }: TcpMatch): boolean {
   return [source, destination, tcpOption, flags].every((part) => part === undefined);

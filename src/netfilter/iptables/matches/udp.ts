@@ -1,5 +1,6 @@
 import { type MatchExtension, defineMatch, isPositive } from "../extension.js";
 import { option, type OptionUse } from "../options.js";
+import { fitsPayload, portTest } from "../native-ports.js";
 import { parseNumber } from "../numbers.js";
 import { transportOf } from "../packet.js";
 import { refuse } from "../refusal.js";
@@ -14,6 +15,8 @@ interface PortTest {
 interface UdpMatch {
   readonly source: PortTest | undefined;
   readonly destination: PortTest | undefined;
+  /** The nft variant compares bytes of the packet with plain ports. */
+  readonly native: boolean;
 }
 
 const SPORT = option("source-port", readPorts, { alias: "sport", not: true });
@@ -36,7 +39,11 @@ export const udp: MatchExtension = defineMatch<UdpMatch>({
     isPositive(protocol, 17)
       ? undefined
       : "Invalid argument",
-  parse: (args) => ({ source: args.get(SPORT), destination: args.get(DPORT) }),
+  parse: (args, { variant }) => ({
+    source: args.get(SPORT),
+    destination: args.get(DPORT),
+    native: variant === "nft" && args.all.length > 0,
+  }),
   format({ source, destination }) {
     const words: string[] = [];
     if (source !== undefined && !isFullPortRange(source.value))
@@ -62,14 +69,18 @@ export const udp: MatchExtension = defineMatch<UdpMatch>({
     return {
       source: mergeTests(first.source, second.source),
       destination: mergeTests(first.destination, second.destination),
+      native: true,
     };
   },
   isPure: true,
   destinationPorts: ({ destination }) =>
     destination === undefined || destination.invert ? undefined : [destination.value],
-  matches({ source, destination }, skb) {
+  matches({ source, destination, native }, skb) {
     const header = transportOf(skb, "udp");
-    if (typeof header !== "object") return header;
+    if (typeof header !== "object")
+      return native
+        ? fitsPayload(skb, [...portTest(0, source), ...portTest(2, destination)])
+        : header;
     if (source !== undefined && inRange(header.sourcePort, source.value) === source.invert)
       return false;
     return (

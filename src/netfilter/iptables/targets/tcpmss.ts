@@ -3,7 +3,6 @@ import { isRoute6, routeOutput6 } from "../../../inet/ipv6/route.js";
 import { isRoute, routeOutput } from "../../../inet/route-output.js";
 import type { IpHeader } from "../../../wire/frame.js";
 import type { TcpHeader } from "../../../wire/tcp.js";
-import { TCP_SYN } from "../../../wire/tcp.js";
 import { CONTINUE, type Match, type TargetExtension, defineTarget } from "../extension.js";
 import { flag, option } from "../options.js";
 import { ipHeaderOf } from "../packet.js";
@@ -94,8 +93,8 @@ function lowered(header: TcpHeader, mss: number, payload: number, assumed: numbe
     options.set([mss >> 8, mss & 0xff], at + 2);
     return { ...header, options };
   }
-  // Only a SYN without data may grow, and a header has room for 40 bytes of options.
-  if (payload > 0 || (header.flags & TCP_SYN) === 0 || header.options.length > 36) return header;
+  // Only a segment without data may grow, and a header has room for 40 bytes of options.
+  if (payload > 0 || header.options.length > 36) return header;
   const value = Math.min(mss, assumed);
   return {
     ...header,
