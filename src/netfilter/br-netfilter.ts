@@ -323,7 +323,7 @@ const postRouting: HookEntry = {
       (packet) => {
         if (isFakeRoute(packet.route)) packet.route = undefined;
         packet.bridge = undefined;
-        return ipLength(packet.frame) > (state.out?.mtu ?? 0)
+        return ipLength(packet.frame) > largestWhole(packet, state)
           ? sendInPieces(packet, state, okfn)
           : okfn(packet);
       },
@@ -332,19 +332,29 @@ const postRouting: HookEntry = {
   },
 };
 
+/** What came in pieces does not leave as a larger packet, even where there is room. */
+function largestWhole({ fragmentMaxSize }: SkBuff, { out }: HookState): number {
+  const mtu = out?.mtu ?? 0;
+  return fragmentMaxSize > 0 ? Math.min(mtu, fragmentMaxSize) : mtu;
+}
+
 /** What was reassembled for the rules goes out as it came in. Mirrors br_nf_dev_queue_xmit() and br_nf_ip_fragment(). */
 function sendInPieces(skb: SkBuff, { out }: HookState, okfn: Okfn): SendResult {
   const { network } = skb.frame;
-  const mtu = out?.mtu ?? 0;
+  const mtu = out?.master?.mtu ?? 0;
   if (network?.kind === "ipv6") {
     const pieces = ip6Fragment(skb, mtu);
     for (const piece of pieces ?? []) sendPiece(piece, out, okfn);
     return pieces === undefined ? "EMSGSIZE" : undefined;
   }
-  if ((network?.kind === "ipv4" && network.dontFragment) || skb.fragmentMaxSize > mtu) {
+  const mayNot = network?.kind === "ipv4" && network.dontFragment && !skb.ignoreDf;
+  if (mayNot || skb.fragmentMaxSize > mtu) {
     drop(skb, "NOT_SPECIFIED", "br_nf_dev_queue_xmit");
     return "EMSGSIZE";
   }
+  // That every piece had DF was kept with the packet, and is gone since br_validate_ipv4().
+  if (network?.kind === "ipv4")
+    skb.frame = { ...skb.frame, network: { ...network, dontFragment: false } };
   for (const piece of fragment(skb, mtu)) sendPiece(piece, out, okfn);
   return undefined;
 }
