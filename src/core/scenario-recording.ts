@@ -13,6 +13,8 @@ export interface Expectation {
   readonly source: string | undefined;
   /** The TCP state of the step's connection when the step is over. */
   readonly state: string | undefined;
+  /** What the step's sender was answered holds this. */
+  readonly answer: string | undefined;
   /** What the command prints holds this, and does not hold that. */
   readonly prints: string | undefined;
   readonly lacks: string | undefined;

@@ -1,4 +1,4 @@
-import type { ContainerPort } from "kubernetes-types/core/v1.js";
+import type { ContainerPort, Service } from "kubernetes-types/core/v1.js";
 import type { RuleMaker } from "../core/recording.js";
 import type { Cluster, ClusterNode, ClusterPod } from "../kube/cluster.js";
 import {
@@ -14,12 +14,13 @@ import {
   endpointGates,
   proxyConfigOfAnyMode,
 } from "../kube/proxy/cluster-settings.js";
-import type { ProxyConfig } from "../kube/proxy/config.js";
+import type { Loaded } from "../kube/objects.js";
+import { gateIsOn, type ProxyConfig } from "../kube/proxy/config.js";
 import { localhostNodePorts } from "../kube/proxy/iptables.js";
 import { proxyObjects } from "../kube/proxy/loaded.js";
 import { renderKubelet } from "../kube/proxy/kubelet.js";
 import { renderNodeIptables } from "../kube/proxy/node-rules.js";
-import { proxyNode } from "../kube/proxy/node.js";
+import { proxyNodeOf } from "../kube/local-addresses.js";
 import type { RenderedText } from "../kube/proxy/rendered-text.js";
 import { type KubeRouterText, renderKubeRouter } from "../kube/policy/kube-router.js";
 import { policyObjectsOf, policyWorld } from "../kube/policy/world.js";
@@ -27,6 +28,7 @@ import { serviceObjects, type ServiceObjects, serviceState } from "../kube/proxy
 import type { LabCommand } from "../tools/command.js";
 import {
   formatIp,
+  formatIpv4,
   formatIpv4Prefix,
   formatIpv6Prefix,
   IPV4_ANY,
@@ -37,6 +39,7 @@ import {
 import type { Lab, Listener } from "./lab.js";
 import { felixCommands, felixRulesFile } from "../kube/calico.js";
 import { agentMaker, felixMaker, flannelMaker, podRules, renderedMaker } from "./provenance.js";
+import type { NodeRecord } from "./recorded/node-record.js";
 import type { RecordedGap } from "./recorded/recorded-gaps.js";
 import { socketListeners } from "./recorded/recorded-lab.js";
 import { recordedWins } from "./recorded/cluster-records.js";
@@ -183,7 +186,7 @@ function ruleCommands(
   makers: Map<string, RuleMaker>,
 ): readonly LabCommand[] {
   const own = world.nodeRules.get(node.name);
-  const proxied = proxyNode(node.loaded.object);
+  const proxied = proxyNodeOf(world.cluster, node, recordedAddresses(world.records.get(node.name)));
   // Of other modes only kubelet's part is known; a packet to a Service ends UNKNOWN then.
   const render = (objects: ServiceObjects): RenderedText =>
     config.mode === "iptables"
@@ -228,6 +231,15 @@ function calicoRules(
     if (stdin !== undefined && stdinName === felixRulesFile(name))
       makers.set(stdinName, felixMaker(stdin, name));
   return commands;
+}
+
+/** The addresses of a node's dump; undefined where it has none. */
+export function recordedAddresses(record: NodeRecord | undefined): readonly string[] | undefined {
+  return record?.hasAddresses === true
+    ? (record.links ?? []).flatMap(({ addresses }) =>
+        addresses.map(({ address }) => formatIpv4(address)),
+      )
+    : undefined;
 }
 
 /** What kube-router writes for the policies of the cluster, sets first, for each family; nothing where there are none. */
@@ -296,13 +308,25 @@ export function nodeRuleInputs(
   cluster: Cluster,
   config: ProxyConfig = clusterProxyConfig(cluster),
 ): NodeRuleInputs {
-  const objects = proxyObjects(cluster.services, cluster.endpointSlices);
+  const objects = proxyObjects(
+    gateIsOn(config, "LoadBalancerIPMode") ? cluster.services : cluster.services.map(withoutIpMode),
+    cluster.endpointSlices,
+  );
   const dualStack = cluster.networks.families.includes(6);
   return {
     services: serviceObjects(objects, 4),
     services6: dualStack ? serviceObjects(objects, 6) : undefined,
     config,
   };
+}
+
+/** Without its gate, kube-proxy captures every address of a load balancer. */
+function withoutIpMode({ object, origin }: Loaded<Service>): Loaded<Service> {
+  const { ingress } = object.status?.loadBalancer ?? {};
+  if (ingress === undefined) return { object, origin };
+  const plain = ingress.map(({ ipMode: _mode, ...rest }) => rest);
+  const loadBalancer = { ...object.status?.loadBalancer, ingress: plain };
+  return { object: { ...object, status: { ...object.status, loadBalancer } }, origin };
 }
 
 /**

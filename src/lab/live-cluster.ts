@@ -10,6 +10,8 @@ import { podAddresses } from "../kube/own-addresses.js";
 import { parseIpv4, parseIpv6 } from "../wire/ip.js";
 import { buildLab, settleIpv6 } from "./build.js";
 import { usesIpv6 } from "./lab.js";
+import { ProxyHealth } from "./proxy-health.js";
+import { healthCheckPorts, HEALTHZ_PORT } from "../kube/proxy/health.js";
 import { clusterLab, type ClusterPart } from "./cluster-lab.js";
 import { type DnsPodStart, type LiveDns, settleDns, startDns } from "./live-dns.js";
 import { nodeLocalDnsPods, setUpNodeLocalDns } from "./node-local-dns.js";
@@ -30,7 +32,7 @@ export interface LiveCluster {
   readonly log: readonly string[];
   /** CoreDNS in its pods, NodeLocal DNSCache left out. */
   readonly dns: readonly LiveDns[];
-  /** Lets CoreDNS see the cluster as it is now. */
+  /** Lets CoreDNS and kube-proxy's health checks see the cluster as it is now. */
   show(cluster: Cluster): void;
   /** Starts CoreDNS in a pod that came later. */
   startDnsIn(pod: ClusterPod): void;
@@ -50,10 +52,16 @@ export function buildLiveCluster(
     ({ node }) => part === undefined || part.nodes.has(node),
   );
   const names = new Set([...servers, ...locals.map(({ pod }) => pod)].map(podNamespace));
-  const listeners = lab.listeners.filter(({ ns, port }) => !(port === 53 && names.has(ns)));
+  const nodes = new Set(cluster.nodes.map(({ name }) => name));
+  const probed = new Set([HEALTHZ_PORT, ...healthCheckPorts(cluster).keys()]);
+  const listeners = lab.listeners.filter(
+    ({ ns, port, protocol }) =>
+      !(port === 53 && names.has(ns)) && !(protocol === "tcp" && nodes.has(ns) && probed.has(port)),
+  );
   const sim = buildLab({ ...lab, listeners }, seed);
   if (usesIpv6(lab)) settleIpv6(sim);
   loadRecordedConnections(sim, world.records.values());
+  const health = new ProxyHealth(sim, cluster, world.records);
   const reports = { unknown: [], log: [] };
   startResolvers(sim, world, reports.unknown);
   const kubernetes = { ...kubernetesView(cluster) };
@@ -74,7 +82,10 @@ export function buildLiveCluster(
     gaps,
     dns,
     ...reports,
-    show: (now) => void Object.assign(kubernetes, kubernetesView(now)),
+    show: (now) => {
+      Object.assign(kubernetes, kubernetesView(now));
+      health.show(now);
+    },
     startDnsIn: (pod) => void start(pod, corefileOf(world)),
   };
 }

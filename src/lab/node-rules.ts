@@ -2,9 +2,9 @@ import { UserError } from "../base/errors.js";
 import { nearest } from "../base/nearest.js";
 import { endpointGates } from "../kube/proxy/cluster-settings.js";
 import { renderNodeIptables } from "../kube/proxy/node-rules.js";
-import { proxyNode } from "../kube/proxy/node.js";
+import { proxyNodeOf } from "../kube/local-addresses.js";
 import { serviceState } from "../kube/proxy/service-state.js";
-import { nodeRuleInputs } from "./cluster-lab.js";
+import { nodeRuleInputs, recordedAddresses } from "./cluster-lab.js";
 import type { ClusterWorld } from "./world.js";
 
 /** The rules that kubelet and kube-proxy write on one node, and the object that each line is there for. */
@@ -20,7 +20,7 @@ export interface NodeRules {
  * cluster without IPv6. Throws UserError for a node that is not there.
  */
 export function renderNodeRules(
-  { cluster, name }: ClusterWorld,
+  { cluster, name, records }: ClusterWorld,
   nodeName: string,
   family: 4 | 6 = 4,
 ): NodeRules {
@@ -38,7 +38,7 @@ export function renderNodeRules(
   const { config } = inputs;
   const services = family === 4 ? inputs.services : inputs.services6;
   if (services === undefined) return { text: "", origins: new Map() };
-  const proxied = proxyNode(node.loaded.object);
+  const proxied = proxyNodeOf(cluster, node, recordedAddresses(records.get(nodeName)));
   const { text, origins } = renderNodeIptables(
     serviceState(services, proxied, endpointGates(config)),
     proxied,

@@ -18,6 +18,8 @@ export interface OutgoingRequest {
   readonly ttl: number | undefined;
   /** What a datagram carries. */
   readonly data: Uint8Array;
+  /** What is asked over a TCP connection once it stands; then an answer is waited for. */
+  readonly asks?: Uint8Array | undefined;
   /** Stop as soon as the request was delivered. */
   readonly oneWay: boolean;
 }
@@ -61,12 +63,19 @@ function start(ns: NetworkNamespace, request: OutgoingRequest, done: () => void)
 
 function startTcp(
   ns: NetworkNamespace,
-  { address, device, port, sourcePort, ttl }: OutgoingRequest,
+  { address, device, port, sourcePort, ttl, asks }: OutgoingRequest,
   done: () => void,
 ): void {
   const owner = { boundDevice: device };
   const connection = connectTcp(ns, { address, port, sourcePort, ttl, owner });
-  connection.onConnected = done;
+  connection.onConnected =
+    asks === undefined
+      ? done
+      : () => {
+          connection.onData = done;
+          connection.onClose = done;
+          connection.send(asks);
+        };
   connection.onError = done;
   if (connection.error !== undefined) done();
 }

@@ -27,7 +27,21 @@ export function endpointNotes(
   const found = cluster.services.find(({ object }) => keyOf(object) === key);
   const wanted = found?.object.spec?.ports?.find((one) => one.port === port);
   if (found === undefined || wanted === undefined) return [];
-  return portNotes(cluster, found.object, wanted, slicesByService(cluster));
+  return [
+    ...portNotes(cluster, found.object, wanted, slicesByService(cluster)),
+    ...proxiedAddresses(found.object, wanted),
+  ];
+}
+
+/** Behind an address of ipMode `Proxy` stands a machine that opens connections of its own: no node captures it. */
+function proxiedAddresses({ spec, status }: Service, { nodePort }: ServicePort): readonly string[] {
+  const ingress = spec?.type === "LoadBalancer" ? (status?.loadBalancer?.ingress ?? []) : [];
+  return ingress
+    .filter(({ ipMode }) => ipMode === "Proxy")
+    .map(
+      ({ ip, hostname }) =>
+        `load balancer ${ip ?? hostname ?? ""} has ipMode Proxy: it opens connections of its own to ${nodePort === undefined ? "endpoints" : `node port ${nodePort}`}, from its own address`,
+    );
 }
 
 /** Why one port of a Service has no ready endpoint, in words; nothing where it has one. */

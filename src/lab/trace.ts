@@ -31,6 +31,7 @@ import { type Destination, parseDestination, parseSource, type Source } from "./
 import { buildLiveCluster, type LiveCluster, resolvConfOf } from "./live-cluster.js";
 import { addressesBehind, holds, partFor } from "./part.js";
 import { policiesNotRendered } from "./policies.js";
+import { healthNotes, healthRequest } from "./proxy-health.js";
 import { proxyNotModelled } from "./proxy-mode.js";
 import { notModelledOnPath } from "./recorded/not-modelled.js";
 import { gapsMet } from "./recorded/recorded-gaps.js";
@@ -145,6 +146,7 @@ function record(
         request.protocol === "udp" && destination.port === 53
           ? dnsQuery(cluster)
           : new TextEncoder().encode("hopwise"),
+      asks: healthRequest(cluster, request.protocol, address, destination.port),
       oneWay: request.oneWay,
     });
     sim.trace = undefined;
@@ -170,6 +172,7 @@ function record(
     makers: live.makers,
     chain: chainsAtRest(sim),
     notes: [
+      ...healthNotes(events, ns.name),
       ...cluster.notes.map(({ text }) => text),
       ...endpointNotes(cluster, serviceMeant(destination, lookup), destination.port),
     ],

@@ -7,7 +7,7 @@ import { type TraceView, viewOf } from "./trace-view.js";
 
 /** One part of what a step must come to. */
 export interface Check {
-  readonly what: "outcome" | "by" | "source" | "state" | "prints" | "lacks";
+  readonly what: "outcome" | "by" | "source" | "state" | "answer" | "prints" | "lacks";
   readonly wanted: string;
   readonly got: string;
   readonly holds: boolean;
@@ -57,12 +57,23 @@ function checksOf(
   const outcome = trace === undefined ? "nothing" : verdictName(trace.verdict);
   const equal = (what: Check["what"], wanted: string | undefined, got: string): readonly Check[] =>
     wanted === undefined ? [] : [{ what, wanted, got, holds: wanted === got }];
-  const { prints, lacks } = expect;
+  const { answer, prints, lacks } = expect;
+  const answered = answer === undefined ? "" : answerOf(step);
   return [
     ...equal("outcome", expect.outcome, outcome),
     ...equal("by", expect.by, receiverOf(trace)?.ns ?? "nobody"),
     ...equal("source", expect.source, receiverOf(trace)?.source ?? "none"),
     ...equal("state", expect.state, step.sent?.state ?? "none"),
+    ...(answer === undefined
+      ? []
+      : [
+          {
+            what: "answer" as const,
+            wanted: answer,
+            got: answered,
+            holds: answered.includes(answer),
+          },
+        ]),
     ...(prints === undefined
       ? []
       : [
@@ -77,6 +88,23 @@ function checksOf(
       ? []
       : [{ what: "lacks" as const, wanted: lacks, got: printed, holds: !printed.includes(lacks) }]),
   ];
+}
+
+/** What came back to the step's sender, as text. */
+function answerOf({ sent }: StepRecording): string {
+  if (sent === undefined) return "";
+  const { events, request } = sent.recording;
+  const seen = new Set<string>();
+  for (const event of events) {
+    if (event.kind !== "device" || event.ns !== request.sourceNs || event.direction !== "rx")
+      continue;
+    const { transport, payload } = event.frame;
+    const isOurs =
+      (transport?.kind === "tcp" || transport?.kind === "udp") &&
+      transport.destinationPort === request.sourcePort;
+    if (isOurs && payload.length > 0) seen.add(new TextDecoder("latin1").decode(payload));
+  }
+  return [...seen].join("");
 }
 
 /** Who got the step's packet, and from which address as it saw it. */

@@ -8,7 +8,7 @@ import type { KubeRouterText } from "../../kube/policy/kube-router.js";
 import { renderKubeRouterSync } from "../../kube/policy/kube-router-sync.js";
 import type { ProxyConfig } from "../../kube/proxy/config.js";
 import { conntrackCleanup, type TrackedFlow } from "../../kube/proxy/conntrack-cleanup.js";
-import { proxyNode } from "../../kube/proxy/node.js";
+import { proxyNodeOf } from "../../kube/local-addresses.js";
 import type { ServiceObjects } from "../../kube/proxy/service-state.js";
 import { renderIptablesSync, serviceChanges } from "../../kube/proxy/sync.js";
 import { parseConntrackList } from "../../netfilter/conntrack/parse.js";
@@ -101,7 +101,7 @@ export class NodeAgents {
     const { services, udpEndpoints } = serviceChanges(before, after);
     if (node === undefined || services.size === 0) return;
     const { config, makers } = this.#world;
-    const rendered = renderIptablesSync(before, after, proxyNode(node.loaded.object), config);
+    const rendered = renderIptablesSync(before, after, proxyNodeOf(cluster, node), config);
     const six = after.family === 6 ? "6" : "";
     const stdinName = `${this.name}/kube-proxy.${++this.#syncs}.rules${six}`;
     makers.set(stdinName, renderedMaker("kube-proxy", rendered, cluster));

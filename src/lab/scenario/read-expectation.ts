@@ -22,7 +22,7 @@ const STATES = [
   "TIME_WAIT",
 ];
 
-const OF_PACKETS = ["outcome", "by", "source", "state"];
+const OF_PACKETS = ["outcome", "by", "source", "state", "answer"];
 const OF_COMMANDS = ["prints", "lacks"];
 
 /** `expect: delivered`, or a mapping; what a kind of step cannot come to is refused. */
@@ -59,6 +59,7 @@ export function readExpectation(
     by: text("by"),
     source: text("source"),
     state: word("state", "TCP state", STATES),
+    answer: text("answer"),
     prints: text("prints"),
     lacks: text("lacks"),
     place: reader.details(path, "key").place ?? { file: reader.source.file, line: 1, column: 1 },

@@ -10,7 +10,7 @@ function podsOf({ steps }: ScenarioView, name: RegExp): readonly string[] {
   return steps
     .flatMap(({ step }) => [...step.before, ...step.events])
     .flatMap((event) =>
-      event.kind === "object" && name.test(event.object) && /^Pod /.test(event.object)
+      event.kind === "object" && name.test(event.object) && event.object.startsWith("Pod ")
         ? [
             `${event.why.startsWith("terminating") ? "terminating" : event.action} ${event.object.slice("Pod shop/".length)}`,
           ]
