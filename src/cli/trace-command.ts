@@ -19,6 +19,7 @@ import { isHairpin } from "../view/steps.js";
 import { tracePcapng } from "../view/pcapng.js";
 import { formatMinimal, formatStep, formatTrace, formatVerdict, placeText } from "../view/text.js";
 import { type TraceView, viewOf } from "../view/trace-view.js";
+import { formatConntrackEvents } from "../view/conntrack-events.js";
 import { formatXtablesTrace } from "../view/xtables-trace.js";
 import type { TraceOptions } from "./commands/trace.js";
 import { readWorlds } from "./files.js";
@@ -180,6 +181,8 @@ function print(
       );
     case "minimal":
       return write(heading + formatMinimal(shown));
+    case "conntrack-events":
+      return write(formatConntrackEvents(view.recording.events));
     case "xtables-trace":
       return write(formatXtablesTrace(view.recording.events));
     case "pcapng":

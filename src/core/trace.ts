@@ -160,7 +160,9 @@ export interface ConntrackEvent extends PacketStamp {
     | "untracked"
     | "destroyed"
     | "nat"
-    | "helper";
+    | "helper"
+    /** `why` is the line of `conntrack -E`. */
+    | "told";
   readonly entry: ConntrackSnapshot | undefined;
   readonly why: string;
 }

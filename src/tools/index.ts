@@ -8,6 +8,7 @@ import { conntrackTool } from "./conntrack.js";
 import { ip } from "./ip.js";
 import { ipset } from "./ipset.js";
 import { iptablesTools } from "./iptables.js";
+import { nfct } from "./nfct.js";
 import { sysctl } from "./sysctl.js";
 
 /** Every program that can be typed. */
@@ -18,6 +19,7 @@ export const tools: readonly Tool[] = [
   ...iptablesTools,
   conntrackTool,
   cat,
+  nfct,
   ipset,
 ];
 

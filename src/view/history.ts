@@ -106,7 +106,7 @@ export function changedState(event: TraceEvent): string | undefined {
 function changeOf(event: TraceEvent): StateChange | undefined {
   switch (event.kind) {
     case "conntrack": {
-      if (event.entry === undefined) return undefined;
+      if (event.entry === undefined || event.action === "told") return undefined;
       const gone = event.action === "destroyed";
       const key = String(event.entry.id);
       const entry: StateEntry = {

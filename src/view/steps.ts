@@ -459,8 +459,8 @@ function bridgeText(event: BridgeEvent): string {
 }
 
 function conntrackDraft(event: ConntrackEvent, changes: readonly Change[]): Draft | undefined {
-  // What NAT decided is told by its rule and its rewrite.
-  if (event.action === "nat") return undefined;
+  // What NAT decided is told by its rule and its rewrite, what conntrack -E says by the step before.
+  if (event.action === "nat" || event.action === "told") return undefined;
   const changed =
     event.action === "new" || event.action === "confirmed" || event.action === "destroyed";
   return {

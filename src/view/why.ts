@@ -104,6 +104,8 @@ function conntrackReason(action: ConntrackEvent["action"]): string {
       return "The connection's entry is removed.";
     case "helper":
       return "A helper reads what the connection says, and waits for the one that it announces.";
+    case "told":
+      return "Who listens to conntrack's events hears of it.";
     case "nat":
       return "The connection's translation is fixed here for all its packets.";
     default:

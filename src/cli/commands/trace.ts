@@ -17,7 +17,14 @@ export interface TraceOptions {
   readonly oneWay?: boolean;
   readonly ipv4?: boolean;
   readonly ipv6?: boolean;
-  readonly output: "text" | "json" | "jsonl" | "minimal" | "pcapng" | "xtables-trace";
+  readonly output:
+    | "text"
+    | "json"
+    | "jsonl"
+    | "minimal"
+    | "pcapng"
+    | "xtables-trace"
+    | "conntrack-events";
   readonly json?: boolean;
   readonly out?: string;
   readonly verbose?: boolean;
@@ -60,7 +67,15 @@ export function registerTrace(program: Command, streams: Streams): void {
     .addOption(new Option("-6, --ipv6", "its IPv6 address"))
     .addOption(
       new Option("-o, --output <format>", "how it is printed")
-        .choices(["text", "json", "jsonl", "minimal", "pcapng", "xtables-trace"])
+        .choices([
+          "text",
+          "json",
+          "jsonl",
+          "minimal",
+          "pcapng",
+          "xtables-trace",
+          "conntrack-events",
+        ])
         .default("text"),
     )
     .option("--json", "the same as -o json")

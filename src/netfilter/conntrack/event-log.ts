@@ -1,6 +1,6 @@
-import { IPCT_DESTROY, IPCT_NEW, IPCT_RELATED } from "../../core/conntrack.js";
 import { type NetworkNamespace, perNamespace } from "../../core/namespace.js";
 import type { ExpectationEvent } from "./expectations.js";
+import { toldEvent } from "./told-event.js";
 import { type ConntrackTable, type TableEvent, conntrack } from "./table.js";
 
 /** More events than this are not kept: the oldest are lost, as when a socket's buffer is full. */
@@ -43,16 +43,12 @@ export class EventLog {
     return events;
   }
 
-  /** Mirrors __nf_conntrack_eventmask_report() and ctnetlink_conntrack_event(). */
   #keep(event: TableEvent): void {
-    const { entry, at } = event;
-    const masks = entry.ext?.eventMasks;
-    if (masks === undefined && !this.#isTold(entry)) return;
-    const events = event.events & (masks?.connection ?? -1);
-    if (events === 0) return;
-    const isNew = (events & (IPCT_NEW | IPCT_RELATED)) !== 0;
-    const type = (events & IPCT_DESTROY) !== 0 ? "DESTROY" : isNew ? "NEW" : "UPDATE";
-    this.#events.push({ type, at, events, entry: entry.frozen() });
+    const { entry } = event;
+    if (entry.ext?.eventMasks === undefined && !this.#isTold(entry)) return;
+    const told = toldEvent(event);
+    if (told === undefined) return;
+    this.#events.push({ ...told, entry: entry.frozen() });
     if (this.#events.length <= MAX_EVENTS) return;
     this.#events.shift();
     this.lost++;

@@ -1,5 +1,8 @@
 import {
   type CtInfo,
+  IPCT_DESTROY,
+  IPCT_NEW,
+  IPCT_RELATED,
   IPCT_REPLY,
   IPS_EXPECTED,
   IPS_SEEN_REPLY,
@@ -43,7 +46,7 @@ import { judgeIcmpv6 } from "./icmpv6.js";
 import { conntrackProtocol } from "./protocols.js";
 import { defineConntrackSysctls } from "./settings.js";
 import { type ConntrackTable, conntrack } from "./table.js";
-import { tellConntrack } from "./tell.js";
+import { tellConntrack, tellEvent } from "./tell.js";
 import { REPLY, invertTuple, sameTuple, tupleOf } from "./tuple.js";
 
 /** Gives every namespace its sysctls. Hooks come with the first rule that needs them. */
@@ -238,6 +241,7 @@ function track(
     });
     if (judgement.kind === "again") {
       tellConntrack(skb, "destroyed", entry, "its addresses and ports are used again");
+      tellEvent(skb, entry, IPCT_DESTROY);
       continue;
     }
     if (judgement.kind === "invalid") {
@@ -256,6 +260,7 @@ function attach(
 ): void {
   const { entry, info } = ct;
   skb.ct = ct;
+  if (entry.dying && entry.confirmed) tellEvent(skb, entry, IPCT_DESTROY);
   if (info === "ESTABLISHED_REPLY" && (entry.status & IPS_SEEN_REPLY) === 0) {
     entry.status |= IPS_SEEN_REPLY;
     entry.events |= IPCT_REPLY;
@@ -300,8 +305,10 @@ export function conntrackConfirm(skb: SkBuff, state: HookState): Verdict {
     const verdict = helpAndAdjust(skb, state, entry, skb.ct.info, table);
     if (verdict.kind !== "accept") return verdict;
   }
+  const { events } = entry;
   if (entry.confirmed) {
     table.reportChanges(entry);
+    if (!entry.dying) tellEvent(skb, entry, events);
     return ACCEPT;
   }
   // An error or a reset that carries the connection it is about does not confirm that.
@@ -309,6 +316,7 @@ export function conntrackConfirm(skb: SkBuff, state: HookState): Verdict {
   const result = table.confirm(entry);
   if (result.kind === "confirmed") {
     tellConfirmed(skb, entry);
+    tellEvent(skb, entry, events | (entry.master === undefined ? IPCT_NEW : IPCT_RELATED));
     return ACCEPT;
   }
   if (result.kind === "clash" && resolveClash(skb, entry, result.with, table)) return ACCEPT;

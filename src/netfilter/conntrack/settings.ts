@@ -26,6 +26,7 @@ const TIMEOUTS = {
   tcp_timeout_max_retrans: 300,
   tcp_timeout_syn_recv: 60,
   tcp_timeout_syn_sent: 120,
+  tcp_timeout_syn_sent2: 120,
   tcp_timeout_time_wait: 120,
   tcp_timeout_unacknowledged: 300,
   udp_timeout: 30,
@@ -33,6 +34,10 @@ const TIMEOUTS = {
 } as const;
 
 export type TimeoutName = keyof typeof TIMEOUTS;
+
+export function isTimeoutName(name: string): name is TimeoutName {
+  return name in TIMEOUTS;
+}
 
 /** Knobs that are 0 or 1. */
 const FLAGS = {
@@ -108,6 +113,8 @@ export function defineConntrackSysctls(
   }
   for (const key of Object.keys(TIMEOUTS)) {
     const name = key as TimeoutName;
+    // A timeout policy alone can change this one.
+    if (name === "tcp_timeout_syn_sent2") continue;
     define(
       name,
       () => settings.timeouts[name] / 1_000_000,

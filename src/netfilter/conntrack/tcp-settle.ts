@@ -143,7 +143,7 @@ const STATE_TIMEOUTS: readonly TimeoutName[] = [
   "tcp_timeout_last_ack",
   "tcp_timeout_time_wait",
   "tcp_timeout_close",
-  "tcp_timeout_syn_sent",
+  "tcp_timeout_syn_sent2",
 ];
 
 function timeoutFor(

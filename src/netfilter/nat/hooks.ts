@@ -1,4 +1,9 @@
-import { type ConntrackRef, type Tuple, isOriginalDirection } from "../../core/conntrack.js";
+import {
+  IPCT_DESTROY,
+  type ConntrackRef,
+  type Tuple,
+  isOriginalDirection,
+} from "../../core/conntrack.js";
 import {
   ACCEPT,
   type Family,
@@ -19,7 +24,7 @@ import { NDISC_REDIRECT } from "../../wire/icmpv6.js";
 import type { IpAddress } from "../../wire/ip.js";
 import { type Connection, connectionOf } from "../conntrack/connection.js";
 import { conntrack } from "../conntrack/table.js";
-import { tellConntrack } from "../conntrack/tell.js";
+import { tellConntrack, tellEvent } from "../conntrack/tell.js";
 import { type Direction, ORIGINAL, REPLY, invertTuple } from "../conntrack/tuple.js";
 import { describeBinding } from "./describe.js";
 import type { NatKind } from "./range.js";
@@ -142,6 +147,7 @@ function nat(skb: SkBuff, state: HookState, hook: NatHook): Verdict {
       entry,
       "masqueraded for another device than this packet leaves by",
     );
+    tellEvent(skb, entry, IPCT_DESTROY);
     return DROP;
   }
   return translatePacket(skb, entry, directionOf(ct), kind);
