@@ -92,7 +92,9 @@ function flowLine({ recording, conversation }: TraceView): string {
         : "UDP";
   const from =
     first === undefined
-      ? `${request.sourceAddress}${request.sourcePort === 0 ? "" : `:${request.sourcePort}`}`
+      ? request.sourcePort === 0
+        ? request.sourceAddress
+        : `${bracketed(request.sourceAddress)}:${request.sourcePort}`
       : sourceOf(first);
   const proxy = recording.proxy === undefined ? "" : `proxy ${recording.proxy}, `;
   return `${what} ${from} -> ${request.destination}   ${proxy}seed ${recording.seed}, conntrack empty`;
@@ -247,6 +249,11 @@ export function deciderText(verdict: Verdict, recording: Recording): string {
     return `policy of ${node}${event.table} ${event.chain}, none of ${event.rulesLookedAt} rules matched${place}`;
   }
   return verdict.because;
+}
+
+/** An IPv6 address stands in brackets before a port. */
+function bracketed(address: string): string {
+  return address.includes(":") ? `[${address}]` : address;
 }
 
 /** The deciding rule among its neighbours: how the packet fared at each, with the decider's counters. */

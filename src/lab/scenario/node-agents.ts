@@ -43,7 +43,8 @@ export class NodeAgents {
   readonly #network: NodeNetwork;
   readonly #attached = new Map<string, { readonly pod: ClusterPod; readonly result: CniResult }>();
   #services: NodeRuleInputs;
-  #policies: KubeRouterText | undefined;
+  /** What kube-router wrote last, by family. */
+  readonly #policies = new Map<4 | 6, KubeRouterText>();
   #syncs = 1;
   #policySyncs = 1;
   #routes: readonly LabCommand[];
@@ -56,7 +57,9 @@ export class NodeAgents {
     this.#world = world;
     this.#network = new NodeNetwork(node);
     this.#services = nodeRuleInputs(cluster, world.config);
-    this.#policies = rendersPolicies(cluster) ? renderNodePolicies(cluster, node, "1") : undefined;
+    if (rendersPolicies(cluster))
+      for (const family of cluster.networks.families)
+        this.#policies.set(family, renderNodePolicies(cluster, node, "1", family));
     this.#routes = changingRoutes(cluster, node);
     // The same calls in the same order as the lab's own: the plugins keep what they have given out.
     for (const pod of cluster.pods) if (runsOn(pod, node)) this.#add(pod);
@@ -151,23 +154,37 @@ export class NodeAgents {
       this.#run(added, "calico", "a block came into use");
   }
 
-  /** One full sync of the policy engine; nothing when the rules would be the same. */
+  /** One full sync of the policy engine in each family; nothing when the rules would be the same. */
   syncPolicies(cluster: Cluster): void {
     const node = this.#nodeIn(cluster);
-    const before = this.#policies;
     if (node === undefined) return;
-    if (before === undefined && !rendersPolicies(cluster)) return;
-    const same = renderNodePolicies(cluster, node, this.#version);
-    if (before !== undefined && sameText(before, same)) return;
+    const { families } = cluster.networks;
+    if (this.#policies.size === 0 && !rendersPolicies(cluster)) return;
+    const isSame = families.every((family) => {
+      const before = this.#policies.get(family);
+      return (
+        before !== undefined &&
+        sameText(before, renderNodePolicies(cluster, node, this.#version, family))
+      );
+    });
+    if (isSame) return;
     this.#version = String(1 + this.#world.sim.queue.now * 1000);
-    const after = renderNodePolicies(cluster, node, this.#version);
-    this.#policies = after;
+    this.#policySyncs++;
+    for (const family of families) this.#syncPoliciesOf(family, cluster, node);
+  }
+
+  #syncPoliciesOf(family: 4 | 6, cluster: Cluster, node: ClusterNode): void {
+    const before = this.#policies.get(family);
+    const after = renderNodePolicies(cluster, node, this.#version, family);
+    this.#policies.set(family, after);
     const sync =
       before === undefined
         ? { ipset: after.ipset, iptables: after.iptables, destroyed: [] }
         : renderKubeRouterSync(before, after);
-    const name = `${this.name}/kube-router.${++this.#policySyncs}`;
-    this.#world.makers.set(`${name}.rules`, renderedMaker("kube-router", sync.iptables, cluster));
+    const six = family === 6 ? "6" : "";
+    const name = `${this.name}/kube-router.${this.#policySyncs}`;
+    const rules = `${name}.rules${six}`;
+    this.#world.makers.set(rules, renderedMaker("kube-router", sync.iptables, cluster));
     const by = "kube-router";
     const run = (command: Omit<LabCommand, "ns">, why: string): void => this.#run(command, by, why);
     if (sync.ipset.text !== "")
@@ -175,15 +192,15 @@ export class NodeAgents {
         {
           argv: ["ipset", "restore", "-exist"],
           stdin: sync.ipset.text,
-          stdinName: `${name}.ipset`,
+          stdinName: `${name}.ipset${six}`,
         },
         "sync: sets of pods and blocks",
       );
     run(
       {
-        argv: ["iptables-restore", "--noflush"],
+        argv: [`ip${six}tables-restore`, "--noflush"],
         stdin: sync.iptables.text,
-        stdinName: `${name}.rules`,
+        stdinName: rules,
       },
       "sync: chains of pods and policies",
     );

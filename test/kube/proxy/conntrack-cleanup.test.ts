@@ -96,4 +96,21 @@ describe("kube-proxy's conntrack cleanup", () => {
       "conntrack -D -p udp --dport 30053 --reply-src 10.244.2.5",
     ]);
   });
+
+  it("asks for flows of IPv6 by their family", () => {
+    const own = { ports: [{ name: "http", port: 80, protocol: "UDP" }], clusterIP: "fd00:96::1" };
+    const objects = serviceObjects(
+      {
+        services: [service("dns", { ...own, clusterIPs: ["fd00:96::1"], ipFamilies: ["IPv6"] })],
+        endpointSlices: [
+          { ...slice("dns", [{ addresses: ["fd00:244::7"] }], { ports }), addressType: "IPv6" },
+        ],
+      },
+      6,
+    );
+    const stale = flow({ destination: "fd00:96::1", replySource: "fd00:244::5" });
+    expect(lines(objects, stale)).toEqual([
+      "conntrack -D -f ipv6 -p udp --orig-dst fd00:96::1 --dport 80 --reply-src fd00:244::5",
+    ]);
+  });
 });
