@@ -26,6 +26,7 @@ import { inetAddrType } from "./source-address.js";
 import { ipv4Sysctls } from "./sysctls.js";
 
 const ICMP_TIMESTAMP = 13;
+const ICMP_EXC_FRAGTIME = 1;
 const ICMP_TIMESTAMPREPLY = 14;
 const ICMP_ADDRESS = 17;
 const ICMP_ADDRESSREPLY = 18;
@@ -160,6 +161,8 @@ function unreach(skb: SkBuff, header: IcmpHeader): void {
   deliver(skb, "icmp");
   const [errno, fatal] = meaning;
   const { type, code, rest } = header;
+  // That pieces did not come together is nobody's error.
+  if (type === ICMP_TIME_EXCEEDED && code === ICMP_EXC_FRAGTIME) return;
   ipProtocols(skb.ns)
     .get(inner.protocol)
     ?.error?.({
