@@ -14,12 +14,17 @@ export function chooseAddress(tuple: Tuple, range: NatRange, kind: NatKind, zone
   if (low === high) return withNatAddress(tuple, kind, low);
   const { source, destination } = tuple;
   const persistent = range.persistent === true;
+  const isSource = kind === "SRC";
   if (typeof source === "number")
     return typeof low === "number" && typeof high === "number" && typeof destination === "number"
       ? withNatAddress(tuple, kind, choose4(low, high, { source, destination, zone, persistent }))
       : tuple;
   return typeof low === "bigint" && typeof high === "bigint" && typeof destination === "bigint"
-    ? withNatAddress(tuple, kind, choose6(low, high, { source, destination, zone, persistent }))
+    ? withNatAddress(
+        tuple,
+        kind,
+        choose6(low, high, { source, destination, zone, persistent }, isSource),
+      )
     : tuple;
 }
 
@@ -37,8 +42,11 @@ function choose4(low: Ipv4, high: Ipv4, ends: Ends<Ipv4>): Ipv4 {
   return addToIpv4(low, reciprocalScale(hash, high - low + 1));
 }
 
-/** Word by word: after the first one that is below the range's end, the rest may be anything. */
-function choose6(low: Ipv6, high: Ipv6, ends: Ends<Ipv6>): Ipv6 {
+/**
+ * Word by word: after the first one that is below the range's end, the rest may be anything. Each word of the destination
+ * turns the hash on: where it is the destination that changes, what was just chosen.
+ */
+function choose6(low: Ipv6, high: Ipv6, ends: Ends<Ipv6>, isSource: boolean): Ipv6 {
   const to = ipv6Words(ends.destination).map(swapBytes);
   const seed = ends.persistent ? 0 : (to[3] ?? 0) ^ ends.zone;
   let hash = jhash2(ipv6Words(ends.source).map(swapBytes), seed);
@@ -49,7 +57,7 @@ function choose6(low: Ipv6, high: Ipv6, ends: Ends<Ipv6>): Ipv6 {
     const distance = free ? 0xffff_ffff : (most - least + 1) >>> 0;
     const word = ((free ? 0 : least) + reciprocalScale(hash, distance)) >>> 0;
     if (word !== most) free = true;
-    if (!ends.persistent) hash = (hash ^ (to[index] ?? 0)) >>> 0;
+    if (!ends.persistent) hash = (hash ^ (isSource ? (to[index] ?? 0) : swapBytes(word))) >>> 0;
     return word;
   });
   return ipv6FromWords(words);
