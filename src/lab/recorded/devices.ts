@@ -1,6 +1,6 @@
 import { UserError } from "../../base/errors.js";
 import { macFor } from "../../kube/cni/host.js";
-import { formatMac } from "../../wire/ip.js";
+import { formatMac, type IpPrefix, type Ipv6Prefix } from "../../wire/ip.js";
 import type {
   GivenAddress,
   NodeRecord,
@@ -23,6 +23,8 @@ export interface Device {
   readonly master: string | undefined;
   readonly ports: PortSwitches;
   readonly addresses: readonly RecordedAddress[];
+  /** IPv6 addresses given by hand: dumps of addresses are read for IPv4. */
+  readonly addresses6?: readonly Ipv6Prefix[] | undefined;
   /** Where it was recorded; undefined for a device that is assumed. */
   readonly link: RecordedLink | undefined;
   /** `--addr`, or the rule that names it. */
@@ -71,6 +73,7 @@ export const loopback: Device = {
   master: undefined,
   ports: new Map(),
   addresses: [],
+  addresses6: [],
   link: undefined,
   assumedFrom: undefined,
 };
@@ -96,6 +99,7 @@ function recordedDevice(
     master: link.master,
     ports: link.ports,
     addresses: [...link.addresses, ...givenAddresses(link.name, given)],
+    addresses6: givenAddresses6(link.name, given),
     link,
     assumedFrom: undefined,
   };
@@ -129,21 +133,37 @@ function assumedDevice(
     mtu: 1500,
     mac: macOf(record, name),
     addresses: givenAddresses(name, given),
+    addresses6: givenAddresses6(name, given),
     assumedFrom: from,
   };
 }
 
 function givenAddresses(name: string, given: readonly GivenAddress[]): readonly RecordedAddress[] {
-  return given
-    .filter(({ dev }) => dev === name)
-    .map(({ prefix: { address, length } }) => ({
-      address,
-      length,
-      peer: undefined,
-      broadcast: undefined,
-      scope: name === "lo" ? "host" : "global",
-      noPrefixRoute: false,
-    }));
+  return given.flatMap(({ dev, prefix: { address, length } }) =>
+    dev !== name || typeof address !== "number"
+      ? []
+      : [
+          {
+            address,
+            length,
+            peer: undefined,
+            broadcast: undefined,
+            scope: name === "lo" ? "host" : "global",
+            noPrefixRoute: false,
+          },
+        ],
+  );
+}
+
+function givenAddresses6(name: string, given: readonly GivenAddress[]): readonly Ipv6Prefix[] {
+  return given.flatMap(({ dev, prefix: { address, length } }) =>
+    dev === name && typeof address === "bigint" ? [{ address, length }] : [],
+  );
+}
+
+/** Every address of a device, of both families. */
+export function addressesOf({ addresses, addresses6 = [] }: Device): readonly IpPrefix[] {
+  return [...addresses, ...addresses6];
 }
 
 function macOf(record: NodeRecord, dev: string): string {

@@ -1,5 +1,7 @@
 import type { TraceEvent } from "../../core/trace.js";
 import { formatAddress } from "../../netfilter/iptables/addresses.js";
+import type { Frame, IpHeader, NetworkHeader } from "../../wire/frame.js";
+import { isLinkTalk } from "../../wire/icmpv6.js";
 import type { RecordedNode } from "./cables.js";
 import type { RecordedLab } from "./recorded-lab.js";
 
@@ -28,16 +30,12 @@ export function missingOnPath(
 }
 
 function missingAt(node: RecordedNode, event: TraceEvent): string | undefined {
-  const { record } = node;
   switch (event.kind) {
     case "route":
       return missingRoute(node, event);
     case "device":
       // A packet that passes a node is shown to its rules, whatever they are.
-      return record.rules.some(({ family }) => family === "ipv4") ||
-        event.frame.network?.kind !== "ipv4"
-        ? undefined
-        : `no iptables-save of ${record.name} was recorded, so what its rules do is not known`;
+      return missingRules(node, event.frame);
     case "dropped":
       return event.reason === "NEIGH_FAILED" || event.reason === "NEIGH_CREATEFAIL"
         ? missingNeighbour(node, event)
@@ -47,14 +45,26 @@ function missingAt(node: RecordedNode, event: TraceEvent): string | undefined {
   }
 }
 
+/** Of the family of the packet. Neighbour discovery passes rules too, but is not what was asked about. */
+function missingRules({ record }: RecordedNode, { network, transport }: Frame): string | undefined {
+  if (network === undefined || network.kind === "arp") return undefined;
+  if (transport?.kind === "icmpv6" && isLinkTalk(transport.type)) return undefined;
+  if (record.rules.some(({ family }) => family === network.kind)) return undefined;
+  const tool = network.kind === "ipv4" ? "iptables-save" : "ip6tables-save";
+  return `no ${tool} of ${record.name} was recorded, so what its rules do is not known`;
+}
+
 function missingRoute(
   { record }: RecordedNode,
   event: Extract<TraceEvent, { kind: "route" }>,
 ): string | undefined {
   const header = event.frame.network;
-  if (event.result !== "error" || record.routes !== undefined || header?.kind !== "ipv4")
-    return undefined;
+  if (event.result !== "error" || record.routes !== undefined || !isIp(header)) return undefined;
   return `no routes of ${record.name} were recorded (ip -j route), so where ${formatAddress(header.destination)} goes is not known`;
+}
+
+function isIp(header: NetworkHeader | undefined): header is IpHeader {
+  return header?.kind === "ipv4" || header?.kind === "ipv6";
 }
 
 /** Nobody answered on a bridge some of whose ports lead to namespaces that were not recorded. */
@@ -65,6 +75,6 @@ function missingNeighbour(
   const bridge = devices.find(({ name, kind }) => name === event.dev && kind === "bridge");
   const open = devices.filter(({ master, kind }) => kind === "cable" && master === bridge?.name);
   const header = event.frame.network;
-  if (bridge === undefined || open.length === 0 || header?.kind !== "ipv4") return undefined;
+  if (bridge === undefined || open.length === 0 || !isIp(header)) return undefined;
   return `who has ${formatAddress(header.destination)} behind ${bridge.name} of ${record.name} was not recorded`;
 }

@@ -2,7 +2,7 @@ import type { InputText } from "../../kube/load.js";
 import type { RuleFamily } from "../../netfilter/iptables/addresses.js";
 import type { Variant } from "../../netfilter/iptables/tables.js";
 import type { Place } from "../../base/errors.js";
-import type { Ipv4, Ipv4Prefix, Mac } from "../../wire/ip.js";
+import type { IpPrefix, Ipv4, Mac } from "../../wire/ip.js";
 
 /** An `iptables-save` of one family and one of the two kernels' sides. */
 export interface RecordedRules extends InputText {
@@ -127,5 +127,5 @@ export interface GivenAddress {
   /** The node; undefined where there is only one. */
   readonly node: string | undefined;
   readonly dev: string;
-  readonly prefix: Ipv4Prefix;
+  readonly prefix: IpPrefix;
 }

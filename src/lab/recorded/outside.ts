@@ -4,9 +4,23 @@ import type { NetworkNamespace } from "../../core/namespace.js";
 import type { Simulation } from "../../core/simulation.js";
 import { inetAddrType } from "../../inet/source-address.js";
 import { macFor } from "../../kube/cni/host.js";
+import { isOwnAddress6 } from "../../inet/ipv6/addresses.js";
 import type { LabCommand } from "../../tools/command.js";
-import { ETH_P_IP } from "../../wire/ethernet.js";
-import { formatIpv4, type Ipv4 } from "../../wire/ip.js";
+import { runTool } from "../../tools/index.js";
+import { ETH_P_IP, ETH_P_IPV6 } from "../../wire/ethernet.js";
+import { isLinkTalk, NDISC_NEIGHBOUR_SOLICITATION } from "../../wire/icmpv6.js";
+import {
+  formatIp,
+  formatIpv4,
+  formatIpv6,
+  getIpv6,
+  type IpAddress,
+  type Ipv4,
+  type Ipv6,
+  linkLocalOf,
+  MAC_ZERO,
+  parseMac,
+} from "../../wire/ip.js";
 import type { CableEnd } from "./cables.js";
 
 /*
@@ -32,7 +46,7 @@ export interface Outside {
 }
 
 /** Makes the cables of an outside, its own side of them, and its answers. Its namespace exists. */
-export function outsideCommands(outside: Outside): readonly LabCommand[] {
+export function outsideCommands(outside: Outside, has6: boolean): readonly LabCommand[] {
   const { ns, ends } = outside;
   const run = (...argv: readonly string[]): LabCommand => ({ ns, argv });
   const single = ends.length === 1;
@@ -58,7 +72,7 @@ export function outsideCommands(outside: Outside): readonly LabCommand[] {
         run("ip", "link", "add", WIRE, "address", macFor(`${ns} ${WIRE}`), "type", "bridge"),
         run("ip", "link", "set", WIRE, "up"),
       ];
-  return [...bridge, ...cables, ...answerCommands(outside, run)];
+  return [...bridge, ...cables, ...answerCommands(outside, run), ...(has6 ? answers6(run) : [])];
 }
 
 /** ARP is answered for every address that leads elsewhere, to the hole; those of the nodes lead back. */
@@ -84,6 +98,16 @@ function answerCommands(
   ];
 }
 
+/** The same for IPv6; whom neighbours are asked for is seen as they are asked, by `answerAll6`. */
+function answers6(run: (...argv: readonly string[]) => LabCommand): readonly LabCommand[] {
+  return [
+    run("sysctl", "-w", "net.ipv6.conf.all.forwarding=1"),
+    run("sysctl", "-w", `net.ipv6.conf.${WIRE}.proxy_ndp=1`),
+    run("sysctl", "-w", `net.ipv6.neigh.${WIRE}.proxy_delay=0`),
+    run("ip", "-6", "route", "add", "default", "dev", "hole"),
+  ];
+}
+
 /**
  * Gives a sender outside its address, and the way into the world by `end`: frames go to that device whatever it
  * knows of addresses, as if a router had sent them there.
@@ -91,14 +115,15 @@ function answerCommands(
 export function senderCommands(
   { ns }: Outside,
   { device }: CableEnd,
-  source: Ipv4,
-  destination: Ipv4,
+  source: IpAddress,
+  destination: IpAddress,
 ): readonly LabCommand[] {
   const run = (...argv: readonly string[]): LabCommand => ({ ns, argv });
-  const to = formatIpv4(destination);
+  const to = formatIp(destination);
+  const length = typeof source === "number" ? 32 : 128;
   return [
     run("ip", "route", "replace", to, "dev", WIRE),
-    run("ip", "addr", "add", `${formatIpv4(source)}/32`, "dev", WIRE),
+    run("ip", "addr", "add", `${formatIp(source)}/${length}`, "dev", WIRE),
     run("ip", "neigh", "replace", to, "lladdr", device.mac, "dev", WIRE, "nud", "permanent"),
   ];
 }
@@ -126,14 +151,46 @@ export function endWorld(sim: Simulation, outside: Outside): void {
       return { kind: "stolen", by: "end of the world" };
     },
   });
+  ns.hooks.register("ipv6", {
+    name: "end of the world",
+    hook: "PREROUTING",
+    priority: NF_IP_PRI_FIRST,
+    run(skb) {
+      const { network: header, transport } = skb.frame;
+      if (skb.bridge !== undefined || header?.kind !== "ipv6") return { kind: "accept" };
+      if (transport?.kind === "icmpv6" && isLinkTalk(transport.type)) {
+        if (transport.type === NDISC_NEIGHBOUR_SOLICITATION)
+          answer6(sim, outside, getIpv6(skb.frame.payload, 0));
+        return { kind: "accept" };
+      }
+      if (isOwnAddress6(ns, header.destination)) return { kind: "accept" };
+      deliver(skb, `${LEFT}: ${formatIpv6(header.destination)} behind ${behind.join(" and ")}`);
+      return { kind: "stolen", by: "end of the world" };
+    },
+  });
+}
+
+/** Whoever is asked for is there, but for the nodes themselves. */
+function answer6(sim: Simulation, { ns, ends }: Outside, target: Ipv6): void {
+  const isNode = ends.some(({ node: { devices } }) =>
+    devices.some(({ addresses6 = [], mac }) => {
+      const linkLocal = linkLocalOf(parseMac(mac) ?? MAC_ZERO);
+      return target === linkLocal || addresses6.some(({ address }) => address === target);
+    }),
+  );
+  if (isNode) return;
+  const argv = ["ip", "-6", "neigh", "replace", "proxy", formatIpv6(target), "dev", WIRE];
+  runTool(sim, { ns, argv });
 }
 
 /** Whatever MAC address a frame is for, its host is here. */
 function takeEveryFrame(ns: NetworkNamespace): void {
-  const receive = ns.protocols.get(ETH_P_IP);
-  if (receive === undefined) return;
-  ns.protocols.set(ETH_P_IP, (skb) => {
-    if (skb.packetType === "OTHERHOST") skb.packetType = "HOST";
-    receive(skb);
-  });
+  for (const type of [ETH_P_IP, ETH_P_IPV6]) {
+    const receive = ns.protocols.get(type);
+    if (receive === undefined) continue;
+    ns.protocols.set(type, (skb) => {
+      if (skb.packetType === "OTHERHOST") skb.packetType = "HOST";
+      receive(skb);
+    });
+  }
 }

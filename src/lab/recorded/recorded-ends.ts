@@ -1,22 +1,23 @@
 import { UserError } from "../../base/errors.js";
-import { formatIpv4, type Ipv4, parseIpv4, prefixContains } from "../../wire/ip.js";
+import { formatIp, type IpAddress, ipPrefixContains, parseIpv4, parseIpv6 } from "../../wire/ip.js";
 import type { CableEnd, RecordedNode } from "./cables.js";
+import { addressesOf } from "./devices.js";
 import type { Outside } from "./outside.js";
 import { addressOf, nodeAt, type RecordedLab } from "./recorded-lab.js";
 import { unknownNode } from "./recorded-world.js";
 
 /** Who sends in a world of dumps: a recorded namespace, or somebody beyond a device. */
 export type RecordedSource =
-  | { readonly kind: "inside"; readonly node: RecordedNode; readonly address: Ipv4 }
+  | { readonly kind: "inside"; readonly node: RecordedNode; readonly address: IpAddress }
   | {
       readonly kind: "outside";
-      readonly address: Ipv4;
+      readonly address: IpAddress;
       readonly outside: Outside;
       readonly end: CableEnd;
     };
 
 export interface RecordedDestination {
-  readonly address: Ipv4;
+  readonly address: IpAddress;
   readonly port: number;
 }
 
@@ -26,9 +27,13 @@ export function recordedDestination(
   text: string,
   protocol: "tcp" | "udp" | "icmp",
 ): RecordedDestination {
-  const [, scheme, host = "", port] =
-    /^(?:(https?):\/\/|node:|ip:)?(.+?)(?::(\d+))?\/?$/.exec(text) ?? [];
-  const address = parseIpv4(host) ?? nodeAddress(nodes, host);
+  const [, scheme, bracketed, plain = "", digits] =
+    /^(?:(https?):\/\/|node:|ip:)?(?:\[([^\]]+)\]|(.+?))(?::(\d+))?\/?$/.exec(text) ?? [];
+  // The last group of an IPv6 address without brackets is no port.
+  const whole = bracketed === undefined ? parseIpv6(text.replace(/^ip:/, "")) : undefined;
+  const host = bracketed ?? plain;
+  const port = whole === undefined ? digits : undefined;
+  const address = whole ?? parseAddress(host) ?? nodeAddress(nodes, host);
   if (protocol === "icmp") return { address, port: 0 };
   const number = port === undefined ? { http: 80, https: 443 }[scheme ?? ""] : Number(port);
   if (number === undefined)
@@ -42,7 +47,11 @@ export function recordedDestination(
   return { address, port: number };
 }
 
-function nodeAddress(nodes: readonly RecordedNode[], name: string): Ipv4 {
+function parseAddress(text: string): IpAddress | undefined {
+  return parseIpv4(text) ?? parseIpv6(text);
+}
+
+function nodeAddress(nodes: readonly RecordedNode[], name: string): IpAddress {
   const node = nodeAt(nodes, name);
   const names = nodes.map(({ record }) => record.name);
   if (node === undefined) throw unknownNode(name, names);
@@ -63,7 +72,7 @@ export function recordedSource(
   const { nodes } = recorded;
   const name = text.replace(/^(node|ip):/, "");
   const node = nodeAt(nodes, name);
-  const address = parseIpv4(name);
+  const address = parseAddress(name);
   if (input !== undefined) {
     if (address === undefined)
       throw new UserError("SOURCE_ADDRESS", `with --in the sender is an address, not "${text}"`);
@@ -112,12 +121,10 @@ function endNamed(recorded: RecordedLab, input: string): WayIn {
 }
 
 /** Without `--in`: the only way in, the one whose network holds the sender, or the one that a default route names. */
-function endTowards(recorded: RecordedLab, address: Ipv4): WayIn {
+function endTowards(recorded: RecordedLab, address: IpAddress): WayIn {
   const all = waysIn(recorded);
   const attached = all.filter(({ end }) =>
-    end.device.addresses.some(({ address: own, length }) =>
-      prefixContains({ address: own, length }, address),
-    ),
+    addressesOf(end.device).some((prefix) => ipPrefixContains(prefix, address)),
   );
   const byDefault = all.filter(({ end: { node, device } }) =>
     (node.record.routes ?? []).some(
@@ -126,7 +133,7 @@ function endTowards(recorded: RecordedLab, address: Ipv4): WayIn {
   );
   const chosen = [all, attached, byDefault].find((ways) => ways.length === 1)?.[0];
   if (chosen !== undefined) return chosen;
-  throw new UserError("IN_MISSING", `by which device does ${formatIpv4(address)} come in?`, {
+  throw new UserError("IN_MISSING", `by which device does ${formatIp(address)} come in?`, {
     help: all.length === 0 ? "no recorded device leads outside" : `say --in DEV: ${listed(all)}`,
   });
 }

@@ -1,10 +1,10 @@
 import type { Place } from "../../base/errors.js";
 import type { LabCommand } from "../../tools/command.js";
-import { type Ipv4, parseIpv4 } from "../../wire/ip.js";
+import { type IpAddress, type Ipv4, parseIpv4, parseIpv6 } from "../../wire/ip.js";
 import type { Lab } from "../lab.js";
 import { addressCommands, routeCommands } from "./address-commands.js";
 import { type CableEnd, type Cables, findCables, type RecordedNode } from "./cables.js";
-import { devicesOf } from "./devices.js";
+import { addressesOf, devicesOf } from "./devices.js";
 import type { GivenAddress, NodeRecord } from "./node-record.js";
 import { type Outside, outsideCommands } from "./outside.js";
 import { stateCommands } from "./state-commands.js";
@@ -36,10 +36,16 @@ export function recordedLab(
   const notes: RecordedNote[] = nodes.flatMap(assumptionsOf);
   for (const { ns, missing } of outsides)
     if (missing !== undefined) notes.push({ text: `${ns}: ${missing}`, place: undefined });
+  const has6 = nodes.some(({ devices }) =>
+    devices.some(({ addresses6 = [] }) => addresses6.length > 0),
+  );
   const commands = [
+    ...(has6
+      ? quiet6Commands([...records.map((one) => one.name), ...outsides.map(({ ns }) => ns)])
+      : []),
     ...nodes.flatMap(bridgeAndDummyCommands),
     ...cables.pairs.flatMap(pairCommands),
-    ...outsides.flatMap(outsideCommands),
+    ...outsides.flatMap((outside) => outsideCommands(outside, has6)),
     ...nodes.flatMap(tunnelCommands),
     ...nodes.flatMap((node) => [
       ...linkStateCommands(node),
@@ -212,23 +218,36 @@ function linkStateCommands({ record, devices }: RecordedNode): readonly LabComma
   ]);
 }
 
+/** Addresses are nobody else's, and no router is asked for: neither is known of a recorded world. */
+function quiet6Commands(namespaces: readonly string[]): readonly LabCommand[] {
+  return namespaces.flatMap((ns) =>
+    ["accept_dad=0", "router_solicitations=0"].flatMap((setting) =>
+      ["all", "default"].map((dev) => ({
+        ns,
+        argv: ["sysctl", "-w", `net.ipv6.conf.${dev}.${setting}`],
+      })),
+    ),
+  );
+}
+
 /** The address of a node that a name or an address means. */
 export function nodeAt(nodes: readonly RecordedNode[], text: string): RecordedNode | undefined {
-  const address = parseIpv4(text);
+  const address = parseIpv4(text) ?? parseIpv6(text);
   return nodes.find(({ record, devices }) =>
     address === undefined
       ? record.name === text
       : devices.some(
           (device) =>
-            device.kind !== "loopback" && device.addresses.some((one) => one.address === address),
+            device.kind !== "loopback" &&
+            addressesOf(device).some((one) => one.address === address),
         ),
   );
 }
 
 /** The first address of a node that others can reach it by. */
-export function addressOf({ devices }: RecordedNode): Ipv4 | undefined {
+export function addressOf({ devices }: RecordedNode): IpAddress | undefined {
   return devices
     .filter(({ kind }) => kind !== "loopback")
-    .flatMap(({ addresses }) => addresses)
+    .flatMap(addressesOf)
     .map(({ address }) => address)[0];
 }

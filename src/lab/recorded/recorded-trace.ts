@@ -2,16 +2,31 @@ import type { NetworkNamespace } from "../../core/namespace.js";
 import type { PlacedNote, Recording } from "../../core/recording.js";
 import type { Simulation } from "../../core/simulation.js";
 import type { TraceEvent } from "../../core/trace.js";
+import { isRoute6, routeOutput6 } from "../../inet/ipv6/route.js";
 import { isRoute, routeOutput } from "../../inet/route.js";
 import { rulesetOf } from "../../netfilter/iptables/apply.js";
 import { unmodelledParts } from "../../netfilter/iptables/ruleset.js";
-import { formatIpv4, formatIpv4Prefix, IPV4_ANY, maskIpv4 } from "../../wire/ip.js";
+import {
+  formatIp,
+  formatIpv4Prefix,
+  formatIpv6Prefix,
+  type IpAddress,
+  type IpPrefix,
+  IPV4_ANY,
+  IPV6_ANY,
+  maskIpv4,
+  maskIpv6,
+} from "../../wire/ip.js";
+import { later, seconds } from "../../sim/time.js";
+import type { Frame } from "../../wire/frame.js";
+import { isLinkTalk } from "../../wire/icmpv6.js";
 import { buildLab, runLabCommand } from "../build.js";
 import { chainsAtRest } from "../chain-rules.js";
-import type { Listener } from "../lab.js";
+import { type Listener, usesIpv6 } from "../lab.js";
 import { sendRequest } from "../send.js";
 import type { TraceRequest } from "../trace.js";
 import type { RecordedWorld } from "../world.js";
+import { addressesOf } from "./devices.js";
 import { loadRecordedConnections } from "./cluster-records.js";
 import { endWorld, senderCommands } from "./outside.js";
 import {
@@ -62,9 +77,9 @@ export function traceRecorded(world: RecordedWorld, request: TraceRequest): Reco
       destination: request.destination,
       protocol: request.protocol,
       sourceNs: ns.name,
-      sourceAddress: formatIpv4(source.address),
+      sourceAddress: formatIp(source.address),
       sourcePort: request.sourcePort,
-      address: formatIpv4(destination.address),
+      address: formatIp(destination.address),
       port: destination.port,
     },
     lookup: undefined,
@@ -102,6 +117,8 @@ function runOnce(
   }
   const ns = sim.namespaces.get(name);
   if (ns === undefined) throw new Error(`no namespace ${name}`);
+  // Hosts tell their links of the groups they are in when they come up: that is over before anything is asked.
+  if (usesIpv6(lab)) sim.runUntilIdle(later(sim.queue.now, seconds(3)));
   const events: TraceEvent[] = [];
   sim.trace = listener(name, events);
   request.decider?.begin(sim);
@@ -129,10 +146,16 @@ function listener(sender: string, events: TraceEvent[]): (event: TraceEvent) => 
     if (event.kind === "rule" && !event.matched && repeated.has(event.packet)) return;
     events.push(event);
     if (event.kind !== "born" || event.cause !== undefined || event.ns !== sender) return;
-    if (event.frame.network?.kind !== "ipv4") return;
+    if (!isIpRequest(event.frame)) return;
     if (first === undefined) first = event.packet;
     else repeated.add(event.packet);
   };
+}
+
+/** What finds neighbours is no request. */
+function isIpRequest({ network, transport }: Frame): boolean {
+  if (network?.kind === "ipv4") return true;
+  return network?.kind === "ipv6" && !(transport?.kind === "icmpv6" && isLinkTalk(transport.type));
 }
 
 /** Without recorded routes the way back to the sender is taken to be the way it came. */
@@ -143,14 +166,19 @@ function assumeWayBack(
   const { record } = end.node;
   const ns = sim.namespaces.get(record.name);
   if (ns === undefined || record.routes !== undefined) return [];
-  const known = routeOutput(ns, { destination: address, mark: 0, tos: 0 });
-  if (isRoute(known)) return [];
-  const to = formatIpv4(address);
+  if (hasRoute(ns, address)) return [];
+  const to = formatIp(address);
   runLabCommand(sim, {
     ns: record.name,
     argv: ["ip", "route", "add", to, "dev", end.device.name],
   });
   return [`${record.name}: answers to ${to} are assumed to go back by ${end.device.name}`];
+}
+
+function hasRoute(ns: NetworkNamespace, destination: IpAddress): boolean {
+  return typeof destination === "number"
+    ? isRoute(routeOutput(ns, { destination, mark: 0, tos: 0 }))
+    : isRoute6(routeOutput6(ns, { destination, mark: 0, tos: 0 }));
 }
 
 /** Where the request found nobody listening, and nothing recorded says that nobody does. */
@@ -163,10 +191,15 @@ function closedPort(
   const closed = events.find((event) => event.kind === "dropped" && event.reason === "NO_SOCKET");
   if (closed?.kind !== "dropped") return undefined;
   const record = records.find(({ name }) => name === closed.ns);
-  const { transport } = closed.frame;
+  const { transport, network } = closed.frame;
   if (record === undefined || record.sockets !== undefined || transport?.kind !== protocol)
     return undefined;
-  return { ns: closed.ns, protocol, port: transport.destinationPort, address: IPV4_ANY };
+  return {
+    ns: closed.ns,
+    protocol,
+    port: transport.destinationPort,
+    address: network?.kind === "ipv6" ? IPV6_ANY : IPV4_ANY,
+  };
 }
 
 export function namesOf({ recorded }: RecordedWorld): ReadonlyMap<string, string> {
@@ -174,8 +207,8 @@ export function namesOf({ recorded }: RecordedWorld): ReadonlyMap<string, string
     recorded.nodes.flatMap(({ record, devices }) =>
       devices
         .filter(({ kind }) => kind !== "loopback")
-        .flatMap(({ addresses }) =>
-          addresses.map(({ address }) => [formatIpv4(address), record.name] as const),
+        .flatMap((device) =>
+          addressesOf(device).map(({ address }) => [formatIp(address), record.name] as const),
         ),
     ),
   );
@@ -187,17 +220,23 @@ export function assumedRoutes({ recorded }: RecordedWorld): ReadonlyMap<string, 
     recorded.nodes
       .filter(({ record }) => record.routes === undefined)
       .flatMap(({ record, devices }) =>
-        devices.flatMap(({ name, addresses, assumedFrom }) =>
-          addresses.map(({ address, length }) => {
-            const network = formatIpv4Prefix({ address: maskIpv4(address, length), length });
+        devices.flatMap((device) =>
+          addressesOf(device).map((prefix) => {
+            const { name, assumedFrom } = device;
             return [
-              `${record.name} ${network} dev ${name}`,
+              `${record.name} ${networkText(prefix)} dev ${name}`,
               `assumed from ${assumedFrom ?? "its address"}`,
             ] as const;
           }),
         ),
       ),
   );
+}
+
+function networkText({ address, length }: IpPrefix): string {
+  return typeof address === "number"
+    ? formatIpv4Prefix({ address: maskIpv4(address, length), length })
+    : formatIpv6Prefix({ address: maskIpv6(address, length), length });
 }
 
 /** What is not modelled in the rules and did not matter this time. */
@@ -217,8 +256,9 @@ function unreached(
   for (const { name, rules } of records) {
     const ns = sim.namespaces.get(name);
     if (ns === undefined) continue;
-    for (const variant of new Set(rules.map((one) => one.variant))) {
-      for (const part of unmodelledParts(rulesetOf(ns, "ipv4", variant))) {
+    for (const key of new Set(rules.map((one) => `${one.family} ${one.variant}`))) {
+      const of = rules.find((one) => `${one.family} ${one.variant}` === key);
+      for (const part of unmodelledParts(rulesetOf(ns, of?.family, of?.variant))) {
         const { place } = part;
         if (place === undefined || met.has(`${place.file}:${place.line}`)) continue;
         const text = `${part.kind} "${part.name}" is not modelled; this packet did not reach it`;

@@ -1,6 +1,6 @@
 import { UserError } from "../../base/errors.js";
 import type { InputText } from "../../kube/load.js";
-import { parseIpv4Prefix } from "../../wire/ip.js";
+import { parseIpv4Prefix, parseIpv6Prefix } from "../../wire/ip.js";
 import { nearest } from "../../base/nearest.js";
 import type { Lab } from "../lab.js";
 import { readNodeRecords } from "./dump-files.js";
@@ -31,8 +31,8 @@ export function readRecorded(
 /** `eth0=192.0.2.10/24`, `gw:eth0=192.0.2.10/24`. */
 function parseGiven(text: string, records: readonly NodeRecord[]): GivenAddress {
   const [, node, dev = "", address = ""] =
-    /^(?:([^:=]+):)?([^\s/:=]{1,15})=([\d.]+\/\d+)$/.exec(text) ?? [];
-  const prefix = parseIpv4Prefix(address);
+    /^(?:([^:=]+):)?([^\s/:=]{1,15})=([\da-fA-F.:]+\/\d+)$/.exec(text) ?? [];
+  const prefix = parseIpv4Prefix(address) ?? parseIpv6Prefix(address);
   if (prefix === undefined)
     throw new UserError("ADDR_SYNTAX", `"${text}" is not an address of a device`, {
       help: "--addr DEV=ADDRESS/LENGTH, or NODE:DEV=ADDRESS/LENGTH: --addr eth0=192.0.2.10/24",

@@ -25,7 +25,13 @@ export function sysctlCommands(
     place,
   });
   const { sysctls } = record;
-  if (sysctls === undefined) return [set("net.ipv4.ip_forward", "1")];
+  if (sysctls === undefined)
+    return [
+      set("net.ipv4.ip_forward", "1"),
+      ...(devices.some(({ addresses6 = [] }) => addresses6.length > 0)
+        ? [set("net.ipv6.conf.all.forwarding", "1")]
+        : []),
+    ];
   const known = createLinux({ seed: 0 }).createNamespace("probe").sysctls;
   const names = new Set([
     ...devices.map(({ name }) => name.replaceAll(".", "/")),
