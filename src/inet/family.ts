@@ -53,6 +53,8 @@ export interface InetFamily {
   route(ns: NetworkNamespace, flow: SocketFlow): SocketRoute | OutputRefusal;
   /** The way to a peer that a socket connects to. */
   connect(ns: NetworkNamespace, flow: SocketFlow): SocketRoute | OutputRefusal;
+  /** What connect() found stays a TCP socket's way; IPv4 looks again with the port that was chosen. Mirrors ip_route_newports(). */
+  readonly keepsFirstRoute: boolean;
   packet(
     route: SocketRoute | undefined,
     fields: SocketPacket,

@@ -22,6 +22,7 @@ export const inet4: InetFamily = {
   headerLength: IPV4_HLEN,
   route: (ns, flow) => routeOutput(ns, flowOf(flow)),
   connect: (ns, flow) => routeConnect(ns, flowOf(flow)),
+  keepsFirstRoute: false,
   packet: (route, fields, transport, payload, ns) =>
     ipPacket(
       {

@@ -36,6 +36,7 @@ export const inet6: InetFamily = {
       return { error: "EINVAL", text: "a link-local address needs a device" };
     return routeOutput6(ns, flowOf(flow));
   },
+  keepsFirstRoute: true,
   packet(route, fields, transport, payload, ns) {
     const [source, destination] = [own(fields.source), own(fields.destination)];
     const ports = "sourcePort" in transport ? transport : { sourcePort: 0, destinationPort: 0 };

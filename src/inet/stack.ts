@@ -12,7 +12,7 @@ import { igmpRcv } from "./igmp-receive.js";
 import { followDevice6, followKnob6 } from "./ipv6/addrconf.js";
 import { route6Actions } from "./ipv6/actions.js";
 import { devConfs6 } from "./ipv6/devconf.js";
-import { ip6Forward, ip6PacketDiscard } from "./ipv6/forward.js";
+import { ip6Forward, ip6PacketDiscard, ip6PacketDiscardOut } from "./ipv6/forward.js";
 import { icmp6Err, icmp6Rcv } from "./ipv6/icmp-receive.js";
 import { ip6Input, ip6McInput, ip6Rcv } from "./ipv6/input.js";
 import { followDeviceNdisc, setUpNdisc } from "./ipv6/ndisc.js";
@@ -73,6 +73,7 @@ function setUpIpv6(ns: NetworkNamespace): void {
   actions.multicastInput = ip6McInput;
   actions.forward = ip6Forward;
   actions.error = ip6PacketDiscard;
+  actions.discardOut = ip6PacketDiscardOut;
   actions.output = ip6Output;
   actions.localOut = ip6LocalOut;
   ip6Protocols(ns).set(IPPROTO_ICMPV6, { receive: icmp6Rcv, error: icmp6Err });

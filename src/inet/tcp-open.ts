@@ -4,7 +4,7 @@ import { ipIds } from "./ip-id.js";
 import { ipv4Sysctls } from "./sysctls.js";
 import type { TcpConnection } from "./tcp-connection.js";
 import type { TcpOptions } from "./tcp-options.js";
-import { headersOf, routeOf, TIMESTAMP_LENGTH } from "./tcp-output.js";
+import { fitSegments, headersOf, routeOf, TIMESTAMP_LENGTH } from "./tcp-output.js";
 import { advance } from "./tcp-sequence.js";
 
 const DEFAULT_MSS = 536;
@@ -32,8 +32,9 @@ export function prepare(connection: TcpConnection): void {
 
 /** The largest segment this end takes, and a first window that is a multiple of it. False when there is no way to the peer. */
 export function prepareRoute(connection: TcpConnection, segmentOptions: number): boolean {
-  const route = routeOf(connection);
+  const route = connection.route ?? routeOf(connection);
   if (!isRoute(route)) return false;
+  fitSegments(connection, route);
   const least = connection.family.leastMss(connection.ns);
   connection.advertisedMss = Math.max(route.mtu - headersOf(connection), least);
   const mss = connection.advertisedMss - segmentOptions;

@@ -245,12 +245,15 @@ export function routeOf(connection: TcpConnection): SocketRoute | OutputRefusal 
     destinationPort: connection.remotePort,
   });
   connection.route = isRoute(route) ? route : undefined;
-  if (isRoute(route))
-    connection.out.mss = Math.min(
-      connection.out.mss,
-      route.mtu - headersOf(connection) - (connection.timestamps ? TIMESTAMP_LENGTH : 0),
-    );
+  if (isRoute(route)) fitSegments(connection, route);
   return route;
+}
+
+/** Segments fit into what the way takes. */
+export function fitSegments(connection: TcpConnection, route: SocketRoute): void {
+  const options = connection.timestamps ? TIMESTAMP_LENGTH : 0;
+  const most = route.mtu - headersOf(connection) - options;
+  connection.out.mss = Math.min(connection.out.mss, most);
 }
 
 /** IP and TCP headers without options, in bytes. */

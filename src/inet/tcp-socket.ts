@@ -144,6 +144,7 @@ function chooseLocal(connection: TcpConnection): Errno | undefined {
   if (!isRoute(route)) return route.error;
   if (route.type === "broadcast" || route.type === "multicast") return "ENETUNREACH";
   if (isAnyAddress(localAddress)) connection.localAddress = route.source ?? connection.family.any;
+  if (connection.family.keepsFirstRoute) connection.route = route;
   const table = tcpTable(ns);
   const source = connection.localAddress;
   const isFree = (port: number): boolean =>

@@ -32,8 +32,8 @@ export function runEmulated(
     ])
       runTool(sim, { ns, argv });
   }
-  const failureOf = ({ stdinName: _, ...plain }: LabCommand): string | null => {
-    const { code, stderr } = runTool(sim, plain);
+  const failureOf = ({ ns, argv, stdin }: LabCommand): string | null => {
+    const { code, stderr } = runTool(sim, { ns, argv, stdin });
     return code === 0 ? null : stderr.trim();
   };
   const built = builtBy(lab);

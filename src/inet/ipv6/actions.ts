@@ -9,6 +9,7 @@ export class Route6Actions {
   forward: (skb: SkBuff) => void = notSetUp;
   error: (skb: SkBuff) => void = notSetUp;
   output: (skb: SkBuff) => SendResult = notSetUp;
+  discardOut: (skb: SkBuff) => SendResult = notSetUp;
   /** OUTPUT, then out. */
   localOut: (skb: SkBuff) => SendResult = notSetUp;
 }

@@ -120,3 +120,11 @@ export function ip6PacketDiscard(skb: SkBuff): void {
     route.error === "EACCES" ? "ip6_pkt_prohibit" : "ip6_pkt_discard",
   );
 }
+
+/** A packet of our own that a route refuses which is no error itself: the sender hears of it from its own host. Mirrors ip6_pkt_discard_out(). */
+export function ip6PacketDiscardOut(skb: SkBuff): SendResult {
+  skb.dev = skb.route?.dev;
+  icmp6Send(skb, ICMPV6_DEST_UNREACH, ICMPV6_NOROUTE);
+  drop(skb, "IP_OUTNOROUTES", "ip6_pkt_discard_out");
+  return undefined;
+}

@@ -55,8 +55,8 @@ function needsStrict(destination: Ipv6): boolean {
 }
 
 /**
- * The way out for a local packet, its `source` the address the packet has to carry. The source is chosen by a first look
- * and the packet is then routed with it. Mirrors net/ipv6/ip6_output.c:ip6_dst_lookup_tail().
+ * The way out for a local packet, its `source` the address the packet has to carry. The look that leads to a source decides, even where
+ * rules would see it differently with that source; one that ends in an error is repeated. Mirrors net/ipv6/ip6_output.c:ip6_dst_lookup_tail().
  */
 export function routeOutput6(ns: NetworkNamespace, flow: Output6Flow): Route6 | OutputRefusal {
   let asked = flow;
@@ -65,7 +65,7 @@ export function routeOutput6(ns: NetworkNamespace, flow: Output6Flow): Route6 | 
     const source = first.preferred ?? selectSource6(ns, first.sourceDevice, flow.destination);
     if (source === undefined)
       return { error: "EADDRNOTAVAIL", text: "there is no address to send from" };
-    if (first.route.error === undefined && !first.again) return withSource(first.route, source);
+    if (first.route.error === undefined) return withSource(first.route, source);
     asked = { ...flow, source };
   }
   const { route } = lookupOutput(ns, asked);
@@ -83,8 +83,6 @@ interface OutputLook {
   readonly preferred: Ipv6 | undefined;
   /** The device whose addresses come first; undefined when no route decided. */
   readonly sourceDevice: NetDevice | undefined;
-  /** The look has to be repeated with the source it led to: rules or several ways may look at it. */
-  readonly again: boolean;
 }
 
 function lookupOutput(ns: NetworkNamespace, flow: Output6Flow): OutputLook {
@@ -118,7 +116,6 @@ function lookupOutput(ns: NetworkNamespace, flow: Output6Flow): OutputLook {
     route: decided.route,
     preferred: by?.source,
     sourceDevice: found.kind === "match" ? decided.nexthop?.dev : undefined,
-    again: source === IPV6_ANY && (tables.rules.length > 2 || (by?.nexthops.length ?? 1) > 1),
   };
   const shared = !tables.looksAtPorts && (by?.nexthops.length ?? 1) === 1;
   if (shared) cache.set(destination, source, oif, kind, mark, look);
@@ -203,6 +200,11 @@ const REFUSING: Partial<Record<Fib6Route["type"], RouteType>> = {
   throw: "throw",
 };
 
+/** A route by `lo` to elsewhere refuses like one of type unreachable, but is no error to who asks. Mirrors fib6_is_reject(). */
+function leadsNowhere(by: Fib6Route, { dev }: Fib6Nexthop): boolean {
+  return by.type === "unicast" && dev.isLoopback && by.prefix.address !== IPV6_LOOPBACK;
+}
+
 /** Mirrors ip6_rt_init_dst() and ip6_rt_get_dev_rcu(). */
 function make(
   ns: NetworkNamespace,
@@ -211,6 +213,7 @@ function make(
   destination: Ipv6,
 ): Route6 {
   const actions = route6Actions(ns);
+  const refuses = leadsNowhere(by, nexthop);
   const own = by.type === "local" || by.type === "anycast";
   const dev = own ? loopbackOf(ns) : nexthop.dev;
   const multicast = isIpv6Multicast(destination);
@@ -218,7 +221,7 @@ function make(
   const mtu = exception?.mtu ?? by.mtu ?? (own ? dev.mtu : devConf6(dev).mtu);
   return new RouteEntry<Ipv6>({
     ns,
-    type: own ? "local" : multicast ? "multicast" : "unicast",
+    type: own ? "local" : refuses ? "unreachable" : multicast ? "multicast" : "unicast",
     anycast: by.type === "anycast",
     owner: nexthop.dev,
     prefixLength: by.prefix.length,
@@ -228,12 +231,14 @@ function make(
     mtu,
     largest: IP6_MAX_MTU,
     decidedBy: () => formatRoute6({ ...by, nexthops: [nexthop] }),
-    input: own
-      ? actions.localDeliver
-      : isIpv6Multicast(by.prefix.address)
-        ? actions.multicastInput
-        : actions.forward,
-    output: actions.output,
+    input: refuses
+      ? actions.error
+      : own
+        ? actions.localDeliver
+        : isIpv6Multicast(by.prefix.address)
+          ? actions.multicastInput
+          : actions.forward,
+    output: refuses ? actions.discardOut : actions.output,
   });
 }
 
