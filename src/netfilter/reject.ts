@@ -8,8 +8,9 @@ import { icmpSend } from "../inet/icmp.js";
 import { ipLocalOut, ipPacket } from "../inet/ip-local-out.js";
 import { ipRouteMeHarder } from "../inet/ip-output.js";
 import { ipv4Sysctls } from "../inet/sysctls.js";
-import { NO_BYTES } from "../wire/frame.js";
-import { IPPROTO_TCP } from "../wire/ipv4.js";
+import { get16 } from "../wire/bytes.js";
+import { type Frame, NO_BYTES } from "../wire/frame.js";
+import { IPPROTO_ICMP, IPPROTO_TCP, IPPROTO_UDP } from "../wire/ipv4.js";
 import { TCP_ACK, TCP_FIN, TCP_RST, TCP_SYN, type TcpHeader } from "../wire/tcp.js";
 import { connectionOf } from "./conntrack/connection.js";
 import { TCP_CLOSE } from "./conntrack/tcp-states.js";
@@ -37,8 +38,16 @@ export function rejectPacket(skb: SkBuff, state: HookState, how: RejectWith): Ve
 
 /** Mirrors net/ipv4/netfilter/nf_reject_ipv4.c:nf_send_unreach(). */
 function sendUnreachable(skb: SkBuff, type: number, code: number): void {
-  if (skb.frame.transport?.checksumError !== undefined) return;
+  if (skb.frame.transport?.checksumError !== undefined || isFirstPiece(skb.frame)) return;
   icmpSend(skb, type, code);
+}
+
+/** The checksum of a first fragment is over what is not there: it counts as wrong. Mirrors nf_reject_verify_csum() and nf_ip_checksum(). */
+function isFirstPiece({ network, payload }: Frame): boolean {
+  if (network?.kind !== "ipv4" || !network.moreFragments || network.fragmentOffset > 0)
+    return false;
+  if (network.protocol === IPPROTO_UDP) return get16(payload, 6) !== 0;
+  return network.protocol === IPPROTO_TCP || network.protocol === IPPROTO_ICMP;
 }
 
 /** Mirrors net/ipv4/netfilter/nf_reject_ipv4.c:nf_send_reset(). */

@@ -1,5 +1,8 @@
 import { ruleText } from "./save.js";
-import { formatRule, type Rule } from "./rule.js";
+import { MATCH_WORDS, type ListContext } from "./list-matches.js";
+import { ListedOptions } from "./list-options.js";
+import { TARGET_WORDS } from "./list-targets.js";
+import type { Rule, RuleSpec } from "./rule.js";
 import { type Chain, chainsInOrder, newChain, type Ruleset } from "./ruleset.js";
 import { BASE_CHAINS, baseHook, type TableName } from "./tables.js";
 import { actionName } from "./rule.js";
@@ -83,10 +86,7 @@ function echoRule({ spec }: Rule): string {
   return `${parts.join(" ")} ${matches.trimStart() === "" ? "" : matches}\n`;
 }
 
-/**
- * `-L`: one block for each chain. Differs: the tests of matches are shown in their save form, where the real tool has a
- * second wording for each module (`tcp dpt:22`).
- */
+/** `-L`: one block for each chain. Differs: names are not looked up, so addresses and ports are numbers without `-n` too. */
 export function listTable(ruleset: Ruleset, name: TableName, options: ListOptions): string {
   return chainsToShow(ruleset, name, options)
     .map((chain) => listChain(chain, ruleset, name, options))
@@ -108,7 +108,7 @@ function listChain(chain: Chain, ruleset: Ruleset, name: TableName, options: Lis
     .filter(({ index }) => options.number === undefined || index + 1 === options.number)
     .map(
       ({ rule, index }) =>
-        `${lineNumbers ? String(index + 1).padEnd(5) : ""}${listRule(rule, ruleset, options)}`,
+        `${lineNumbers ? `${String(index + 1).padEnd(4)} ` : ""}${listRule(rule, ruleset, options)}`,
     );
   const head =
     options.number === undefined ? [`Chain ${chain.name} (${about})`, `${number}${columns}`] : [];
@@ -124,45 +124,62 @@ function countReferences(ruleset: Ruleset, name: TableName, chain: string): numb
   return count;
 }
 
+/** One line, in the columns of the tool. Mirrors iptables/iptables.c:print_firewall() and iptables/nft-shared.c. */
 function listRule(
   rule: Rule,
   ruleset: Ruleset,
   { verbose = false, numeric = false }: ListOptions,
 ): string {
   const { spec } = rule;
-  const any = numeric ? (ruleset.family === "ipv4" ? "0.0.0.0/0" : "::/0") : "anywhere";
-  const address = (test: typeof spec.source): string =>
-    test === undefined
-      ? any
-      : `${test.invert ? "!" : ""}${formatMasked(test).replace(/\/(32|128)$/, "")}`;
-  const face = (test: typeof spec.in): string =>
-    test === undefined ? "*" : `${test.invert ? "!" : ""}${test.name}${test.prefix ? "+" : ""}`;
+  const { family, variant } = ruleset;
   const number = spec.protocol?.number ?? 0;
-  const name = numeric ? String(number) : number === 0 ? "all" : formatProtocol(number);
-  const protocol = `${spec.protocol?.invert === true ? "!" : ""}${name}`;
-  const target = actionName(spec.action) ?? "";
-  const opt = spec.fragment === undefined ? "--" : spec.fragment.invert ? "!f" : "-f";
-  const head = verbose
-    ? `${pad(rule.packets, 5)} ${pad(rule.bytes, 5)} ${target.padEnd(9)}  `
-    : `${target.padEnd(9)}  `;
-  const devices = verbose ? `${face(spec.in).padEnd(6)} ${face(spec.out).padEnd(6)}  ` : "";
-  const extra = formatRule(
-    {
-      ...spec,
-      source: undefined,
-      destination: undefined,
-      in: undefined,
-      out: undefined,
-      protocol: undefined,
-      fragment: undefined,
-    },
-    ruleset.variant,
-  )
-    .replaceAll(/(^| )-m \S+ ?/g, " ")
-    .replace(/(^| )-j \S+ ?/, " ")
-    .replace(/(^| )-g \S+ ?/, " [goto] ")
-    .trim();
-  return `${head}${protocol.padEnd(4)} ${opt} ${devices}${address(spec.source).padEnd(19)}  ${address(spec.destination).padEnd(19)} ${extra === "" ? "" : ` ${extra}`}`;
+  const protocol = numeric ? String(number) : number === 0 ? "all" : formatProtocol(number);
+  const option = spec.fragment === undefined ? "--" : spec.fragment.invert ? "!f" : "-f";
+  const counters = verbose ? `${pad(rule.packets, 5)} ${pad(rule.bytes, 5)} ` : "";
+  const columns = [
+    `${counters}${targetColumn(spec.action).padEnd(9)} `,
+    `${spec.protocol?.invert === true ? "!" : " "}${protocol.padEnd(4)} ${option} `,
+    verbose ? ` ${face(spec.in).padEnd(6)} ${face(spec.out).padEnd(6)} ` : "",
+    `${addressColumn(spec.source, family, numeric)}${addressColumn(spec.destination, family, numeric)}`,
+    spec.action.kind === "goto" ? "[goto] " : "",
+  ];
+  return `${columns.join("")}${moduleWords(spec, { numeric, variant, family })}`;
+}
+
+/** The kernel knows NOTRACK as CT. */
+function targetColumn(action: RuleSpec["action"]): string {
+  const name = actionName(action) ?? "";
+  return name === "NOTRACK" && action.kind === "target" ? "CT" : name;
+}
+
+function face(test: RuleSpec["in"]): string {
+  return test === undefined
+    ? "*"
+    : `${test.invert ? "!" : ""}${test.name}${test.prefix ? "+" : ""}`;
+}
+
+function addressColumn(
+  test: RuleSpec["source"],
+  family: Ruleset["family"],
+  numeric: boolean,
+): string {
+  const any = numeric ? (family === "ipv4" ? "0.0.0.0/0" : "::/0") : "anywhere";
+  const host = family === "ipv4" ? /\/32$/ : /\/128$/;
+  const shown = test === undefined ? any : formatMasked(test).replace(host, "");
+  return `${test?.invert === true ? "!" : " "}${shown.padEnd(19)} `;
+}
+
+/** What the modules of a rule say, matches first. One that is not known is shown as it is saved. */
+function moduleWords({ matches, action }: RuleSpec, context: ListContext): string {
+  const words = matches.map(({ extension: { name }, text }) => {
+    const known = MATCH_WORDS[name];
+    return known === undefined ? ` ${name} ${text}` : known(new ListedOptions(text), context);
+  });
+  if (action.kind !== "target") return words.join("");
+  const { target } = action;
+  const known = TARGET_WORDS[target.extension.name];
+  const last = known?.(new ListedOptions(target.text), context) ?? ` ${target.text}`;
+  return `${words.join("")}${last}`;
 }
 
 /** Counters in at most five columns, as the tool shortens them: 12K, 34M. */

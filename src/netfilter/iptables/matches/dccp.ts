@@ -14,7 +14,7 @@ import {
   unsigned,
 } from "../values.js";
 
-const TYPES = [
+export const DCCP_TYPES = [
   "REQUEST",
   "RESPONSE",
   "DATA",
@@ -111,9 +111,9 @@ function typeOf(packet: Uint8Array): number {
   return (get8(packet, 8) >> 1) & 15;
 }
 
-/** `INVALID` is the first type without a name; those behind it have none at all. Mirrors net/netfilter/xt_dccp.c:match_types(). */
+/** The tool takes `INVALID` for every type without a name. Mirrors net/netfilter/xt_dccp.c:match_types(). */
 function typeNameOf(packet: Uint8Array): string {
-  return TYPES[typeOf(packet)] ?? String(typeOf(packet));
+  return DCCP_TYPES[typeOf(packet)] ?? "INVALID";
 }
 
 /** Mirrors net/netfilter/xt_dccp.c:dccp_find_option(). */
@@ -138,9 +138,9 @@ const RESET_EXTRA = 12;
 
 function readTypes(text: string): readonly string[] {
   const named = text.split(",").map((word) => {
-    const type = TYPES.find((known) => known === word.toUpperCase());
+    const type = DCCP_TYPES.find((known) => known === word.toUpperCase());
     if (type === undefined) throw refuse(`Unknown DCCP type \`${word}'`);
     return type;
   });
-  return TYPES.filter((type) => named.includes(type));
+  return DCCP_TYPES.filter((type) => named.includes(type));
 }

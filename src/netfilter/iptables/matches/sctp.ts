@@ -34,7 +34,7 @@ interface Sctp {
 }
 
 /** Names of chunks with their types, in the order they are printed. */
-const TYPES: readonly (readonly [string, number])[] = [
+export const SCTP_TYPES: readonly (readonly [string, number])[] = [
   ["DATA", 0],
   ["INIT", 1],
   ["INIT_ACK", 2],
@@ -164,7 +164,7 @@ function fitsFlags({ type, flags }: Chunk, bits: number): boolean {
 }
 
 function nameOf(type: number): string {
-  return TYPES.find(([, number]) => number === type)?.[0] ?? String(type);
+  return SCTP_TYPES.find(([, number]) => number === type)?.[0] ?? String(type);
 }
 
 function readChunks(text: string, { second }: OptionUse): Chunks {
@@ -174,7 +174,7 @@ function readChunks(text: string, { second }: OptionUse): Chunks {
   if (second.toUpperCase() === "NONE") return { mode, everything: false, chunks: [] };
   const chunks = second.split(",").map((part) => {
     const [name = "", flags = ""] = part.split(":");
-    const type = TYPES.find(([known]) => known === name.toUpperCase())?.[1];
+    const type = SCTP_TYPES.find(([known]) => known === name.toUpperCase())?.[1];
     if (type === undefined) throw refuse(`Unknown sctp chunk \`${name}'`);
     const known = FLAGS.get(type) ?? "";
     if ([...flags].some((letter) => !known.includes(letter.toUpperCase())))
@@ -187,7 +187,7 @@ function readChunks(text: string, { second }: OptionUse): Chunks {
   return {
     mode,
     everything: false,
-    chunks: TYPES.flatMap(([, type]) => chunks.findLast((chunk) => chunk.type === type) ?? []),
+    chunks: SCTP_TYPES.flatMap(([, type]) => chunks.findLast((chunk) => chunk.type === type) ?? []),
   };
 }
 
