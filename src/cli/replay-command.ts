@@ -3,7 +3,7 @@ import { UserError } from "../base/errors.js";
 import { safeText } from "../base/safe-text.js";
 import type { ReplayedPacket } from "../core/replay-recording.js";
 import { Replay } from "../lab/replay.js";
-import { loadWorld } from "../lab/world.js";
+import { loadWhatIf } from "../lab/what-if/what-if.js";
 import { type Filter, parseFilter } from "../view/filter.js";
 import { traceJson } from "../view/json.js";
 import { replayFilterRow } from "../view/replay-filter.js";
@@ -31,7 +31,8 @@ export function replayCommand(path: string, options: ReplayOptions, streams: Str
   const { file, bytes } = readBytes(path);
   const capture = readCapture(file, bytes);
   const paths = worldPaths(options.world);
-  const world = loadWorld(readWorlds([...paths, ...(options.patch ?? [])]), paths.join(" "), {
+  const changes = { patches: readWorlds(options.patch ?? []), set: [], without: [] };
+  const world = loadWhatIf(readWorlds(paths), paths.join(" "), changes, {
     addresses: options.addr ?? [],
   });
   const one = options.packet;

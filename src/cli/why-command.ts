@@ -4,7 +4,7 @@ import { type Targets, targetsOf } from "../kube/policy/targets.js";
 import { whyJson } from "../kube/policy/why-json.js";
 import { assumptionText, fitLines, whyTexts } from "../kube/policy/why-text.js";
 import { askWhy, clusterWithPolicies } from "../lab/ask-why.js";
-import { loadWorld } from "../lab/world.js";
+import { loadWhatIf } from "../lab/what-if/what-if.js";
 import type { WhyCommandOptions } from "./commands/why.js";
 import { readWorlds } from "./files.js";
 import { whatIf, worldPaths } from "./options.js";
@@ -67,6 +67,7 @@ export function clusterOf(
   world: readonly string[] | undefined,
   patches: readonly string[] = [],
 ): Cluster {
-  const paths = [...worldPaths(world), ...patches];
-  return clusterWithPolicies(loadWorld(readWorlds(paths), paths.join(" ")));
+  const paths = worldPaths(world);
+  const changes = { patches: readWorlds(patches), set: [], without: [] };
+  return clusterWithPolicies(loadWhatIf(readWorlds(paths), paths.join(" "), changes));
 }

@@ -27,6 +27,8 @@ export interface NameLookup {
   readonly tried: readonly string[];
   /** NXDOMAIN, SERVFAIL, timeout, …; undefined when an address was found. */
   readonly error: string | undefined;
+  /** Addresses that a program would as well have taken, had DNS shuffled otherwise, its own among them; sorted. */
+  readonly choices?: readonly string[] | undefined;
   /** Set when no certain answer was possible: what is missing. */
   readonly unknown: string | undefined;
   /** `Service shop/api`, when an object has the address. */

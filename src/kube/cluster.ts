@@ -1,6 +1,7 @@
 import type { ConfigMap, Namespace, Node, Pod, Service } from "kubernetes-types/core/v1.js";
 import type { EndpointSlice } from "kubernetes-types/discovery/v1.js";
 import { throwCollected, UserError } from "../base/errors.js";
+import { nearest } from "../base/nearest.js";
 import {
   formatIpv4Prefix,
   formatIpv6Prefix,
@@ -122,6 +123,8 @@ export interface ClusterOptions {
   readonly conflist?: Conflist | undefined;
   /** What runs already, where the cluster is not new. */
   readonly running?: RunningPods | undefined;
+  /** Pods by `namespace/name` that are taken out when the workloads have made theirs. */
+  readonly missing?: ReadonlySet<string> | undefined;
 }
 
 /** Runs the controllers over the objects. Throws UserError or UserErrors with every mistake. */
@@ -175,7 +178,8 @@ export function buildCluster(load: LoadResult, options: ClusterOptions = {}): Cl
   const withDns = { ...objects, Deployment: [...dns.deployments, ...objects.Deployment] };
   const { running } = options;
   const wanted = expandWorkloads(withDns, loadedNodes, errors, running);
-  const expanded = running === undefined ? wanted : withRunningPods(wanted, running);
+  const there = withoutPods(wanted, options.missing, errors, notes);
+  const expanded = running === undefined ? there : withRunningPods(there, running);
   throwCollected(errors);
   const placed = schedule(expanded, loadedNodes, notes);
   const pods = assignPodAddresses(placed, nodes, notes, errors, families, running?.ipam);
@@ -214,6 +218,35 @@ export function buildCluster(load: LoadResult, options: ClusterOptions = {}): Cl
 
 /** Staged policies change nothing. */
 const FOREIGN_POLICY = /^(?!Staged).*NetworkPolicy$/;
+
+/** Takes pods out that workloads made: in a cluster these would make others. */
+function withoutPods(
+  pods: readonly WorkloadPod[],
+  missing: ReadonlySet<string> | undefined,
+  errors: UserError[],
+  notes: Note[],
+): readonly WorkloadPod[] {
+  if (missing === undefined || missing.size === 0) return pods;
+  const known = new Map(pods.map((pod) => [keyOf(pod.loaded.object), pod]));
+  for (const key of missing) {
+    const pod = known.get(key);
+    if (pod === undefined) {
+      const near = nearest(key, known.keys());
+      const help = near === undefined ? "hopwise show pods lists all" : `did you mean ${near}?`;
+      errors.push(new UserError("OBJECT_UNKNOWN", `no Pod "${key}" to leave out`, { help }));
+      continue;
+    }
+    const { workload, loaded } = pod;
+    const owner =
+      workload === undefined
+        ? ""
+        : `${workload.kind} ${namespaceOf(loaded.object)}/${workload.name}`;
+    notes.push({
+      text: `without Pod ${key}: ${owner} is taken to have one pod fewer; in a cluster it would make another`,
+    });
+  }
+  return pods.filter(({ loaded }) => !missing.has(keyOf(loaded.object)));
+}
 
 interface NodeCidrs {
   readonly v4: Ipv4Prefix | undefined;

@@ -63,6 +63,8 @@ export interface TraceRequest {
   readonly inputDevice?: string | undefined;
   /** The family of addresses that is asked for; undefined for what a program would take. */
   readonly family?: 4 | 6 | undefined;
+  /** Of the addresses that a name has and chance orders, the one that comes first. */
+  readonly chosen?: string | undefined;
   /** Decides in place of chance. */
   readonly decider?: Decider | undefined;
 }
@@ -310,7 +312,8 @@ export function lookUp(
     name,
     seed,
     family,
-  }: { readonly name: string; readonly seed: number; readonly family?: 4 | 6 | undefined },
+    chosen,
+  }: Pick<TraceRequest, "seed" | "family" | "chosen"> & { readonly name: string },
   events: TraceEvent[],
 ): NameLookup {
   if (source.kind === "outside") {
@@ -330,7 +333,10 @@ export function lookUp(
   });
   while (answer === undefined && sim.step()) continue;
   sim.trace = undefined;
-  const found = answer && lookupOf(world.cluster, ns, name, answer, family);
+  const isShuffled = events.some(
+    (event) => event.kind === "dns-plugin" && event.plugin === "loadbalance",
+  );
+  const found = answer && lookupOf(world.cluster, ns, name, answer, { family, chosen, isShuffled });
   const [unknown] = live.unknown;
   const result = found ?? {
     asked: name,
@@ -346,22 +352,38 @@ export function lookUp(
     : result;
 }
 
+/** Which of several addresses is taken. */
+interface Choosing {
+  readonly family: 4 | 6 | undefined;
+  readonly chosen: string | undefined;
+  /** DNS gives its answers in an order of chance. */
+  readonly isShuffled: boolean;
+}
+
 /** The address that a program takes: the first in getaddrinfo's order, of the family it asks for. */
 function lookupOf(
   cluster: Cluster,
   ns: NetworkNamespace,
   asked: string,
   result: ResolveResult,
-  family: 4 | 6 | undefined,
+  { family, chosen, isShuffled }: Choosing,
 ): NameLookup {
   const usable = result.addresses
     .filter((one) => family === undefined || one.family === family)
     .flatMap(({ address }) => parseIp(address) ?? []);
   const [first] = inOrderOfUse(ns, usable);
-  const address = first === undefined ? undefined : formatIp(first);
+  const choices = isShuffled
+    ? usable.filter((one) => {
+        const others = usable.filter((other) => other !== one);
+        return inOrderOfUse(ns, [one, ...others])[0] === one;
+      })
+    : [];
+  const wanted = choices.find((one) => formatIp(one) === chosen) ?? first;
+  const address = wanted === undefined ? undefined : formatIp(wanted);
   return {
     asked,
     address,
+    choices: choices.map(formatIp).toSorted(),
     name: address === undefined ? undefined : withoutDot(result.name),
     tried: result.tried.map((one) => withoutDot(one.name)),
     error:

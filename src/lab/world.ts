@@ -62,6 +62,8 @@ export interface WorldOptions {
   readonly addresses?: readonly string[];
   /** Changes the objects that were read before anything is made of them. */
   readonly edit?: ((load: LoadResult) => LoadResult) | undefined;
+  /** Pods that are taken out when the workloads have made theirs; asked for when `edit` has run. */
+  readonly missing?: ReadonlySet<string> | undefined;
 }
 
 /**
@@ -97,7 +99,10 @@ export function loadWorld(
   const conflists = files.filter(({ kind }) => kind === "conflist");
   const conflist = chooseConflist(conflists, passedOver);
   const read = loadObjects(objects);
-  const made = buildCluster(options.edit?.(read) ?? read, { conflist });
+  const made = buildCluster(options.edit?.(read) ?? read, {
+    conflist,
+    missing: options.missing,
+  });
   const cluster = { ...made, notes: [...made.notes, ...conflistNotes(conflist, passedOver)] };
   throwCollected(validatePolicies(policyObjectsOf(cluster)));
   const dumps = readClusterDumps(files, cluster);

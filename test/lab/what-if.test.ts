@@ -3,7 +3,7 @@ import { describe, expect, it } from "vitest";
 import { UserError } from "../../src/base/errors.js";
 import type { Recording } from "../../src/core/recording.js";
 import type { Simulation } from "../../src/core/simulation.js";
-import { loadObjects } from "../../src/kube/load.js";
+import { type InputText, loadObjects } from "../../src/kube/load.js";
 import { splitObjectName } from "../../src/lab/named-object.js";
 import { type TraceRequest, traceRequest } from "../../src/lab/trace.js";
 import { traceBranches } from "../../src/lab/what-if/branches.js";
@@ -21,7 +21,7 @@ const texts = demoWorld("shop").files;
 /** Without policies kube-proxy's own rules are the last word. */
 const open = texts.filter(({ file }) => !file.startsWith("policies/"));
 
-function whatIf(changes: Partial<WhatIf>, given = texts): World {
+function whatIf(changes: Partial<WhatIf>, given: readonly InputText[] = texts): World {
   return loadWhatIf(given, "demo:shop", { patches: [], set: [], without: [], ...changes });
 }
 
@@ -309,5 +309,80 @@ spec: {clusterIP: 10.96.44.99, selector: {app: many}, ports: [{port: 9000}]}
       [0.25, "DROPPED"],
       [0.75, "DELIVERED"],
     ]);
+  });
+});
+
+describe("a pod that a workload makes", () => {
+  const workload = {
+    file: "cart.yaml",
+    text: `apiVersion: apps/v1
+kind: Deployment
+metadata: {name: cart, namespace: shop}
+spec:
+  replicas: 2
+  selector: {matchLabels: {app: cart}}
+  template: {metadata: {labels: {app: cart}}, spec: {containers: [{name: c, ports: [{containerPort: 80}]}]}}
+---
+apiVersion: v1
+kind: Service
+metadata: {name: cart, namespace: shop}
+spec: {clusterIP: 10.96.44.80, selector: {app: cart}, ports: [{port: 80}]}
+`,
+  };
+  const given = [...open, workload];
+  const podsIn = (world: World): readonly string[] =>
+    world.kind === "cluster"
+      ? world.cluster.pods.flatMap(({ key }) => (key.startsWith("shop/cart-") ? [key] : []))
+      : [];
+
+  it("can be left out: its Service has one endpoint fewer, and the note says what that means", () => {
+    const [gone = "", left = ""] = podsIn(whatIf({}, given));
+    const world = whatIf({ without: [`pod/${gone}`] }, given);
+    expect(podsIn(world)).toEqual([left]);
+    const { branches } = traceBranches(world, request("shop/web-0", "svc:shop/cart:80"));
+    expect(branches.map(({ recording }) => arrivalOf(recording))).toEqual([left]);
+    expect(branches[0]?.recording.notes).toContain(
+      `without Pod ${gone}: Deployment shop/cart is taken to have one pod fewer; in a cluster it would make another`,
+    );
+  });
+
+  it("that is none is refused with the nearest name", () => {
+    const [one = ""] = podsIn(whatIf({}, given));
+    expect(() => whatIf({ without: [`pod/${one.slice(0, -1)}`] }, given)).toThrow(
+      `no Pod "${one.slice(0, -1)}" to leave out`,
+    );
+  });
+});
+
+describe("every way of a name with several addresses", () => {
+  const headless = {
+    file: "peers.yaml",
+    text: "apiVersion: v1\nkind: Service\nmetadata: {name: peers, namespace: shop}\nspec: {clusterIP: None, selector: {app: api}, ports: [{port: 8080}]}\n",
+  };
+
+  it("goes to each address that DNS may put first, all alike", () => {
+    const world = whatIf({}, [...open, headless]);
+    const { branches, rest } = traceBranches(world, request("shop/web-0", "http://peers:8080"));
+    expect(rest).toBe(0);
+    expect(branches.map(({ chance, recording }) => [chance, arrivalOf(recording)])).toEqual([
+      [0.5, "shop/api-0"],
+      [0.5, "shop/api-1"],
+    ]);
+    expect(branches[1]?.recording.lookup).toMatchObject({
+      address: "10.244.2.5",
+      choices: ["10.244.1.6", "10.244.2.5"],
+    });
+  });
+
+  it("has one way where the Corefile does not shuffle", () => {
+    const plain = [...open, headless].map(({ file, text }) => ({
+      file,
+      text: text.replaceAll(/^\s*loadbalance\n/gm, ""),
+    }));
+    const { branches } = traceBranches(
+      whatIf({}, plain),
+      request("shop/web-0", "http://peers:8080"),
+    );
+    expect(branches).toHaveLength(1);
   });
 });

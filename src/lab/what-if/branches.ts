@@ -20,18 +20,26 @@ export interface Branches {
 const MOST_BRANCHES = 500;
 
 /**
- * Every way that a request can go where rules decide by chance, each with its probability, in the order of the rules. What a
- * name means is looked up with the seed's own chance, and so are ports of translated connections.
+ * Every way that a request can go where rules decide by chance, each with its probability, in the order of the rules; of a name
+ * with several addresses that DNS shuffles each address, in their order. Ports of translated connections are drawn by the
+ * seed's own chance.
  */
 export function traceBranches(world: World, request: TraceRequest): Branches {
   const branches: Branch[] = [];
-  let prescribed: readonly boolean[] | undefined = [];
-  while (prescribed !== undefined && branches.length < MOST_BRANCHES) {
-    const decider: PrescribedDecider = new PrescribedDecider(prescribed);
-    const recording = traceRequest(world, { ...request, decider });
-    branches.push({ chance: chanceOf(decider.made), recording });
-    prescribed = decider.next();
+  const first = traceRequest(world, request);
+  const choices = first.lookup?.choices ?? [];
+  const addresses = choices.length > 1 ? choices : [undefined];
+  let isWhole = true;
+  for (const chosen of addresses) {
+    let prescribed: readonly boolean[] | undefined = [];
+    while (prescribed !== undefined && branches.length < MOST_BRANCHES) {
+      const decider: PrescribedDecider = new PrescribedDecider(prescribed);
+      const recording = traceRequest(world, { ...request, chosen, decider });
+      branches.push({ chance: chanceOf(decider.made) / addresses.length, recording });
+      prescribed = decider.next();
+    }
+    isWhole &&= prescribed === undefined;
   }
   const seen = branches.reduce((sum, { chance }) => sum + chance, 0);
-  return { branches, rest: prescribed === undefined ? 0 : Math.max(0, 1 - seen) };
+  return { branches, rest: isWhole ? 0 : Math.max(0, 1 - seen) };
 }

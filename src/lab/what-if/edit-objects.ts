@@ -50,6 +50,17 @@ export function applyManifests(base: LoadResult, patch: LoadResult): LoadResult 
   };
 }
 
+/** Whether a pod stands in the files, by `namespace/name`. */
+export function isGiven({ objects }: LoadResult, pod: string): boolean {
+  return objects.Pod.some((one) => objectKey("Pod", one) === pod);
+}
+
+/** Recorded slices of the namespaces of pods that are taken out are written anew. */
+export function withoutSlicesOf(load: LoadResult, pods: ReadonlySet<string>): LoadResult {
+  const namespaces = new Set([...pods].map((key) => key.split("/", 1)[0] ?? ""));
+  return { ...load, objects: withoutManagedSlices(load.objects, namespaces) };
+}
+
 /** Takes one object out, and what the cluster's controllers would take out with it. Throws UserError when there is none. */
 export function removeObject(
   load: LoadResult,

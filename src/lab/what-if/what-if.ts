@@ -8,7 +8,13 @@ import { clusterLab } from "../cluster-lab.js";
 import { splitObjectName } from "../named-object.js";
 import { kindOfDump, ownerOf } from "../recorded/dump-files.js";
 import { loadWorld, type World, type WorldOptions } from "../world.js";
-import { applyManifests, removeObject, setField } from "./edit-objects.js";
+import {
+  applyManifests,
+  isGiven,
+  removeObject,
+  setField,
+  withoutSlicesOf,
+} from "./edit-objects.js";
 import { type ExtraCommand, nodeSetting, ruleDeletion } from "./node-settings.js";
 
 /** How a world differs from the one that was given. */
@@ -35,16 +41,21 @@ export function loadWhatIf(
   const gone = without.filter(ofObjects);
   const fields = set.filter((text) => ofObjects(text.split("=")[0] ?? ""));
   const edits = manifests.length + gone.length + fields.length;
+  // Pods that workloads make are not among what was given.
+  const missing = new Set<string>();
   const edit = (load: LoadResult): LoadResult => {
     let edited = manifests.length === 0 ? load : applyManifests(load, loadObjects(manifests));
     for (const text of gone) {
       const named = splitObjectName(text);
-      if (named !== undefined) edited = removeObject(edited, named.kind, named.name, name);
+      if (named === undefined) continue;
+      if (named.kind === "Pod" && !isGiven(edited, named.name)) missing.add(named.name);
+      else edited = removeObject(edited, named.kind, named.name, name);
     }
+    edited = withoutSlicesOf(edited, missing);
     for (const text of fields) edited = setField(edited, text, name);
     return edited;
   };
-  const world = loadWorld(base, name, edits === 0 ? options : { ...options, edit });
+  const world = loadWorld(base, name, edits === 0 ? options : { ...options, edit, missing });
   if (edits > 0 && world.kind !== "cluster")
     throw new UserError("WHAT_IF_OBJECTS", `${name} has no Kubernetes objects to change`);
   return withCommands(
