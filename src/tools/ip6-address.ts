@@ -101,7 +101,8 @@ export function formatAddress6(address: InterfaceAddress6): string {
     address.dadFailed && "dadfailed",
     address.deprecated && "deprecated",
     address.tentative && "tentative",
-    address.noPrefixRoute && "noprefixroute",
+    address.lifetime !== undefined && "dynamic mngtmpaddr",
+    address.noPrefixRoute && address.lifetime === undefined && "noprefixroute",
   ].filter((flag) => flag !== false);
   return `inet6 ${formatLocal6(address)} scope ${[scopeName6(address), ...flags].join(" ")} `;
 }
@@ -121,7 +122,13 @@ function scopeName6({ scope }: InterfaceAddress6): string {
   return scope === IPV6_SCOPE_SITE ? "site" : "global";
 }
 
-export function lifetime6({ deprecated }: InterfaceAddress6): string {
+export function lifetime6({ deprecated, lifetime, dev }: InterfaceAddress6): string {
+  const left = (until: number | undefined): string =>
+    until === undefined
+      ? "forever"
+      : `${Math.max(Math.floor((until - dev.ns.sim.queue.now) / 1_000_000), 0)}sec`;
+  if (lifetime !== undefined)
+    return `valid_lft ${left(lifetime.valid)} preferred_lft ${left(lifetime.preferred)}`;
   return `valid_lft forever preferred_lft ${deprecated ? "0sec" : "forever"}`;
 }
 

@@ -13,7 +13,9 @@ import { type Ipv6, type Mac, getIpv6, putIpv6 } from "./ip.js";
 /** Option types of neighbour discovery. RFC 4861 §4.6, RFC 3971 §5.3. */
 export const ND_OPT_SOURCE_LL_ADDR = 1;
 export const ND_OPT_TARGET_LL_ADDR = 2;
+export const ND_OPT_PREFIX_INFO = 3;
 export const ND_OPT_REDIRECT_HDR = 4;
+export const ND_OPT_MTU = 5;
 export const ND_OPT_NONCE = 14;
 
 /** The flags of a neighbour advertisement, in the header's second word. RFC 4861 §4.4. */
@@ -106,6 +108,36 @@ export function linkLayerOption(type: number, mac: Mac): NdOption {
   const body = new Uint8Array(6);
   put48(body, 0, mac);
   return { type, body };
+}
+
+/** A prefix that a router advertises. RFC 4861 §4.6.2; lifetimes are in seconds, 0xffffffff is for ever. */
+export interface PrefixInformation {
+  readonly prefix: Ipv6;
+  readonly length: number;
+  readonly onLink: boolean;
+  readonly autonomous: boolean;
+  readonly valid: number;
+  readonly preferred: number;
+}
+
+/** The prefixes of a router advertisement; an option that is too short is passed over. */
+export function prefixesOf({ options }: NdMessage): readonly PrefixInformation[] {
+  return options
+    .filter(({ type, body }) => type === ND_OPT_PREFIX_INFO && body.length >= 30)
+    .map(({ body }) => ({
+      prefix: getIpv6(body, 14),
+      length: get8(body, 0),
+      onLink: (get8(body, 1) & 0x80) !== 0,
+      autonomous: (get8(body, 1) & 0x40) !== 0,
+      valid: get32(body, 2),
+      preferred: get32(body, 6),
+    }));
+}
+
+/** The MTU that a router advertises; undefined when it does not. */
+export function mtuOf({ options }: NdMessage): number | undefined {
+  const option = options.find(({ type, body }) => type === ND_OPT_MTU && body.length >= 6);
+  return option === undefined ? undefined : get32(option.body, 2);
 }
 
 /** The Ethernet address in the first option of that type; undefined without one, or when it is no Ethernet address. */

@@ -1,5 +1,6 @@
 import type { NetDevice } from "../../core/device.js";
 import type { DeviceNotice } from "../../core/namespace.js";
+import { later, type Micros, microseconds, seconds } from "../../sim/time.js";
 import {
   IPV6_ALL_NODES,
   IPV6_ALL_ROUTERS,
@@ -11,6 +12,7 @@ import {
   maskIpv6,
   solicitedNode,
 } from "../../wire/ip.js";
+import { bumpRouting } from "../generation.js";
 import { RT_TABLE_LOCAL, RT_TABLE_MAIN, RTPROT_KERNEL } from "../fib-types.js";
 import {
   addressOn,
@@ -81,6 +83,69 @@ export function addAddress6(dev: NetDevice, spec: Address6Spec): string | undefi
   if (!added.noPrefixRoute && dev.up) addPrefixRoutes(added);
   startAddress(added);
   return undefined;
+}
+
+/** What a router said of one address; both lifetimes in seconds. */
+interface Advertised {
+  readonly address: Ipv6;
+  readonly valid: number;
+  readonly preferred: number;
+}
+
+const INFINITE = 0xffff_ffff;
+/** No router shortens a lifetime below two hours at once. RFC 4862 §5.5.3 (e). */
+const MIN_VALID_LIFETIME = 2 * 3600;
+
+/** An address of a prefix that a router advertises: made, or its lifetimes set anew. Mirrors addrconf_prefix_rcv_add_addr(). */
+export function takeAdvertised(dev: NetDevice, { address, valid, preferred }: Advertised): void {
+  const { now } = dev.ns.sim.queue;
+  let found = addressOn(dev, address);
+  let whole = valid;
+  if (found === undefined) {
+    const most = devConf6(dev).max_addresses;
+    if (valid === 0 || (most > 0 && addresses6Of(dev).length >= most)) return;
+    found = {
+      dev,
+      address,
+      length: 64,
+      peer: undefined,
+      scope: scopeOf(address),
+      noDad: false,
+      noPrefixRoute: true,
+      metric: undefined,
+      lifetime: { valid: undefined, preferred: undefined },
+      deprecated: false,
+      tentative: true,
+      dadFailed: false,
+    };
+    setAddresses6(dev, insertInOrder(addresses6Of(dev), found));
+    startAddress(found);
+  } else {
+    // What was given by hand lives for ever.
+    const until = found.lifetime?.valid;
+    const left = until === undefined ? INFINITE : Math.floor((until - now) / 1_000_000);
+    whole = Math.max(valid, Math.min(left, MIN_VALID_LIFETIME));
+  }
+  const end = (length: number): Micros | undefined =>
+    length === INFINITE ? undefined : later(now, seconds(length));
+  found.lifetime = { valid: end(whole), preferred: end(preferred) };
+  found.deprecated = preferred === 0;
+  watchLifetime(found);
+}
+
+/** Deprecated, and then gone, when its time is over. Mirrors addrconf_verify_rtnl(). */
+function watchLifetime(address: InterfaceAddress6): void {
+  const { lifetime, dev } = address;
+  const { queue } = dev.ns.sim;
+  const next = address.deprecated ? lifetime?.valid : (lifetime?.preferred ?? lifetime?.valid);
+  if (next === undefined) return;
+  queue.after(microseconds(Math.max(next - queue.now, 0)), "address lifetime", () => {
+    if (address.lifetime !== lifetime || !addresses6Of(dev).includes(address)) return;
+    if (lifetime?.valid !== undefined && lifetime.valid <= queue.now) return drop(address);
+    address.deprecated = true;
+    bumpRouting(dev.ns);
+    watchLifetime(address);
+  });
 }
 
 /** `ip -6 addr replace`: an address that is there gets other lifetimes and flags. Mirrors inet6_addr_modify(). */
@@ -168,6 +233,7 @@ export function followKnob6(dev: NetDevice, name: string): void {
     else if (dev.up) bringUp(dev);
   } else if (name === "forwarding" && hasIpv6(dev)) {
     const forwards = devConf6(dev).forwarding !== 0;
+    if (forwards) forgetRouters(dev);
     if (dev.up && !dev.isLoopback)
       for (const group of ROUTER_GROUPS)
         if (forwards) joinGroup(dev, group);
@@ -175,6 +241,15 @@ export function followKnob6(dev: NetDevice, name: string): void {
     for (const address of addresses6Of(dev))
       if (forwards) joinAnycast(address);
       else leaveAnycast(address);
+  }
+}
+
+/** A host that begins to forward forgets the routers it heard of. Mirrors rt6_purge_dflt_routers(). */
+function forgetRouters({ ns }: NetDevice): void {
+  for (const route of fib6(ns).table(RT_TABLE_MAIN)?.at({ address: IPV6_ANY, length: 0 }) ?? []) {
+    const dev = route.nexthops[0]?.dev;
+    if (route.learned === true && dev !== undefined && devConf6(dev).accept_ra !== 2)
+      fib6(ns).discard(route);
   }
 }
 
@@ -246,15 +321,17 @@ function takeDown(dev: NetDevice, forGood: boolean): void {
   for (const address of addresses6Of(dev)) {
     endDad(address);
     leaveAnycast(address);
-    if (keeps && address.scope !== IPV6_SCOPE_LINK) continue;
+    if (keeps && isKept(address)) continue;
     fib6(dev.ns).forgetSource(address.address);
   }
-  setAddresses6(
-    dev,
-    keeps ? addresses6Of(dev).filter(({ scope }) => scope !== IPV6_SCOPE_LINK) : [],
-  );
+  setAddresses6(dev, keeps ? addresses6Of(dev).filter(isKept) : []);
   leaveAll(dev);
   fib6(dev.ns).syncDown(dev);
+}
+
+/** What was given by hand, and is not link-local. */
+function isKept({ scope, lifetime }: InterfaceAddress6): boolean {
+  return scope !== IPV6_SCOPE_LINK && lifetime === undefined;
 }
 
 function keepsAddresses(dev: NetDevice): boolean {

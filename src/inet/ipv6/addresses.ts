@@ -1,5 +1,6 @@
 import type { NetDevice } from "../../core/device.js";
 import { type NetworkNamespace, perNamespace } from "../../core/namespace.js";
+import type { Micros } from "../../sim/time.js";
 import {
   type Ipv6,
   IPV6_LOOPBACK,
@@ -15,6 +16,12 @@ export const IPV6_SCOPE_LINK = 2;
 export const IPV6_SCOPE_SITE = 5;
 export const IPV6_SCOPE_GLOBAL = 14;
 
+/** Undefined is for ever. */
+export interface Lifetime {
+  readonly valid: Micros | undefined;
+  readonly preferred: Micros | undefined;
+}
+
 /** An address of a device. Mirrors struct inet6_ifaddr. */
 export interface InterfaceAddress6 {
   readonly dev: NetDevice;
@@ -26,6 +33,8 @@ export interface InterfaceAddress6 {
   readonly noPrefixRoute: boolean;
   /** Of its prefix route; undefined for the usual 256. */
   readonly metric: number | undefined;
+  /** A router advertised its prefix: until when it may be used, and until when for something new. */
+  lifetime?: Lifetime | undefined;
   /** Its preferred lifetime is over: others are chosen as source. */
   deprecated: boolean;
   /** Nobody knows yet whether another host has it: not used until then. */

@@ -26,6 +26,7 @@ export function formatRoute6Lines(route: Fib6Route, words: Route6Words = {}): re
   parts.push(`metric ${route.metric}`);
   if (single !== undefined) parts.push(...formatFlags(single, route));
   else if (route.nexthops.every(({ dev }) => isLinkDown(dev))) parts.push("linkdown");
+  if (route.expires !== undefined) parts.push(`expires ${secondsLeft(route)}sec`);
   if (route.mtu !== undefined) parts.push(`mtu ${route.mtu}`);
   if (route.advmss !== undefined) parts.push(`advmss ${route.advmss}`);
   if (route.hopLimit !== undefined) parts.push(`hoplimit ${route.hopLimit}`);
@@ -44,6 +45,12 @@ export function formatRoute6(route: Fib6Route): string {
   return formatRoute6Lines(route)
     .map((line) => line.trim())
     .join(" ");
+}
+
+/** Whole seconds until the route goes. */
+function secondsLeft({ expires, nexthops }: Fib6Route): number {
+  const now: number = nexthops[0]?.dev.ns.sim.queue.now ?? 0;
+  return Math.max(Math.floor(((expires ?? now) - now) / 1_000_000), 0);
 }
 
 function formatDestination({ prefix }: Fib6Route): string {

@@ -1,5 +1,6 @@
 import type { NetDevice } from "../../core/device.js";
 import type { Errno } from "../../core/errno.js";
+import type { Micros } from "../../sim/time.js";
 import type { Ipv6, Ipv6Prefix } from "../../wire/ip.js";
 
 /** Types of IPv6 routes. Anycast addresses are this host's own, but no source. */
@@ -40,6 +41,10 @@ export interface Fib6Route {
   readonly hopLimit: number | undefined;
   readonly pref: "low" | "medium" | "high";
   readonly nexthops: readonly Fib6Nexthop[];
+  /** When it goes by itself; undefined: never. */
+  readonly expires?: Micros | undefined;
+  /** A router advertised it. Mirrors RTF_ADDRCONF. */
+  readonly learned?: boolean | undefined;
 }
 
 export interface Nexthop6Spec {

@@ -1,5 +1,6 @@
 import type { NetDevice } from "../../core/device.js";
 import { type NetworkNamespace, perNamespace } from "../../core/namespace.js";
+import { microseconds } from "../../sim/time.js";
 import { type Ipv6, maskIpv6 } from "../../wire/ip.js";
 import {
   type AskedRule,
@@ -91,6 +92,21 @@ export class Fib6 {
     table.set(prefix, routes.toSpliced(index, 1, ...kept));
     bumpRouting(this.#ns);
     return undefined;
+  }
+
+  /** What a router said: a new entry in the place of the one it said before, until it expires. Mirrors fib6_set_expires(). */
+  learn(known: Fib6Route | undefined, route: Fib6Route): void {
+    const table = this.#tableFor(route.table);
+    const routes = table.at(route.prefix);
+    const place = known === undefined ? -1 : routes.indexOf(known);
+    if (place < 0) this.insert(route, "append");
+    else table.set(route.prefix, routes.toSpliced(place, 1, route));
+    bumpRouting(this.#ns);
+    if (route.expires === undefined) return;
+    const { queue } = this.#ns.sim;
+    queue.after(microseconds(route.expires - queue.now), "route expires", () =>
+      this.discard(route),
+    );
   }
 
   /** Takes out exactly this entry, if it is there. */
@@ -270,7 +286,8 @@ function join(
 const KERNEL = 2;
 
 /** Routes with gateways become ways of one. Mirrors rt6_qualify_for_ecmp(). */
-function canJoin({ nexthops, type }: Fib6Route): boolean {
+function canJoin({ nexthops, type, learned }: Fib6Route): boolean {
+  if (learned === true) return false;
   return type === "unicast" && nexthops.every(({ gateway }) => gateway !== undefined);
 }
 

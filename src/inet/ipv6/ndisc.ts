@@ -2,7 +2,6 @@ import type { NetDevice } from "../../core/device.js";
 import { deliver, drop } from "../../core/drop.js";
 import type { DeviceNotice, NetworkNamespace } from "../../core/namespace.js";
 import type { SkBuff } from "../../core/skbuff.js";
-import { told } from "../../core/trace.js";
 import { microseconds } from "../../sim/time.js";
 import {
   ICMPV6_ADDR_UNREACH,
@@ -17,7 +16,6 @@ import {
   IPV6_ALL_NODES,
   IPV6_ANY,
   type Ipv6,
-  isIpv6LinkLocal,
   isIpv6Multicast,
   type Mac,
   multicastMac6,
@@ -44,6 +42,7 @@ import { icmp6Send } from "./icmp.js";
 import { joinGroup, leaveGroup } from "./multicast.js";
 import { ndiscSolicit, sendAdvertisement } from "./ndisc-output.js";
 import { acceptRedirect } from "./redirect.js";
+import { receiveRouterAdvertisement } from "./router-advertisement.js";
 
 /** Neighbours of one namespace that are found by ICMPv6. Mirrors net/ipv6/ndisc.c:nd_tbl. */
 export function setUpNdisc(ns: NetworkNamespace): void {
@@ -100,7 +99,7 @@ export function ndiscRcv(skb: SkBuff, network: Ipv6Header, header: Icmpv6Header)
     case NDISC_ROUTER_SOLICITATION:
       return receiveRouterSolicitation(skb, dev, network, decoded.value);
     default:
-      return receiveRouterAdvertisement(skb, dev);
+      return receiveRouterAdvertisement(skb, dev, network, header, decoded.value);
   }
 }
 
@@ -251,21 +250,5 @@ function receiveRouterSolicitation(
   const mac = linkLayerOf(message, ND_OPT_SOURCE_LL_ADDR);
   if (devConf6(dev).forwarding !== 0 && source !== IPV6_ANY && mac !== undefined)
     neighbours6(dev.ns).obtain(dev, source)?.update(mac, "STALE", { override: true }, skb);
-  deliver(skb, "neighbour discovery");
-}
-
-/** Differs: what a router advertises is not acted on. */
-function receiveRouterAdvertisement(skb: SkBuff, dev: NetDevice): void {
-  const { accept_ra: accept, forwarding } = devConf6(dev);
-  const listens = forwarding === 0 ? accept > 0 : accept === 2;
-  const { network } = skb.frame;
-  if (listens && network?.kind === "ipv6" && isIpv6LinkLocal(network.source))
-    skb.ns.sim.trace?.(
-      told(skb, {
-        kind: "unknown",
-        what: "a router advertisement is not acted on: no address and no route comes of it",
-        place: undefined,
-      }),
-    );
   deliver(skb, "neighbour discovery");
 }
