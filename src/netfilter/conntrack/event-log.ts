@@ -1,4 +1,5 @@
 import { type NetworkNamespace, perNamespace } from "../../core/namespace.js";
+import type { Connection } from "./connection.js";
 import type { ExpectationEvent } from "./expectations.js";
 import { toldEvent } from "./told-event.js";
 import { type ConntrackTable, type TableEvent, conntrack } from "./table.js";
@@ -17,6 +18,11 @@ export class EventLog {
 
   constructor(table: ConntrackTable) {
     this.#table = table;
+  }
+
+  /** Whether events are kept already. */
+  get isListening(): boolean {
+    return this.#firstId !== undefined;
   }
 
   /** From now on events are kept. */
@@ -45,7 +51,7 @@ export class EventLog {
 
   #keep(event: TableEvent): void {
     const { entry } = event;
-    if (entry.ext?.eventMasks === undefined && !this.#isTold(entry)) return;
+    if (!this.#isTold(entry)) return;
     const told = toldEvent(event);
     if (told === undefined) return;
     this.#events.push({ ...told, entry: entry.frozen() });
@@ -54,10 +60,19 @@ export class EventLog {
     this.lost++;
   }
 
-  /** With nf_conntrack_events 2 only connections that began while somebody listened. Mirrors nf_ct_ecache_ext_add(). */
-  #isTold({ id }: { readonly id: number }): boolean {
-    const { events } = this.#table.settings;
-    return events === 1 || (events === 2 && id >= (this.#firstId ?? 0));
+  /**
+   * With nf_conntrack_events 2 only connections that began while somebody listened, with 0 those that a rule asked for.
+   * Mirrors nf_ct_ecache_ext_add().
+   */
+  #isTold({ id, ext }: Connection): boolean {
+    switch (this.#table.settings.events) {
+      case 0:
+        return ext?.eventMasks !== undefined;
+      case 2:
+        return id >= (this.#firstId ?? 0);
+      default:
+        return true;
+    }
   }
 }
 

@@ -19,8 +19,12 @@ export interface RuleEnvironment {
   /** Rules may name sets that are not there, as in a dump without its sets; asking one gives no certain answer. */
   readonly missingSets?: boolean;
   readonly account?: (name: string) => boolean;
-  /** The protocol number of a conntrack timeout policy. */
-  readonly timeoutPolicy?: (name: string) => number | undefined;
+  /** What a conntrack timeout policy is for; protocol 255 stands for those without a tracker of their own. */
+  readonly timeoutPolicy?: (
+    name: string,
+  ) => { readonly family: RuleFamily; readonly protocol: number } | undefined;
+  /** Whether the kernel keeps what `-j CT --ctevents` says: with nf_conntrack_events 2 only while somebody listens. */
+  readonly keepsEventMasks?: boolean;
   /** A rate estimator made by a RATEEST rule that is in the kernel. */
   readonly estimator?: (name: string) => boolean;
 }

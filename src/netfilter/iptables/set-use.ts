@@ -1,4 +1,6 @@
 import type { NetworkNamespace } from "../../core/namespace.js";
+import { eventLog } from "../conntrack/event-log.js";
+import { conntrack } from "../conntrack/table.js";
 import { timeoutPolicies } from "../conntrack/timeout-policies.js";
 import type { PacketUse } from "../ipset/packet.js";
 import { ipsets } from "../ipset/sets.js";
@@ -18,6 +20,7 @@ export function environmentOf(ns: NetworkNamespace): RuleEnvironment {
       const found = ipsets(ns).get(name);
       return found === undefined ? undefined : families[found.family];
     },
+    keepsEventMasks: conntrack(ns).settings.events !== 2 || eventLog(ns).isListening,
     timeoutPolicy: (name) => timeoutPolicies(ns).get(name),
   };
 }

@@ -19,6 +19,8 @@ interface Ct {
   readonly timeout: string | undefined;
   readonly ctevents: readonly string[];
   readonly expevents: readonly string[];
+  /** Whether the kernel keeps the events: see RuleEnvironment. */
+  readonly keepsEvents: boolean;
   readonly zone: { readonly option: string; readonly id: number | "mark" } | undefined;
 }
 
@@ -60,7 +62,7 @@ export const ct: TargetExtension = defineTarget<Ct, Memory>({
   only: { tables: ["raw"], hooks: ["PREROUTING", "OUTPUT"] },
   // Mirrors net/netfilter/xt_CT.c:xt_ct_tg_check(): a rule that only exempts needs no tracking.
   tracks: ({ notrack }) => !notrack,
-  parse(args) {
+  parse(args, { environment }) {
     const zone = ZONES.flatMap((spec) => {
       const id = args.value(spec);
       return id === undefined ? [] : [{ option: spec.names[0] ?? "", id }];
@@ -71,6 +73,7 @@ export const ct: TargetExtension = defineTarget<Ct, Memory>({
       timeout: args.value(TIMEOUT),
       ctevents: args.value(CTEVENTS) ?? [],
       expevents: args.value(EXPEVENTS) ?? [],
+      keepsEvents: environment.keepsEventMasks === true,
       zone,
     };
   },
@@ -142,7 +145,7 @@ function extensionsFor(params: Ct, ns: NetworkNamespace, skb: SkBuff): Extension
     ? timeoutPolicies(ns).get(params.timeout)?.timeouts
     : undefined;
   const eventMasks =
-    params.ctevents.length + params.expevents.length === 0
+    !params.keepsEvents || params.ctevents.length + params.expevents.length === 0
       ? undefined
       : {
           connection: maskOf(params.ctevents, CT_EVENTS),
