@@ -101,6 +101,7 @@ describe.runIf(missing === undefined)("the rules of whole clusters and iptables-
         sctp: true,
         policies: true,
         dualStack: seed % 3 === 0,
+        ipv6Only: seed % 9 === 1,
       });
       return ruleTexts(labCommands([{ file: `seed-${seed}.json`, text }], `seed-${seed}`));
     });

@@ -98,10 +98,10 @@ export const kindnetOf: readonly Text[] = [
   },
 ];
 
-/** flannel with both families. */
-export function flannelOf(backend: "host-gw" | "vxlan"): readonly Text[] {
+/** flannel with both families, or with IPv6 alone. */
+export function flannelOf(backend: "host-gw" | "vxlan", ipv6Only = false): readonly Text[] {
   const net = {
-    Network: "10.244.0.0/16",
+    ...(ipv6Only ? { EnableIPv4: false } : { Network: "10.244.0.0/16" }),
     EnableIPv6: true,
     IPv6Network: "fd00:10:244::/56",
     Backend: { Type: backend },

@@ -13,6 +13,8 @@ export interface ClusterTaste {
   readonly policies: boolean;
   /** A second address family. */
   readonly dualStack: boolean;
+  /** Without the first one. */
+  readonly ipv6Only?: boolean;
 }
 
 /** The cluster of a seed, as `kubectl get -A -o json` prints one. The same seed gives the same text. */
@@ -49,6 +51,14 @@ class Generator {
     return [...nodes, this.#kubeadm(), ...config, ...pods, ...services, ...policies];
   }
 
+  get #v4(): boolean {
+    return this.#taste.ipv6Only !== true;
+  }
+
+  get #v6(): boolean {
+    return this.#taste.dualStack || !this.#v4;
+  }
+
   #between(low: number, high: number): number {
     return randomBetween(this.#random, low, high);
   }
@@ -69,9 +79,8 @@ class Generator {
     const name = `node-${n + 1}`;
     this.#nodes.push(name);
     const address = `192.168.${10 + (n % segments)}.${11 + n}`;
-    const addresses = [{ type: "InternalIP", address }];
-    if (this.#taste.dualStack)
-      addresses.push({ type: "InternalIP", address: `fd00:10::${11 + n}` });
+    const addresses = this.#v4 ? [{ type: "InternalIP", address }] : [];
+    if (this.#v6) addresses.push({ type: "InternalIP", address: `fd00:10::${11 + n}` });
     return {
       apiVersion: "v1",
       kind: "Node",
@@ -84,9 +93,10 @@ class Generator {
   }
 
   #kubeadm(): Item {
-    const both = this.#taste.dualStack;
-    const podSubnet = `10.244.0.0/16${both ? ",fd00:10:244::/56" : ""}`;
-    const serviceSubnet = `10.96.0.0/16${both ? ",fd00:10:96::/112" : ""}`;
+    const list = (v4: string, v6: string): string =>
+      [...(this.#v4 ? [v4] : []), ...(this.#v6 ? [v6] : [])].join();
+    const podSubnet = list("10.244.0.0/16", "fd00:10:244::/56");
+    const serviceSubnet = list("10.96.0.0/16", "fd00:10:96::/112");
     const text = `networking:\n  podSubnet: ${podSubnet}\n  serviceSubnet: ${serviceSubnet}\n`;
     return configMap("kubeadm-config", "ClusterConfiguration", text);
   }
@@ -166,7 +176,7 @@ class Generator {
       ...(this.#chance(0.25) ? this.#affinity() : {}),
       ...(this.#chance(0.15) ? { publishNotReadyAddresses: true } : {}),
       ...(this.#chance(0.3) ? { trafficDistribution: this.#distribution() } : {}),
-      ...(this.#taste.dualStack ? { ipFamilyPolicy: "PreferDualStack" } : {}),
+      ...(this.#v4 && this.#v6 ? { ipFamilyPolicy: "PreferDualStack" } : {}),
       ports: this.#ports(),
     };
     const made = service(`s${n}`, spec, "clusterIP" in headless ? {} : balancer.status);
@@ -207,7 +217,10 @@ class Generator {
   }
 
   #address(): string {
-    return `198.18.0.${10 + this.#addresses++}`;
+    const host = 10 + this.#addresses++;
+    return this.#v6 && (!this.#v4 || this.#chance(0.5))
+      ? `2001:db8:18::${host}`
+      : `198.18.0.${host}`;
   }
 
   #ports(): readonly Item[] {
@@ -225,7 +238,7 @@ class Generator {
   /** Endpoints that somebody else wrote: machines of the pods' nodes, and one outside. */
   #slice(name: string, ports: readonly Item[]): Item {
     const endpoints = Array.from({ length: this.#between(0, 3) }, (_, n) => ({
-      addresses: [`192.168.10.${11 + n}`],
+      addresses: [this.#v4 ? `192.168.10.${11 + n}` : `fd00:10::${11 + n}`],
       conditions: {
         ready: this.#chance(0.7),
         serving: this.#chance(0.7),
@@ -238,7 +251,7 @@ class Generator {
       apiVersion: "discovery.k8s.io/v1",
       kind: "EndpointSlice",
       metadata: { name, namespace: "ns", labels: { "kubernetes.io/service-name": name } },
-      addressType: "IPv4",
+      addressType: this.#v4 ? "IPv4" : "IPv6",
       endpoints: endpoints.filter((_, n) => n < this.#nodes.length),
       ports: own.map(({ name: port, protocol }, n) => ({ name: port, protocol, port: 7001 + n })),
     };
