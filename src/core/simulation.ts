@@ -62,11 +62,11 @@ export class Simulation {
     return this.queue.step();
   }
 
-  /** Runs what is queued up to `until`, or all of it. More than `limit` events are an endless loop: a UserError says so. */
+  /** Runs what is queued up to `until`, or all of it but the background. More than `limit` events are an endless loop: a UserError says so. */
   runUntilIdle(until?: Micros, limit = 10_000_000): void {
     for (let events = 0; ; events++) {
       const next = this.queue.nextAt;
-      if (next === undefined || (until !== undefined && next > until)) break;
+      if (next === undefined || (until === undefined ? this.queue.isIdle : next > until)) break;
       if (events >= limit) {
         throw new UserError(
           "LIMIT_EVENTS",

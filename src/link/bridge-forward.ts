@@ -10,6 +10,8 @@ import type { BridgeDevice } from "./bridge.js";
 import type { BridgePort } from "./bridge-port.js";
 import { vlanEgress, vlanIngress } from "./bridge-vlans.js";
 import { fitsMtu } from "./mtu.js";
+import { type Receivers, receiversOf } from "./multicast-membership.js";
+import { snoop } from "./multicast-snoop.js";
 
 /** One frame on its way through a bridge. Mirrors struct br_input_skb_cb. */
 export interface BridgePass {
@@ -28,6 +30,11 @@ export function bridgeTransmit(skb: SkBuff, bridge: BridgeDevice): void {
   if (vid === undefined) return;
   const pass: BridgePass = { bridge, from: undefined, localCopy: false, vid };
   const { destination } = skb.frame.link;
+  if (isMulticastMac(destination) && destination !== MAC_BROADCAST) {
+    const snooped = snoopFrame(skb, pass);
+    if (snooped === "damaged") return drop(skb, "NOT_SPECIFIED", "br_dev_xmit");
+    if (snooped !== undefined) return sendToReceivers(skb, pass, snooped, "br_dev_xmit");
+  }
   const entry = isMulticastMac(destination) ? undefined : bridge.fdb.lookup(destination, vid);
   if (entry === undefined) return flood(skb, pass, "br_dev_xmit");
   forward(skb, entry.port, pass, "br_dev_xmit");
@@ -80,6 +87,45 @@ export function flood(skb: SkBuff, pass: BridgePass, where: string): void {
   for (const port of ports) {
     const isLast = port === last && !pass.localCopy;
     sendTo(port, isLast ? skb : cloneSkb(skb, "bridge flood"), pass);
+  }
+}
+
+/** What snooping makes of a frame to a group: who gets it, undefined for everybody. Mirrors net/bridge/br_multicast.c:br_multicast_rcv(). */
+export function snoopFrame(skb: SkBuff, pass: BridgePass): Receivers | undefined | "damaged" {
+  const { bridge, from, vid } = pass;
+  const { multicast } = bridge;
+  if (!multicast.snooping) return undefined;
+  const snooped = snoop(skb, multicast, {
+    port: from,
+    vid,
+    learned: (group) =>
+      tellBridge(skb, pass, {
+        action: "learn",
+        to: [from?.dev.name ?? bridge.name],
+        why: `${group} is wanted ${from === undefined ? `by ${bridge.name}` : `behind ${from.dev.name}`}`,
+      }),
+  });
+  return snooped === undefined ? "damaged" : receiversOf(multicast, skb.frame, snooped, vid);
+}
+
+/** Sends a frame to those who want its group. Mirrors net/bridge/br_forward.c:br_multicast_flood(). */
+export function sendToReceivers(
+  skb: SkBuff,
+  pass: BridgePass,
+  { ports: wanted, why }: Receivers,
+  where: string,
+): void {
+  const ports = wanted.filter((port) => refusalOf(port, pass) === undefined);
+  const last = ports.at(-1);
+  if (last === undefined) {
+    tellBridge(skb, pass, { action: pass.localCopy ? "flood" : "refuse", to: [], why });
+    if (!pass.localCopy) drop(skb, "NO_TX_TARGET", where);
+    return;
+  }
+  tellBridge(skb, pass, { action: "forward", to: ports.map((port) => port.dev.name), why });
+  for (const port of ports) {
+    const isLast = port === last && !pass.localCopy;
+    sendTo(port, isLast ? skb : cloneSkb(skb, "bridge multicast"), pass);
   }
 }
 

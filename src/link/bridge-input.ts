@@ -5,9 +5,17 @@ import { nfHook } from "../core/hooks.js";
 import type { SkBuff } from "../core/skbuff.js";
 import { formatMac, isMulticastMac, type Mac, MAC_BROADCAST, MAC_ZERO } from "../wire/ip.js";
 import { vlanOf } from "../wire/vlan.js";
-import { type BridgePass, flood, forward, tellBridge } from "./bridge-forward.js";
+import {
+  type BridgePass,
+  flood,
+  forward,
+  sendToReceivers,
+  snoopFrame,
+  tellBridge,
+} from "./bridge-forward.js";
 import type { BridgePort } from "./bridge-port.js";
 import { vlanEgress, vlanIngress } from "./bridge-vlans.js";
+import { receiveBpdu } from "./stp-messages.js";
 
 const GROUP_ADDRESSES = 0x0180_c200_0000;
 
@@ -17,6 +25,11 @@ export function bridgeHandleFrame(skb: SkBuff, port: BridgePort): RxResult {
   const { source, destination } = skb.frame.link;
   if (source === MAC_ZERO || isMulticastMac(source)) return refuse(skb, "MAC_INVALID_SOURCE");
   const group = groupNumber(destination);
+  if (group === 0 && bridge.stp.enabled && (bridge.groupForwardMask & 1) === 0) {
+    learn(skb, port, portVlan(skb, port));
+    receiveBpdu(skb, port);
+    return "consumed";
+  }
   if (group !== undefined && group !== 0 && (bridge.groupForwardMask & (1 << group)) === 0) {
     return handleGroup(skb, port, group);
   }
@@ -81,14 +94,22 @@ function finish(skb: SkBuff, port: BridgePort): SendResult {
   const vid = port.bridge.vlanFiltering ? ingressVlan(skb, port) : 0;
   if (vid === undefined) return undefined;
   learn(skb, port, vid);
+  const { bridge } = port;
+  const { destination } = skb.frame.link;
+  const group = isMulticastMac(destination);
+  const receivers =
+    group && destination !== MAC_BROADCAST
+      ? snoopFrame(skb, { bridge, from: port, localCopy: true, vid })
+      : undefined;
+  if (receivers === "damaged") {
+    drop(skb, "NOT_SPECIFIED", where);
+    return undefined;
+  }
   if (port.state === "learning") {
     drop(skb, "BRIDGE_INGRESS_STP_STATE", where);
     return undefined;
   }
-  const { bridge } = port;
-  const { destination } = skb.frame.link;
-  const group = isMulticastMac(destination);
-  const localCopy = group || bridge.promiscuous;
+  const localCopy = bridge.promiscuous || (group && receivers?.host !== false);
   const pass: BridgePass = { bridge, from: port, localCopy, vid };
   const entry = group ? undefined : bridge.fdb.lookup(destination, vid);
   if (entry?.local === true)
@@ -97,7 +118,8 @@ function finish(skb: SkBuff, port: BridgePort): SendResult {
       pass,
       `${formatMac(destination)} is an address of ${entry.port?.dev.name ?? bridge.name}`,
     );
-  if (entry === undefined) flood(skb, pass, where);
+  if (receivers !== undefined) sendToReceivers(skb, pass, receivers, where);
+  else if (entry === undefined) flood(skb, pass, where);
   else forward(skb, entry.port, pass, where);
   if (!localCopy) return undefined;
   if (!group) return passUp(skb, pass, "the bridge is promiscuous");

@@ -1,6 +1,8 @@
 import type { NetDevice } from "../core/device.js";
 import type { BridgeDevice } from "./bridge.js";
 import { BridgeVlans } from "./bridge-vlans.js";
+import type { PortMulticast } from "./multicast.js";
+import { StpPort } from "./stp-port.js";
 
 /** Mirrors include/uapi/linux/if_bridge.h: BR_STATE_*, in their numbers. */
 export const PORT_STATES = ["disabled", "listening", "learning", "forwarding", "blocking"] as const;
@@ -17,6 +19,8 @@ export interface PortFlags {
   flood: boolean;
   mcast_flood: boolean;
   bcast_flood: boolean;
+  /** One leave is enough: nobody else is behind the port. */
+  fastleave: boolean;
 }
 
 /** One device of a bridge. Mirrors struct net_bridge_port. */
@@ -32,15 +36,20 @@ export class BridgePort {
     flood: true,
     mcast_flood: true,
     bcast_flood: true,
+    fastleave: false,
   };
   /** They count while the bridge filters VLANs. */
   readonly vlans: BridgeVlans = new BridgeVlans();
-  /** Follows the device while spanning tree is off; `bridge link set … state` changes it. */
+  /** Spanning tree decides; while it is off `bridge link set … state` may. */
   state: PortState = "disabled";
+  readonly stp: StpPort;
+  readonly multicast: PortMulticast;
 
   constructor(bridge: BridgeDevice, dev: NetDevice, number: number) {
     this.bridge = bridge;
     this.dev = dev;
     this.number = number;
+    this.stp = new StpPort(this, bridge.stp);
+    this.multicast = bridge.multicast.makePort(() => this, dev.name);
   }
 }

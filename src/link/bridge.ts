@@ -10,6 +10,8 @@ import { BridgePort } from "./bridge-port.js";
 import { BridgeVlans } from "./bridge-vlans.js";
 import { Fdb } from "./fdb.js";
 import { allocateMac } from "./mac.js";
+import { BridgeMulticast } from "./multicast.js";
+import { SpanningTree } from "./stp.js";
 
 export interface BridgeOptions {
   readonly name: string;
@@ -18,10 +20,12 @@ export interface BridgeOptions {
   readonly mac?: Mac | undefined;
 }
 
-/** A bridge: the device that its host sees, and the ports behind it. Spanning tree is off. Mirrors net/bridge. */
+/** A bridge: the device that its host sees, and the ports behind it. Mirrors net/bridge. */
 export class BridgeDevice extends NetDevice {
   override readonly kind = "bridge";
   readonly fdb: Fdb;
+  readonly stp: SpanningTree;
+  readonly multicast: BridgeMulticast;
   /** Bits of 01:80:c2:00:00:0X that are forwarded though they are link-local. */
   groupForwardMask = 0;
   /** The VLANs that the bridge's own host is in, while it filters. */
@@ -38,7 +42,9 @@ export class BridgeDevice extends NetDevice {
     const mac = options.mac ?? allocateMac(options.ns.sim);
     super({ name: options.name, ns: options.ns, mac, mtu: 1500 });
     this.#macIsSet = options.mac !== undefined;
-    if (this.#macIsSet) this.#selectStates();
+    this.stp = new SpanningTree(this);
+    this.multicast = new BridgeMulticast(this);
+    if (this.#macIsSet) this.stp.selectStates();
     this.fdb = new Fdb(options.ns.sim.queue, seconds(300));
     this.fdb.addOwn(mac, undefined);
   }
@@ -75,11 +81,12 @@ export class BridgeDevice extends NetDevice {
   removePort(dev: NetDevice): void {
     const port = this.portOf(dev);
     if (port === undefined) return;
+    this.stp.disablePort(port);
     this.#ports = this.#ports.filter((other) => other !== port);
     dev.master = undefined;
     dev.rxHandler = undefined;
     this.fdb.flushPort(port, true);
-    this.#selectStates();
+    this.multicast.groups.flushPort(port, true);
     this.#portsChanged();
   }
 
@@ -126,7 +133,16 @@ export class BridgeDevice extends NetDevice {
   override setUp(up: boolean): void {
     if (this.up === up) return;
     super.setUp(up);
+    if (up) this.stp.bridgeUp();
+    if (up) this.multicast.opened();
+    else this.multicast.stopped();
     for (const port of this.#ports) this.#followDevice(port);
+    if (!up) this.stp.bridgeDown();
+  }
+
+  /** Whether bridged packets are shown to iptables, whatever the sysctl says. */
+  get callsIptables(): boolean {
+    return bridgeHooks(this.ns).callIptables.has(this);
   }
 
   /** `nf_call_iptables` of this bridge alone; OR-ed with the sysctl. */
@@ -181,18 +197,18 @@ export class BridgeDevice extends NetDevice {
   setPortState(port: BridgePort, state: BridgePort["state"]): void {
     port.state = state;
     if (state === "disabled") this.fdb.flushPort(port, false);
-    this.#selectStates();
+    this.stp.selectStates();
   }
 
   #followDevice(port: BridgePort): void {
     const works = this.up && port.dev.up && port.dev.carrier;
-    const state = works ? "forwarding" : "disabled";
-    if (state === port.state || (works && port.state !== "disabled")) return;
-    this.setPortState(port, state);
+    if (works === (port.state !== "disabled")) return;
+    if (works) this.stp.enablePort(port);
+    else this.stp.disablePort(port);
   }
 
   #portsChanged(): void {
-    if (!this.#macIsSet && this.#changeMac(lowestMac(this.#ports))) this.#selectStates();
+    if (!this.#macIsSet) this.#changeMac(lowestMac(this.#ports));
     const mtu =
       this.#ports.length === 0 ? 1500 : Math.min(...this.#ports.map((port) => port.dev.mtu));
     if (!this.#mtuIsSet && mtu !== this.mtu) {
@@ -214,19 +230,20 @@ export class BridgeDevice extends NetDevice {
     for (const vid of this.vlans.ids()) this.fdb.addOwn(this.mac, undefined, vid);
   }
 
-  #changeMac(mac: Mac): boolean {
-    if (mac === this.mac) return false;
+  #changeMac(mac: Mac): void {
+    if (mac === this.mac) return;
+    const wasRoot = this.stp.isRoot;
+    const before = this.mac;
     this.mac = mac;
     this.fdb.removeOwn(undefined);
     this.fdb.addOwn(mac, undefined);
     if (this.#vlanFiltering) this.#ownAddresses();
+    this.stp.renamed(before, wasRoot);
     this.ns.notify("address", this);
-    return true;
   }
 
-  /** The bridge has carrier while a port forwards. Mirrors net/bridge/br_stp.c:br_port_state_selection(). */
-  #selectStates(): void {
-    const carrier = this.#ports.some((port) => port.state === "forwarding");
+  /** The bridge has carrier while a port forwards: for spanning tree alone. Mirrors netif_carrier_on() and netif_carrier_off(). */
+  setCarrier(carrier: boolean): void {
     if (carrier === this.#carrier) return;
     this.#carrier = carrier;
     this.carrierChanged = true;

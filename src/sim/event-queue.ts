@@ -10,6 +10,7 @@ export interface Timer {
 
 interface Entry extends Timer {
   readonly order: number;
+  readonly background: boolean;
   action: (() => void) | undefined;
 }
 
@@ -18,6 +19,8 @@ export class EventQueue {
   readonly #heap = new Heap<Entry>((a, b) => a.at < b.at || (a.at === b.at && a.order < b.order));
   #now = 0 as Micros;
   #order = 0;
+  /** Living entries that are not of the background. */
+  #foreground = 0;
 
   /** The simulated instant. */
   get now(): Micros {
@@ -29,16 +32,31 @@ export class EventQueue {
     return this.#live()?.at;
   }
 
+  /** Whether nothing waits but what comes again and again by itself. */
+  get isIdle(): boolean {
+    return this.#foreground === 0;
+  }
+
+  /** As `after`, for something that never ends, such as a bridge's hello: it keeps nobody from being idle. */
+  afterInBackground(delay: Micros, label: string, action: () => void): Timer {
+    return this.#queue(delay, label, action, true);
+  }
+
   /** Queues an action `delay` from now. `label` says what it is, for `--step` and for limits that are hit. */
   after(delay: Micros, label: string, action: () => void): Timer {
+    return this.#queue(delay, label, action, false);
+  }
+
+  #queue(delay: Micros, label: string, action: () => void, background: boolean): Timer {
+    if (!background) this.#foreground++;
+    const forget = (): void => this.#forget(entry);
     const entry: Entry = {
+      background,
       at: later(this.#now, delay),
       label,
       order: this.#order++,
       action,
-      cancel() {
-        entry.action = undefined;
-      },
+      cancel: forget,
     };
     this.#heap.push(entry);
     return entry;
@@ -50,10 +68,15 @@ export class EventQueue {
     if (entry === undefined) return false;
     this.#heap.pop();
     this.#now = entry.at;
-    const action = entry.action;
-    entry.action = undefined;
+    const { action } = entry;
+    this.#forget(entry);
     action?.();
     return true;
+  }
+
+  #forget(entry: Entry): void {
+    if (entry.action !== undefined && !entry.background) this.#foreground--;
+    entry.action = undefined;
   }
 
   /** Moves the clock forward over a time in which nothing is due. Never moves back. */

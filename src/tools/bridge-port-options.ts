@@ -7,7 +7,7 @@ export const PORT_SWITCHES: readonly (readonly [string, keyof PortFlags | "off"]
   ["hairpin", "hairpin"],
   ["guard", "off"],
   ["root_block", "off"],
-  ["fastleave", "off"],
+  ["fastleave", "fastleave"],
   ["learning", "learning"],
   ["flood", "flood"],
   ["mcast_flood", "mcast_flood"],
@@ -19,8 +19,15 @@ export const PORT_SWITCHES: readonly (readonly [string, keyof PortFlags | "off"]
   ["locked", "off"],
 ];
 
-/** What a port cannot be told without knowing more than is modelled. `priority` and `cost` decide nothing without spanning tree. */
-const HARMLESS: readonly string[] = ["priority", "cost"];
+/** Numbers of a port. Mirrors net/bridge/br_netlink.c:br_setport(). */
+const NUMBERS: Readonly<Record<string, (port: BridgePort, value: number) => boolean>> = {
+  priority: ({ bridge, stp }, value) => bridge.stp.setPortPriority(stp, value),
+  cost: ({ bridge, stp }, value) => bridge.stp.setPathCost(stp, value),
+  mcast_router: ({ multicast }, value) => {
+    if (value <= 2) multicast.routerSetting = value;
+    return value <= 2;
+  },
+};
 
 /** One option of `bridge link set` or `ip link set type bridge_slave`, with its value in `words`. */
 export function setPortOption(
@@ -30,9 +37,13 @@ export function setPortOption(
   tool: "ip" | "bridge",
 ): void {
   if (option === "state") return setState(port, words, tool);
-  if (HARMLESS.includes(option)) {
-    words.number(option, 0, 0xffff_ffff);
-    return;
+  if (Object.hasOwn(NUMBERS, option)) {
+    const value = words.number(option, 0, 0xffff_ffff);
+    if (NUMBERS[option]?.(port, value) === true) return;
+    throw refusal(
+      option === "mcast_router" ? "Invalid argument" : "Numerical result out of range",
+      tool,
+    );
   }
   const found = PORT_SWITCHES.find(([name]) => name === option);
   if (found === undefined)
@@ -56,9 +67,16 @@ function setState(port: BridgePort, words: Words, tool: "ip" | "bridge"): void {
     throw tool === "bridge"
       ? new ToolFailure(255, "Error: invalid STP port state\n")
       : wrongArgument(word, "state is invalid");
+  if (port.bridge.stp.enabled) throw refusal("Device or resource busy", tool);
   if (state !== "disabled" && !(port.bridge.up && port.dev.up && port.dev.carrier))
-    throw rtnetlink("Network is down");
+    throw refusal("Network is down", tool);
   port.bridge.setPortState(port, state);
+}
+
+/** Refusals of the kernel end `bridge` with code 255. */
+function refusal(answer: string, tool: "ip" | "bridge"): ToolFailure {
+  const failure = rtnetlink(answer);
+  return tool === "ip" ? failure : new ToolFailure(255, failure.message);
 }
 
 function unknownOption(option: string, tool: "ip" | "bridge"): string {

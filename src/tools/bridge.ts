@@ -1,13 +1,15 @@
+import type { NetDevice } from "../core/device.js";
 import type { NetworkNamespace } from "../core/namespace.js";
 import { BridgeDevice } from "../link/bridge.js";
 import type { BridgePort } from "../link/bridge-port.js";
 import { bridgeFdb } from "./bridge-fdb.js";
 import { PORT_SWITCHES, setPortOption } from "./bridge-port-options.js";
+import { bridgeMdb } from "./bridge-mdb.js";
 import { bridgeVlan } from "./bridge-vlan.js";
 import type { Tool, ToolContext } from "./command.js";
 import { notModelled, rtnetlink, runCommand, ToolFailure } from "./failure.js";
 import { type IpContext, namespaceOf } from "./ip-context.js";
-import { flagsOf, shownName } from "./ip-link-show.js";
+import { flagsOf, otherEnd } from "./ip-link-show.js";
 import { abbreviates, chooseCommand, Words } from "./words.js";
 
 /** `bridge` of iproute2 6.1: ports of bridges, their VLANs and their forwarding databases. */
@@ -37,7 +39,8 @@ function runBridge(args: readonly string[], { sim, ns }: ToolContext): string {
   if (abbreviates(object, "link")) return bridgeLink(words, context);
   if (abbreviates(object, "fdb")) return bridgeFdb(words, context);
   if (abbreviates(object, "vlan")) return bridgeVlan(words, context);
-  if (["mdb", "vni", "monitor"].includes(object)) throw notModelled("bridge", `bridge ${object}`);
+  if (object === "mdb") return bridgeMdb(words, context);
+  if (["vni", "monitor"].includes(object)) throw notModelled("bridge", `bridge ${object}`);
   throw new ToolFailure(255, `Object "${object}" is unknown, try "bridge help".\n`);
 }
 
@@ -93,14 +96,24 @@ function portOf(ns: NetworkNamespace, name: string): BridgePort | undefined {
   return dev?.master instanceof BridgeDevice ? dev.master.portOf(dev) : undefined;
 }
 
-function formatPort({ dev, bridge: master, state }: BridgePort): string {
-  return `${dev.ifindex}: ${shownName(dev)}: <${flagsOf(dev)}> mtu ${dev.mtu} master ${master.name} state ${state} priority 32 cost 2 `;
+/** As the tool finds the other end: its index among the port's own neighbours, wherever it is. Mirrors iproute2's print_name_and_link(). */
+function nameAndLink(dev: NetDevice): string {
+  const index = otherEnd(dev)?.ifindex ?? dev.ifindex;
+  if (index === dev.ifindex) return dev.name;
+  const named = [...dev.ns.devices.values()].find((other) => other.ifindex === index);
+  return `${dev.name}@${named?.name ?? `if${index}`}`;
+}
+
+function formatPort({ dev, bridge: master, state, stp }: BridgePort): string {
+  return `${dev.ifindex}: ${nameAndLink(dev)}: <${flagsOf(dev)}> mtu ${dev.mtu} master ${master.name} state ${state} priority ${stp.priority} cost ${stp.pathCost} `;
 }
 
 function formatSwitches(port: BridgePort): string {
   const words = PORT_SWITCHES.flatMap(([name, flag]) => {
     const shown = `${name} ${flag !== "off" && port.flags[flag] ? "on" : "off"}`;
-    return name === "bcast_flood" ? [shown, "mcast_router 1"] : [shown];
+    return name === "bcast_flood"
+      ? [shown, `mcast_router ${port.multicast.routerSetting}`]
+      : [shown];
   });
   return `    ${words.join(" ")} `;
 }

@@ -7,6 +7,7 @@ import { Tun } from "../link/tun.js";
 import { Vlan } from "../link/vlan.js";
 import { Vxlan } from "../link/vxlan.js";
 import { isMulticastMac, MAC_ZERO, type Mac } from "../wire/ip.js";
+import { readBridgeOptions } from "./bridge-options.js";
 import { setPortOption } from "./bridge-port-options.js";
 import { notModelled, rtnetlink, ToolFailure } from "./failure.js";
 import { deviceOf, type IpContext, namespaceOf } from "./ip-context.js";
@@ -61,11 +62,9 @@ function setTypeOptions(dev: NetDevice, { type, typeWords }: LinkArgs): void {
 }
 
 function setBridgeOptions(dev: NetDevice, words: Words): void {
+  const apply = readBridgeOptions(words);
   if (!(dev instanceof BridgeDevice)) throw rtnetlink("Operation not supported");
-  for (let word = words.shift(); word !== undefined; word = words.shift()) {
-    if (word !== "vlan_filtering") throw notModelled("ip", `ip link set … type bridge ${word}`);
-    dev.setVlanFiltering(words.number(word, 0, 255) !== 0);
-  }
+  apply(dev);
 }
 
 /** The move comes first and stays, even if the new name is then refused. Mirrors net/core/dev.c:__dev_change_net_namespace() and dev_change_name(). */

@@ -8,6 +8,7 @@ import { Veth } from "../link/veth.js";
 import { formatMac, MAC_BROADCAST, MAC_ZERO } from "../wire/ip.js";
 import { notModelled } from "./failure.js";
 import { type IpContext, namespaceOf, shownDeviceOf } from "./ip-context.js";
+import { formatDetails } from "./ip-link-details.js";
 import { abbreviates, garbage, type Words } from "./words.js";
 
 /** Which devices a `show` is about. */
@@ -20,7 +21,6 @@ export interface DeviceFilter {
 /** `ip link show [dev DEV] [up] [type TYPE] [master DEV]`. */
 export function linkShow(words: Words, context: IpContext): string {
   const { devices } = readDeviceFilter(words, context, "ip link");
-  if (context.details) throw notModelled("ip", "ip -d link show");
   if (context.brief)
     return devices.map((dev) => `${briefStart(dev)}${shownMac(dev)}<${flagsOf(dev)}> \n`).join("");
   return devices.map((dev) => `${formatLink(dev, context, true)}\n`).join("");
@@ -64,10 +64,12 @@ export function formatLink(dev: NetDevice, context: IpContext, withMode: boolean
   const other = otherEnd(dev);
   const far = other !== undefined && other.ns !== dev.ns ? ` link-netns ${other.ns.name}` : "";
   if (!withMode && (context.inetOnly || context.inet6Only)) return `${first}${far}`;
-  const start = `${first}${context.oneLine ? "\\" : "\n"}    link/`;
-  if (dev.isPointToPoint) return `${start}none ${far}`;
+  const lineBreak = context.oneLine ? "\\" : "\n";
+  const start = `${first}${lineBreak}    link/`;
+  const details = context.details && withMode ? formatDetails(dev, lineBreak) : "";
+  if (dev.isPointToPoint) return `${start}none ${far}${details}`;
   const [type, broadcast] = dev.isLoopback ? ["loopback", MAC_ZERO] : ["ether", MAC_BROADCAST];
-  return `${start}${type} ${formatMac(dev.mac)} brd ${formatMac(broadcast)}${far}`;
+  return `${start}${type} ${formatMac(dev.mac)} brd ${formatMac(broadcast)}${far}${details}`;
 }
 
 /** As IPv6 itself tells of a device: without queue, group and other end. Mirrors inet6_fill_ifinfo(). */
@@ -96,7 +98,7 @@ export function shownName(dev: NetDevice): string {
 }
 
 /** What IFLA_LINK names: the other end of a veth, the device below. */
-function otherEnd(dev: NetDevice): NetDevice | undefined {
+export function otherEnd(dev: NetDevice): NetDevice | undefined {
   if (dev instanceof Veth) return dev.peer;
   return isStacked(dev) ? dev.lower : undefined;
 }

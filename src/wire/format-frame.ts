@@ -1,4 +1,5 @@
 import { formatArp, ARP_LENGTH } from "./arp.js";
+import { decodeBpdu, formatBpdu } from "./bpdu.js";
 import { decodeDns } from "./dns.js";
 import { formatEthernet } from "./ethernet.js";
 import { formatDns } from "./format-dns.js";
@@ -28,11 +29,20 @@ const DNS_PORT = 53;
 export function formatFrame(frame: Frame): string {
   const { network } = frame;
   if (network === undefined)
-    return `${formatEthernet(frame.link)}, length ${14 + frame.payload.length}`;
+    return (
+      formatBpduOf(frame) ?? `${formatEthernet(frame.link)}, length ${14 + frame.payload.length}`
+    );
   if (network.kind === "arp") return `ARP, ${formatArp(network)}, length ${ARP_LENGTH}`;
   return network.kind === "ipv4"
     ? `IP ${formatPacket(frame, network)}`
     : `IP6 ${formatIpv6Packet(frame, network, formatSegment)}`;
+}
+
+/** A frame with a length instead of a type that is of spanning tree. */
+function formatBpduOf({ link, payload }: Frame): string | undefined {
+  if (link.etherType !== payload.length) return undefined;
+  const read = decodeBpdu(payload);
+  return read.ok ? formatBpdu(read.value) : undefined;
 }
 
 function formatPacket(frame: Frame, network: Ipv4Header): string {

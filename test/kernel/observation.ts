@@ -90,11 +90,15 @@ export function comparable(seen: Observation, lab: Lab, probes: readonly Probe[]
   return `${sections.join("\n")}\n`;
 }
 
-/** What IPv6 hosts tell and ask their links at times of their own: router solicitations, and reports of groups that no program is in. */
+/** Where bridges tell each other of their tree, at times of their own. */
+const BRIDGE_GROUP = 0x0180_c200_0000;
+
+/** What bridges and IPv6 hosts tell and ask their links at times of their own: router solicitations, and reports of groups that no program is in. */
 function isChatter({ bytes }: SeenFrame, groups: ReadonlySet<IpAddress>): boolean {
   const decoded = decodeFrame(bytes);
   if (!decoded.ok) return false;
-  const { transport, payload } = decoded.value;
+  const { transport, payload, link } = decoded.value;
+  if (link.destination === BRIDGE_GROUP) return true;
   if (transport?.kind !== "icmpv6" || !CHATTER.has(transport.type)) return false;
   if (transport.type === ICMPV6_MLD2_REPORT) {
     const records = decodeMldRecords(transport.rest & 0xffff, payload);
@@ -154,7 +158,9 @@ function ruleLines(text: string): readonly string[] {
   return text
     .split("\n")
     .filter((line) => line !== "" && !line.startsWith("#"))
-    .map((line) => line.replace(/^\[\d+:\d+\](?=.* --icmpv6-type 143 -j (?:ACCEPT|DROP)$)/, "[reports]"));
+    .map((line) =>
+      line.replace(/^\[\d+:\d+\](?=.* --icmpv6-type 143 -j (?:ACCEPT|DROP)$)/, "[reports]"),
+    );
 }
 
 /** Timeouts run; the order is that of a random hash. */
