@@ -2,19 +2,34 @@ import { existsSync, readFileSync } from "node:fs";
 import { describe, expect, it } from "vitest";
 
 const root = new URL("../", import.meta.url);
-const TRAPS = 74;
+/** Each list with its number of traps. */
+const LISTS = [
+  { file: "docs/traps.md", traps: 74 },
+  { file: "docs/traps-iptables.md", traps: 90 },
+] as const;
+
+/** Recorded runs that a row may name: `r-0123`, `s-0045`. */
+const cases: ReadonlySet<string> = new Set(
+  ["iptables-roundtrip", "ipset-roundtrip"].flatMap((name) => {
+    const text = readFileSync(new URL(`test/golden/${name}.json`, root), "utf8");
+    return [...text.matchAll(/"id": ?"([rs]-\d{4})"/g)].map(([, id = ""]) => id);
+  }),
+);
+const isCase = (name: string): boolean => /^[rs]-\d{4}$/.test(name);
 
 interface Row {
   readonly number: number;
   readonly where: string;
 }
 
-const rows: readonly Row[] = readFileSync(new URL("docs/traps.md", root), "utf8")
-  .split("\n")
-  .flatMap((line) => {
-    const cells = /^\| (\d+) \| (.+) \| (.+) \|$/.exec(line);
-    return cells === null ? [] : [{ number: Number(cells[1]), where: cells[3] ?? "" }];
-  });
+function rowsOf(file: string): readonly Row[] {
+  return readFileSync(new URL(file, root), "utf8")
+    .split("\n")
+    .flatMap((line) => {
+      const cells = /^\| (\d+) \| (.+) \| (.+) \|$/.exec(line);
+      return cells === null ? [] : [{ number: Number(cells[1]), where: cells[3] ?? "" }];
+    });
+}
 
 /** Tests that are named with their title: `test/x.test.ts`: "title". */
 function testsIn(where: string): readonly { readonly file: string; readonly title: string }[] {
@@ -28,10 +43,12 @@ function labsIn(where: string): readonly string[] {
   return [...where.matchAll(/`([a-z0-9-]+)`/g)].map(([, name = ""]) => name);
 }
 
-describe("docs/traps.md", () => {
+describe.each(LISTS)("$file", ({ file: list, traps }) => {
+  const rows = rowsOf(list);
+
   it("has every trap of the list once, in order", () => {
     expect(rows.map(({ number }) => number)).toEqual(
-      Array.from({ length: TRAPS }, (_, index) => index + 1),
+      Array.from({ length: traps }, (_, index) => index + 1),
     );
   });
 
@@ -47,8 +64,15 @@ describe("docs/traps.md", () => {
   it("names labs that exist", () => {
     const missing = rows
       .flatMap(({ where }) => labsIn(where))
-      .filter((name) => !existsSync(new URL(`topologies/labs/${name}.yaml`, root)));
+      .filter(
+        (name) => !isCase(name) && !existsSync(new URL(`topologies/labs/${name}.yaml`, root)),
+      );
     expect(missing).toEqual([]);
+  });
+
+  it("names recorded runs that exist", () => {
+    const named = rows.flatMap(({ where }) => labsIn(where)).filter(isCase);
+    expect(named.filter((name) => !cases.has(name))).toEqual([]);
   });
 
   it("names tests that exist, by the title they have", () => {

@@ -216,10 +216,12 @@ function draftOf(context: Context): Draft | undefined {
         decisive: event.policy === "DROP",
       };
     case "log":
+      // Records for programs that listen are part of the rule's own line: policy engines make one for every denied packet.
+      if (event.by !== "LOG") return undefined;
       return {
         ...common(event),
         hook: event.hook,
-        step: event.by === "LOG" ? "kernel log" : event.by,
+        step: "kernel log",
         effect: logText(event).trimEnd(),
         changes,
         decisive: true,
