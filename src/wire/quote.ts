@@ -6,6 +6,10 @@ import { type IpAddress, ipv6Words } from "./ip.js";
 import { IPPROTO_ICMP, IPPROTO_TCP, IPPROTO_UDP, IPV4_HLEN } from "./ipv4.js";
 import { decodeExtensions } from "./ipv6-extension.js";
 import { decodeIpv6, fragmentExtension, IPPROTO_ICMPV6 } from "./ipv6.js";
+import { withSctpPorts } from "./sctp.js";
+
+const IPPROTO_SCTP = 132;
+const IPPROTO_UDPLITE = 136;
 
 /** What NAT changes in a quoted packet. Addresses of the other family change nothing. */
 export interface QuoteChange {
@@ -45,6 +49,7 @@ export function rewriteQuote(quote: Uint8Array, change: QuoteChange): Uint8Array
     changePorts(bytes, layout, transport, checksumAt, change);
   // ICMP is the only one whose checksum does not cover the addresses.
   const pseudoAt = protocol === IPPROTO_ICMP ? undefined : checksumAt;
+  if (transport !== undefined && protocol === IPPROTO_SCTP) changeSctp(bytes, transport, change);
   changeAddress(bytes, layout, layout.source, change.source, pseudoAt);
   changeAddress(bytes, layout, layout.destination, change.destination, pseudoAt);
   return bytes;
@@ -88,6 +93,8 @@ function transportChecksumAt(bytes: Uint8Array, protocol: number, at: number): n
       return bytes.length < at + MIN_TCP_WITH_CHECKSUM ? past : at + 16;
     case IPPROTO_UDP:
       return get16(bytes, at + 6) === 0 ? past : at + 6;
+    case IPPROTO_UDPLITE:
+      return at + 6;
     case IPPROTO_ICMP:
     case IPPROTO_ICMPV6:
       return at + 2;
@@ -116,6 +123,13 @@ function changePorts(
   } else if (echoes.includes(get8(bytes, at))) {
     changeWord(bytes, layout, at + 4, change.sourcePort, checksumAt);
   }
+}
+
+/** Its checksum is made anew, over what is there of the packet. Mirrors sctp_manip_pkt(). */
+function changeSctp(bytes: Uint8Array, at: number, change: QuoteChange): void {
+  if (bytes.length < at + 8) return;
+  const ports = { source: change.sourcePort, destination: change.destinationPort };
+  bytes.set(withSctpPorts(bytes.subarray(at), ports), at);
 }
 
 function changeWord(

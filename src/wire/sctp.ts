@@ -59,7 +59,10 @@ export function decodeSctp(bytes: Uint8Array): SctpPacket | undefined {
 /** The bytes with other ports, and the checksum that goes with them. */
 export function withSctpPorts(
   bytes: Uint8Array,
-  { source, destination }: { readonly source?: number; readonly destination?: number },
+  {
+    source,
+    destination,
+  }: { readonly source?: number | undefined; readonly destination?: number | undefined },
 ): Uint8Array {
   const changed = bytes.slice();
   if (source !== undefined) put16(changed, 0, source);

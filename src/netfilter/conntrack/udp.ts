@@ -12,6 +12,7 @@ import {
   timeoutsOf,
 } from "./protocol.js";
 import type { TimeoutName } from "./settings.js";
+import { udpliteError } from "./udplite.js";
 
 /** UDP. Mirrors net/netfilter/nf_conntrack_proto_udp.c:nf_conntrack_udp_packet(). */
 export const udp: ConntrackProtocol = {
@@ -25,11 +26,16 @@ export const udp: ConntrackProtocol = {
   },
 };
 
-/** UDP-Lite, whose partial checksums are not looked at. Mirrors nf_conntrack_udplite_packet(). */
+/** UDP-Lite. Mirrors nf_conntrack_udplite_packet(). */
 export const udplite: ConntrackProtocol = {
   name: "udplite",
   allowClash: true,
-  track: (entry, packet) => trackDatagram(entry, packet, "udp_timeout", "udp_timeout_stream"),
+
+  track(entry, packet) {
+    const error = udpliteError(packet);
+    if (error !== undefined) return invalid(error);
+    return trackDatagram(entry, packet, "udp_timeout", "udp_timeout_stream");
+  },
 };
 
 /** Two-way traffic later than this after the first packet is a stream. */

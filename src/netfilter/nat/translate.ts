@@ -1,11 +1,17 @@
 import type { Tuple } from "../../core/conntrack.js";
-import { type Frame, type IpHeader, withDestination, withSource } from "../../wire/frame.js";
+import {
+  encodeIpPacket,
+  type Frame,
+  type IpHeader,
+  withDestination,
+  withSource,
+} from "../../wire/frame.js";
 import type { IcmpHeader } from "../../wire/icmp.js";
 import { type Icmpv6Header, ICMPV6_ECHO_REPLY, ICMPV6_ECHO_REQUEST } from "../../wire/icmpv6.js";
 import type { IpAddress } from "../../wire/ip.js";
 import { type QuoteChange, rewriteQuote } from "../../wire/quote.js";
 import { withSctpPorts } from "../../wire/sctp.js";
-import { IPPROTO_SCTP, isIcmpProtocol } from "../conntrack/tuple.js";
+import { IPPROTO_SCTP, IPPROTO_UDPLITE, isIcmpProtocol } from "../conntrack/tuple.js";
 import type { NatKind } from "./range.js";
 
 /** ICMP messages that have an id: queries and their answers. */
@@ -30,6 +36,12 @@ export function translate(
     const ports =
       kind === "SRC" ? { source: target.sourcePort } : { destination: target.destinationPort };
     const payload = withSctpPorts(frame.payload, ports);
+    return { ...frame, network: header, payload };
+  }
+  if (transport === undefined && network.protocol === IPPROTO_UDPLITE) {
+    // Frames keep it as bytes, like a packet that is quoted.
+    const packet = rewriteQuote(encodeIpPacket(frame), quoteChange(target, kind));
+    const payload = packet.subarray(packet.length - frame.payload.length);
     return { ...frame, network: header, payload };
   }
   if (transport === undefined) {

@@ -1,4 +1,5 @@
 import { describe, expect, test } from "vitest";
+import { internetChecksum, pseudoHeaderSum6 } from "../../../src/wire/checksum.js";
 import { NDISC_REDIRECT } from "../../../src/wire/icmpv6.js";
 import type { Frame, TransportHeader } from "../../../src/wire/frame.js";
 import { encodeIpPacket, encodeTransport } from "../../../src/wire/frame.js";
@@ -110,6 +111,35 @@ describe("ICMPv6", () => {
     expect(outcome("2001:db8:1::1", 4)).toBe("INVALID");
     expect(outcome("fe80::1", 4, 254)).toBe("INVALID");
   });
+});
+
+describe("UDP-Lite", () => {
+  /** Ports 1000 and 98 and three bytes, over which the checksum of a pseudo header with protocol 17 is right. */
+  const segment = (coverage: number, checksum: number): Uint8Array => {
+    const bytes = new Uint8Array([0x03, 0xe8, 0, 98, 0, coverage, 0, 0, 1, 2, 3]);
+    bytes.set([checksum >>> 8, checksum & 0xff], 6);
+    return bytes;
+  };
+  const right = (coverage: number, protocol: number): number =>
+    internetChecksum(
+      segment(coverage, 0).subarray(0, coverage === 0 ? 11 : coverage),
+      pseudoHeaderSum6(ip6(A), ip6(B), protocol, 11),
+    );
+
+  test.each([
+    [11, 17, "NEW"],
+    [0, 17, "NEW"],
+    [8, 17, "NEW"],
+    [11, 136, "INVALID"],
+    [7, 17, "INVALID"],
+    [12, 17, "INVALID"],
+  ])(
+    "of coverage %i with a checksum for protocol %i is %s, as on the kernel",
+    (coverage, protocol, state) => {
+      const payload = segment(coverage, right(coverage, protocol));
+      expect(infoOf(rig().forward(packet6(A, B, 136, undefined, payload)))).toBe(state);
+    },
+  );
 });
 
 describe("extension headers", () => {
