@@ -20,7 +20,7 @@ const PARTS: readonly {
     what: "rules",
     command: "iptables-save",
     without: "answers of packets that pass it are UNKNOWN",
-    has: ({ rules }) => rules.some(({ family }) => family === "ipv4"),
+    has: ({ rules }) => rules.length > 0,
   },
   {
     what: "devices and addresses",
@@ -161,9 +161,11 @@ function clusterNodeNotes(record: NodeRecord, gaps: readonly RecordedGap[]): rea
     text: `${record.name}: ${text}`,
     place: undefined,
   });
-  const tables = record.rules
-    .filter(({ family }) => family === "ipv4")
-    .flatMap(({ text }) => [...text.matchAll(/^\*(\w+)/gm)].map(([, table = ""]) => table));
+  const tables = record.rules.flatMap(({ text, family }) =>
+    [...text.matchAll(/^\*(\w+)/gm)].map(
+      ([, table = ""]) => `${family === "ipv4" ? "" : "ip6 "}${table}`,
+    ),
+  );
   const parts: readonly (readonly [string, boolean])[] = [
     [`rules (${tables.join(", ")})`, record.rules.length > 0],
     ["sets", record.ipsets !== undefined],

@@ -114,7 +114,7 @@ export function recordedWins(
     own.push(
       ...sysctlCommands({ record, devices }, notes),
       ...setCommands(record, notes),
-      ...record.rules.filter(({ family }) => family === "ipv4").map(ruleCommand(record.name)),
+      ...record.rules.map(ruleCommand(record.name)),
     );
   }
   return { commands: [...withMacs(commands, recordedMacs(records.values())), ...own], gaps };
@@ -124,10 +124,12 @@ export function recordedWins(
 function ofVariant(command: LabCommand, records: ClusterDumps["records"]): LabCommand {
   const [program, ...words] = command.argv;
   const { rules } = records.get(command.ns ?? "") ?? { rules: [] };
-  const saves = rules.filter(({ family }) => family === "ipv4");
+  if (program !== "iptables-restore" && program !== "ip6tables-restore") return command;
+  const own = program === "iptables-restore" ? "ipv4" : "ipv6";
+  const saves = rules.filter(({ family }) => family === own);
   const isLegacy = saves.length > 0 && saves.every(({ variant }) => variant === "legacy");
-  return program === "iptables-restore" && isLegacy
-    ? { ...command, argv: ["iptables-legacy-restore", ...words] }
+  return isLegacy
+    ? { ...command, argv: [program.replace("-restore", "-legacy-restore"), ...words] }
     : command;
 }
 

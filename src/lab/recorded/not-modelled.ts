@@ -1,6 +1,8 @@
 import type { TraceEvent } from "../../core/trace.js";
 import { isMapping } from "../../kube/load/check.js";
 import type { InputText } from "../../kube/load.js";
+import type { RuleFamily } from "../../netfilter/iptables/addresses.js";
+import { isLinkTalk } from "../../wire/icmpv6.js";
 import { formatIpv4 } from "../../wire/ip.js";
 import type { NodeRecord } from "./node-record.js";
 
@@ -28,32 +30,47 @@ export function notModelledOnPath(
   events: readonly TraceEvent[],
 ): readonly string[] {
   return [...records].flatMap((record) => {
-    const here = events.filter((event) => event.ns === record.name && isIpv4(event));
-    return here.length === 0 ? [] : [...tablesMet(record, here), ...serversMet(record, here)];
+    const of = (family: RuleFamily): readonly TraceEvent[] =>
+      events.filter((event) => event.ns === record.name && familyOf(event) === family);
+    const [v4, v6] = [of("ipv4"), of("ipv6")];
+    return [
+      ...new Set([...tablesMet(record, v4, "ipv4"), ...tablesMet(record, v6, "ipv6")]),
+      ...serversMet(record, v4),
+    ];
   });
 }
 
 /**
- * Tables with base chains, of families that IPv4 packets pass. What iptables-nft keeps its rules in is left out: its save has
- * the same rules.
+ * Tables with base chains, of families that packets of a family pass. What iptables-nft and ip6tables-nft keep their rules in
+ * is left out: their saves have the same rules.
  */
-export function nativeTables(input: InputText, saved: boolean): readonly NativeTable[] {
+export function nativeTables(
+  input: InputText,
+  saved: boolean,
+  family: RuleFamily = "ipv4",
+): readonly NativeTable[] {
   const tables = /^\s*[{[]/.test(input.text) ? tablesOfJson(input.text) : tablesOfText(input.text);
   return tables.filter(
     ({ name, hooks }) =>
-      hooks.length > 0 &&
-      /^(ip|inet|bridge|netdev) /.test(name) &&
-      !(saved && OF_IPTABLES.test(name)),
+      hooks.length > 0 && PASSED[family].test(name) && !(saved && OF_TOOLS[family].test(name)),
   );
 }
 
-const OF_IPTABLES = /^ip (filter|nat|mangle|raw|security)$/;
+const PASSED = { ipv4: /^(ip|inet|bridge|netdev) /, ipv6: /^(ip6|inet|bridge|netdev) / };
+const OF_TOOLS = {
+  ipv4: /^ip (filter|nat|mangle|raw|security)$/,
+  ipv6: /^ip6 (filter|nat|mangle|raw|security)$/,
+};
 
-function tablesMet(record: NodeRecord, here: readonly TraceEvent[]): readonly string[] {
+function tablesMet(
+  record: NodeRecord,
+  here: readonly TraceEvent[],
+  family: RuleFamily,
+): readonly string[] {
   const { nft, name } = record;
-  if (nft === undefined) return [];
+  if (nft === undefined || here.length === 0) return [];
   const met = hooksMet(here);
-  return nativeTables(nft, hasSave(record)).flatMap((table) => {
+  return nativeTables(nft, hasSave(record, family), family).flatMap((table) => {
     const hooks = table.hooks.filter((hook) => met.has(hook));
     return hooks.length === 0
       ? []
@@ -63,9 +80,9 @@ function tablesMet(record: NodeRecord, here: readonly TraceEvent[]): readonly st
   });
 }
 
-/** Whether an iptables-save says what iptables-nft's tables hold. */
-export function hasSave({ rules }: NodeRecord): boolean {
-  return rules.some(({ family }) => family === "ipv4");
+/** Whether a save of the family's tool says what its tables in nft hold. */
+export function hasSave({ rules }: NodeRecord, family: RuleFamily = "ipv4"): boolean {
+  return rules.some((one) => one.family === family);
 }
 
 /** Where in the node packets were: a chain at another hook has not seen them. */
@@ -95,8 +112,12 @@ function serversMet({ ipvs, name }: NodeRecord, here: readonly TraceEvent[]): re
   );
 }
 
-function isIpv4(event: TraceEvent): boolean {
-  return "frame" in event && event.frame.network?.kind === "ipv4";
+/** Of the packet; neighbour discovery and its like are nobody's question. */
+function familyOf(event: TraceEvent): RuleFamily | undefined {
+  if (!("frame" in event)) return undefined;
+  const { network, transport } = event.frame;
+  if (transport?.kind === "icmpv6" && isLinkTalk(transport.type)) return undefined;
+  return network?.kind === "ipv4" || network?.kind === "ipv6" ? network.kind : undefined;
 }
 
 function targetOf(event: TraceEvent): string {

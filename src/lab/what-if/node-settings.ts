@@ -2,6 +2,7 @@ import { UserError } from "../../base/errors.js";
 import { nearest } from "../../base/nearest.js";
 import type { Simulation } from "../../core/simulation.js";
 import { rulesetOf } from "../../netfilter/iptables/apply.js";
+import { allRules } from "../../netfilter/iptables/ruleset.js";
 import { ruleText } from "../../netfilter/iptables/save.js";
 import type { LabCommand } from "../../tools/command.js";
 import { splitCommandLine } from "../command-line.js";
@@ -110,8 +111,8 @@ function unknownNamespace(text: string, target: string, known: readonly string[]
 }
 
 /**
- * `worker-2 filter FORWARD[5]` as a verdict names it (slashes may stand for the spaces), or `worker-2.rules:14` as its place:
- * the command that deletes the rule. Undefined for a text of another form. Throws UserError for a rule that is not there.
+ * `worker-2 filter FORWARD[5]` as a verdict names it (slashes may stand for the spaces, `ip6` before the table is ip6tables'),
+ * or `worker-2.rules:14` as its place: the command that deletes the rule. Undefined for a text of another form. Throws UserError for a rule that is not there.
  */
 export function ruleDeletion(
   text: string,
@@ -119,11 +120,13 @@ export function ruleDeletion(
   build: (ns: string) => Simulation,
 ): ExtraCommand | undefined {
   const name = text.replace(/^rule[/ :]/, "");
-  const [, ns = "", table = "", chain = "", number = ""] =
-    /^(.+?)[/ ](filter|nat|mangle|raw|security)[/ ]([^[\]]+)\[(\d{1,7})\]$/.exec(name) ?? [];
+  const [, ns = "", six, table = "", chain = "", number = ""] =
+    /^(.+?)[/ ](ip6[/ ])?(filter|nat|mangle|raw|security)[/ ]([^[\]]+)\[(\d{1,7})\]$/.exec(name) ??
+    [];
   if (ns !== "") {
     if (!namespaces.includes(ns)) throw noNamespace(text, ns, namespaces);
-    return { ns, argv: ["iptables", "-t", table, "-D", chain, number], device: undefined };
+    const tool = six === undefined ? "iptables" : "ip6tables";
+    return { ns, argv: [tool, "-t", table, "-D", chain, number], device: undefined };
   }
   const [, file, line] = /^(.+?):(\d{1,9})(?::\d+)?$/.exec(name) ?? [];
   if (file === undefined) return undefined;
@@ -145,19 +148,19 @@ function deletionAt(
 ): ExtraCommand | undefined {
   const found = sim.namespaces.get(ns);
   if (found === undefined) return undefined;
-  for (const variant of ["nft", "legacy"] as const)
-    for (const [table, { chains }] of rulesetOf(found, "ipv4", variant).tables)
-      for (const [chain, { rules }] of chains)
-        for (const rule of rules) {
-          const { place } = rule.spec;
-          if (place?.file !== file || place.line !== line) continue;
-          const words = splitCommandLine(
-            ruleText(chain, rule, variant).replaceAll(/[$`;|&<>]/g, "\\$&"),
-            {},
-          );
-          const tool = variant === "legacy" ? "iptables-legacy" : "iptables";
-          return { ns, argv: [tool, "-t", table, "-D", ...words.slice(1)], device: undefined };
-        }
+  for (const family of ["ipv4", "ipv6"] as const)
+    for (const variant of ["nft", "legacy"] as const)
+      for (const { table, chain, rule } of allRules(rulesetOf(found, family, variant))) {
+        const { place } = rule.spec;
+        if (place?.file !== file || place.line !== line) continue;
+        const words = splitCommandLine(
+          ruleText(chain.name, rule, variant).replaceAll(/[$`;|&<>]/g, "\\$&"),
+          {},
+        );
+        const name = family === "ipv4" ? "iptables" : "ip6tables";
+        const tool = variant === "legacy" ? `${name}-legacy` : name;
+        return { ns, argv: [tool, "-t", table.name, "-D", ...words.slice(1)], device: undefined };
+      }
   return undefined;
 }
 
