@@ -130,6 +130,18 @@ describe("ip6tables-save alone", () => {
     );
   });
 
+  it.each([`${gateway}:16`, "gw6 ip6 filter FORWARD[2]"])(
+    "without the rule that lets it through (%s) it is dropped",
+    async (rule) => {
+      const run = await hopwise(
+        `trace 2001:db8:9::7 [2001:db8::10]:8080 --in eth0 ${world} -q --without "${rule}"`,
+      );
+      expect(run.err).not.toContain("error");
+      expect(run.out).toContain("\nDROPPED  policy of filter FORWARD\n");
+      expect(run.exit).toBe(1);
+    },
+  );
+
   it("says what xtables-monitor would print", async () => {
     const run = await hopwise(
       `trace 2001:db8:9::7 [2001:db8::10]:8443 --in eth0 ${world} -o xtables-trace`,
