@@ -139,11 +139,10 @@ function requestsOf(lab: Lab): readonly Parameters<typeof traceRequest>[1][] {
 }
 
 /**
- * Labs left out. IPv6 is not built from dumps yet. macvlan devices are not built from dumps yet: a trace through them ends UNKNOWN and names the device.
- * neighbour-noarp: `ip neigh` does not list such neighbours unless it is asked for all.
+ * Labs left out. IPv6 is not built from dumps yet.
  * two-tests-printed-as-one is about rules that iptables-save prints otherwise than the kernel has them: no dump tells.
  */
-const left = /^macvlan-|^two-tests-printed-as-one|^v6-|^neighbour-noarp/;
+const left = /^two-tests-printed-as-one|^v6-/;
 /** Labs that differ from others in their rules alone; they are compared when `HOPWISE_COLLECT=all` asks for it. */
 const alike = /^(match|target|reject-with|fragments|snat|dnat|rp-filter|icmp|nat|masquerade)-/;
 const all = process.env["HOPWISE_COLLECT"] === "all";

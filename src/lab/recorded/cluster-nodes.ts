@@ -140,15 +140,16 @@ function isReplaced({ ns, argv }: LabCommand, record: NodeRecord): boolean {
 /** A device that only the dump has. One that leads nobody knows where is there all the same, and swallows what it gets. */
 function deviceCommands(ns: string, device: Device): readonly LabCommand[] {
   const { name, mac, kind, up, mtu, recordedKind = "", link } = device;
+  const lower = kind === "child" && link?.lower !== undefined ? ["link", link.lower] : [];
   const run = (...argv: readonly string[]): LabCommand => ({ ns, argv, place: link?.place });
   const type =
     kind === "bridge"
       ? ["bridge"]
-      : kind === "tunnel"
+      : kind === "tunnel" || lower.length > 0
         ? [recordedKind, ...(link?.settings ?? [])]
         : ["dummy"];
   return [
-    run("ip", "link", "add", name, "address", mac, "type", ...type),
+    run("ip", "link", "add", name, ...lower, "address", mac, "type", ...type),
     ...(mtu === 1500 ? [] : [run("ip", "link", "set", name, "mtu", String(mtu))]),
     ...(up ? [run("ip", "link", "set", name, "up")] : []),
   ];
@@ -193,11 +194,12 @@ const plain: Device = {
 
 function deviceGaps(
   node: string,
-  { name: dev, kind, recordedKind = "?" }: Device,
+  { name: dev, kind, recordedKind = "?", link }: Device,
 ): readonly RecordedGap[] {
-  if (kind !== "cable" && kind !== "unmodelled") return [];
+  const isBuilt = kind === "child" && link?.lower !== undefined;
+  if (isBuilt || (kind !== "cable" && kind !== "unmodelled" && kind !== "child")) return [];
   const what =
-    kind === "unmodelled"
+    kind !== "cable"
       ? `device ${dev} of ${node} is recorded as a ${recordedKind}, which is not built beside objects`
       : `nobody knows where device ${dev} of ${node} leads: its dump has it, and objects do not`;
   return [{ kind: "device", node, dev, what }];

@@ -12,8 +12,19 @@ import type {
 /** A device of a node as it is built. */
 export interface Device {
   readonly name: string;
-  /** `cable` has another end somewhere: hardware, or a veth. `unmodelled` is a kind that hopwise cannot build. */
-  readonly kind: "loopback" | "bridge" | "dummy" | "tunnel" | "cable" | "unmodelled";
+  /**
+   * `cable` has another end somewhere: hardware, or a veth. `child` lies on a device of the same or another namespace: macvlan,
+   * ipvlan, vlan. `silent` is a tap or tun device that no program has open. `unmodelled` is a kind that hopwise cannot build.
+   */
+  readonly kind:
+    | "loopback"
+    | "bridge"
+    | "dummy"
+    | "tunnel"
+    | "child"
+    | "silent"
+    | "cable"
+    | "unmodelled";
   /** The recorded kind: `vxlan`. */
   readonly recordedKind: string | undefined;
   readonly up: boolean;
@@ -115,6 +126,12 @@ function kindOf(link: RecordedLink, masters: ReadonlySet<string | undefined>): D
       return "cable";
     case undefined:
       return masters.has(link.name) ? "bridge" : "cable";
+    case "macvlan":
+    case "ipvlan":
+    case "vlan":
+      return link.settings === undefined ? "unmodelled" : "child";
+    case "tun":
+      return link.settings === undefined || link.running ? "unmodelled" : "silent";
     default:
       return link.settings === undefined ? "unmodelled" : "tunnel";
   }

@@ -42,6 +42,8 @@ export interface RecordedLink {
   readonly peerIndex: number | undefined;
   readonly peerNetnsId: number | undefined;
   readonly ports: PortSwitches;
+  /** The device of this namespace that it lies on, or that is its other end. */
+  readonly lower?: string | undefined;
   /** What `ip link add … type KIND` is told besides, for kinds that are built from it; undefined for the others. */
   readonly settings: readonly string[] | undefined;
   readonly addresses: readonly RecordedAddress[];

@@ -68,8 +68,8 @@ function linkOf(item: LinkItem): RecordedLink {
     peerIndex: value.link_index,
     peerNetnsId: value.link_netnsid,
     ports: switchesOf(value.linkinfo?.info_slave_data ?? {}),
-    settings:
-      value.linkinfo?.info_kind === "vxlan" ? vxlanWords(value.linkinfo.info_data) : undefined,
+    lower: value.link,
+    settings: settingsOf(value.linkinfo?.info_kind, value.linkinfo?.info_data ?? {}),
     addresses: value.addr_info.flatMap((address) => addressOf(item, address)),
     place: item.place,
   };
@@ -96,6 +96,34 @@ function addressOf(item: LinkItem, given: Record<string, unknown>): readonly Rec
       noPrefixRoute: noprefixroute,
     },
   ];
+}
+
+/** What `ip link add` is told of a device of a kind that is built from it; undefined for other kinds and ways. */
+function settingsOf(
+  kind: string | undefined,
+  data: Readonly<Record<string, unknown>>,
+): readonly string[] | undefined {
+  const mode = typeof data["mode"] === "string" ? data["mode"] : "";
+  switch (kind) {
+    case "vxlan":
+      return vxlanWords(data);
+    case "macvlan":
+      return ["private", "vepa", "bridge", "passthru"].includes(mode) ? ["mode", mode] : undefined;
+    case "ipvlan": {
+      const flag = data["mode_flag"];
+      const words = typeof flag === "string" && flag !== "bridge" ? [flag] : [];
+      return ["l2", "l3", "l3s"].includes(mode) ? ["mode", mode, ...words] : undefined;
+    }
+    case "vlan": {
+      const id = data["id"];
+      const is8021q = (data["protocol"] ?? "802.1Q") === "802.1Q";
+      return typeof id === "number" && is8021q ? ["id", String(id)] : undefined;
+    }
+    case "tun":
+      return data["type"] === "tap" || data["type"] === "tun" ? ["mode", data["type"]] : undefined;
+    default:
+      return undefined;
+  }
 }
 
 const vxlanSchema = v.looseObject({

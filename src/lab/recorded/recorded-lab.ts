@@ -3,6 +3,7 @@ import type { LabCommand } from "../../tools/command.js";
 import { type IpAddress, type Ipv4, parseIpv4, parseIpv6 } from "../../wire/ip.js";
 import type { Lab } from "../lab.js";
 import { addressCommands, routeCommands } from "./address-commands.js";
+import { childCommand, findParents } from "./children.js";
 import { type CableEnd, type Cables, findCables, type RecordedNode } from "./cables.js";
 import { addressesOf, devicesOf } from "./devices.js";
 import type { GivenAddress, NodeRecord } from "./node-record.js";
@@ -30,7 +31,8 @@ export function recordedLab(
   records: readonly NodeRecord[],
   given: readonly GivenAddress[],
 ): RecordedLab {
-  const nodes = records.map((record) => ({ record, devices: devicesOf(record, given) }));
+  const found = records.map((record) => ({ record, devices: devicesOf(record, given) }));
+  const { nodes, children } = findParents(found);
   const cables = findCables(nodes);
   const outsides = cables.segments.map((ends) => outsideOf(ends, records));
   const notes: RecordedNote[] = nodes.flatMap(assumptionsOf);
@@ -47,6 +49,7 @@ export function recordedLab(
     ...cables.pairs.flatMap(pairCommands),
     ...outsides.flatMap((outside) => outsideCommands(outside, has6)),
     ...nodes.flatMap(tunnelCommands),
+    ...children.map(childCommand),
     ...nodes.flatMap((node) => [
       ...linkStateCommands(node),
       ...addressCommands(node),
@@ -148,13 +151,22 @@ function assumptionsOf({ record, devices }: RecordedNode): readonly RecordedNote
 }
 
 function bridgeAndDummyCommands({ record, devices }: RecordedNode): readonly LabCommand[] {
-  return devices
+  const silent = devices
+    .filter(({ kind }) => kind === "silent")
+    .flatMap(({ name, mac, link }) => [
+      { ns: record.name, argv: ["ip", "tuntap", "add", "dev", name, ...(link?.settings ?? [])] },
+      ...(link?.mac === undefined
+        ? []
+        : [{ ns: record.name, argv: ["ip", "link", "set", name, "address", mac] }]),
+    ]);
+  const others = devices
     .filter(({ kind }) => kind === "bridge" || kind === "dummy")
     .map(({ name, kind, mac, link }) => ({
       ns: record.name,
       argv: ["ip", "link", "add", name, "address", mac, "type", kind],
       place: link?.place,
     }));
+  return [...silent, ...others];
 }
 
 /** Tunnels come after the devices that they lie on. */

@@ -1,6 +1,6 @@
 import { tools } from "../../tools/index.js";
 import type { LabCommand } from "../../tools/command.js";
-import { formatIpv4, formatMac, MAC_ZERO } from "../../wire/ip.js";
+import { formatIpv4, formatMac, isMulticastMac, MAC_ZERO } from "../../wire/ip.js";
 import type { RecordedNode } from "./cables.js";
 import type { RecordedNote } from "./recorded-lab.js";
 import type { RecordedFdbEntry, RecordedRules } from "./node-record.js";
@@ -51,6 +51,8 @@ export function neighbourCommands({ record, devices }: RecordedNode): readonly L
   return (record.neighbours ?? []).flatMap(({ address, dev, mac, state, place }) => {
     const nud = NEIGHBOUR_STATES[state];
     if (mac === undefined || nud === undefined || !built.has(dev)) return [];
+    // The kernel makes those of groups and of devices without neighbours itself.
+    if (state === "noarp" && (isMulticastMac(mac) || mac === MAC_ZERO)) return [];
     const words = [formatIpv4(address), "lladdr", formatMac(mac), "dev", dev, "nud", nud];
     return [{ ns: record.name, argv: ["ip", "neigh", "replace", ...words], place }];
   });

@@ -17,6 +17,7 @@ import { listenersOf, nodeRuleInputs } from "../cluster-lab.js";
 import { buildLiveCluster, dnsPods, type LiveCluster } from "../live-cluster.js";
 import type { ClusterWorld } from "../world.js";
 import { type AgentWorld, NodeAgents, runsOn } from "./node-agents.js";
+import { NodeOutages } from "./node-outages.js";
 import { without } from "./object-edits.js";
 import { runAgent, tellObject } from "./run-command.js";
 import type { ScenarioSettings } from "./scenario.js";
@@ -57,6 +58,9 @@ export class LivingCluster {
   readonly #past = new Set<string>();
   /** Pods that nobody wants and that wait for others to be gone. */
   readonly #waiting = new Set<string>();
+  readonly outages: NodeOutages;
+  /** What kubelets of nodes that cannot be reached will do about pods, by pod. */
+  readonly #stuck = new Map<string, { readonly node: string; readonly act: () => void }>();
 
   /** Builds every node and pod of the world. Throws UserError for what a scenario cannot change. */
   constructor(world: ClusterWorld, seed: number, settings: ScenarioSettings) {
@@ -77,6 +81,15 @@ export class LivingCluster {
     };
     this.#agents = world.cluster.nodes.map((node) => new NodeAgents(agents, world.cluster, node));
     for (const pod of world.cluster.pods) this.#states.set(pod.key, stateOf(pod));
+    this.outages = new NodeOutages({
+      sim: this.live.sim,
+      cluster: () => this.cluster,
+      load: () => this.load,
+      change: (load) => this.change(load),
+      setReady: (key, ready, why) => this.setReady(key, ready, why),
+      evict: (pod, why) => this.deletePod(pod, { ...deletionOf(pod), why }),
+      resume: (node) => this.#resume(node),
+    });
   }
 
   get sim(): Simulation {
@@ -107,11 +120,12 @@ export class LivingCluster {
   }
 
   /** Sets a pod's Ready condition. */
-  setReady(key: string, ready: boolean, why: string): void {
+  setReady(key: string, ready: boolean | undefined, why: string): void {
     const state = this.#states.get(key);
     if (state === undefined) return;
     this.#states.set(key, { ...state, ready });
-    this.#tell("changed", `Pod ${key}`, "kubelet", `${ready ? "Ready" : "not Ready"}: ${why}`);
+    const word = ready === false ? "not Ready" : "Ready";
+    this.#tell("changed", `Pod ${key}`, "kubelet", `${word}: ${why}`);
     this.#reconcile();
   }
 
@@ -150,8 +164,26 @@ export class LivingCluster {
       this.stopPrograms(key, last);
       this.sim.queue.after(SANDBOX_TIME, `pod ${key} is gone`, () => this.#finish(pod));
     };
+    if (this.outages.isDown(pod.node)) {
+      this.#stuck.set(key, { node: pod.node ?? "", act: kill });
+      return;
+    }
     if (end === 0) kill();
     else this.sim.queue.after(end, `pod ${key} ends`, kill);
+  }
+
+  /** A node hears of everything again: its kubelet ends what was to be ended, its agents write what they missed. */
+  #resume(node: string): void {
+    for (const [key, { node: where, act }] of this.#stuck) {
+      if (where !== node) continue;
+      this.#stuck.delete(key);
+      act();
+    }
+    for (const agents of this.#agents.filter(({ name }) => name === node)) {
+      agents.syncRoutes(this.cluster);
+      agents.syncProxy(this.cluster);
+      agents.syncPolicies(this.cluster);
+    }
   }
 
   /** The sandbox goes, and then the object. Mirrors pkg/kubelet/kubelet.go:SyncTerminatedPod(). */
@@ -191,8 +223,9 @@ export class LivingCluster {
     this.cluster = next;
     this.live.show(next);
     this.#tellSlices(old, next);
-    for (const pod of next.pods) if (!this.#states.has(pod.key)) this.#create(pod);
-    for (const agents of this.#agents) agents.syncRoutes(next);
+    for (const pod of next.pods) if (this.#isNew(pod)) this.#create(pod);
+    for (const agents of this.#agents)
+      if (!this.outages.isDown(agents.name)) agents.syncRoutes(next);
     this.#later(this.#settings.proxyDelay, "kube-proxy", (agents) =>
       agents.syncProxy(this.cluster),
     );
@@ -234,6 +267,12 @@ export class LivingCluster {
     return cluster;
   }
 
+  /** A pod that was not there, or that no node would take until now. */
+  #isNew({ key, node }: ClusterPod): boolean {
+    const state = this.#states.get(key);
+    return state === undefined || (state.node === undefined && node !== undefined);
+  }
+
   /** A pod that a node takes: its sandbox, its network, its programs. */
   #create(pod: ClusterPod): void {
     this.#states.set(pod.key, stateOf(pod));
@@ -265,8 +304,11 @@ export class LivingCluster {
 
   #later(delay: Micros, what: string, act: (agents: NodeAgents) => void): void {
     for (const agents of this.#agents) {
-      if (delay === 0) act(agents);
-      else this.sim.queue.after(delay, `${what} on ${agents.name}`, () => act(agents));
+      const sync = (): void => {
+        if (!this.outages.isDown(agents.name)) act(agents);
+      };
+      if (delay === 0) sync();
+      else this.sim.queue.after(delay, `${what} on ${agents.name}`, sync);
     }
   }
 

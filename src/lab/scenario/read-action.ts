@@ -29,6 +29,8 @@ export class ActionReader {
     "probe",
     "stop",
     "start",
+    "down",
+    "up",
     "run",
     "open",
     "request",
@@ -57,6 +59,8 @@ export class ActionReader {
     },
     stop: (value, path) => this.#program("stop", value, path),
     start: (value, path) => this.#program("start", value, path),
+    down: (value, path) => this.#node("down", value, path),
+    up: (value, path) => this.#node("up", value, path),
     run: (value, path) => this.#run(value, path),
     open: (value, path) => this.#open(value, path),
     request: (value, path) => {
@@ -183,6 +187,11 @@ export class ActionReader {
     const key = this.reader.text(value, path, "the pod");
     const details = this.reader.details(path);
     return key === undefined ? undefined : { kind, pod: { key, details } };
+  }
+
+  #node(kind: "down" | "up", value: unknown, path: FieldPath): Action | undefined {
+    const node = this.reader.text(value, path, "the node");
+    return node === undefined ? undefined : { kind, node, details: this.reader.details(path) };
   }
 
   #run(value: unknown, path: FieldPath): Action | undefined {

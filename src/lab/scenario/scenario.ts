@@ -72,6 +72,12 @@ export type Action =
   | { readonly kind: "ready"; readonly pods: readonly PodFlag[] }
   | { readonly kind: "probe"; readonly pods: readonly PodFlag[] }
   | { readonly kind: "stop" | "start"; readonly pod: PodName }
+  | {
+      /** The node's wire is cut, or whole again. */
+      readonly kind: "down" | "up";
+      readonly node: string;
+      readonly details: UserErrorDetails;
+    }
   | { readonly kind: "run"; readonly commands: readonly TypedCommand[] }
   | { readonly kind: "open"; readonly name: string; readonly request: ConnectionRequest }
   | { readonly kind: "request"; readonly request: ConnectionRequest }

@@ -57,6 +57,12 @@ export class StepRunner {
       case "start":
         this.living.startPrograms(this.#pod(action.pod), "as the scenario says");
         return undefined;
+      case "down":
+        this.living.outages.down(action.node, action.details);
+        return undefined;
+      case "up":
+        this.living.outages.up(action.node, action.details);
+        return undefined;
       case "run":
         return this.#run(action, step);
       case "open":

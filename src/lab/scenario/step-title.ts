@@ -30,6 +30,10 @@ export function titleOf(action: Action): string {
       return `stop the programs of ${action.pod.key}`;
     case "start":
       return `start the programs of ${action.pod.key}`;
+    case "down":
+      return `node ${action.node} cannot be reached`;
+    case "up":
+      return `node ${action.node} can be reached again`;
     case "run":
       return `run on ${[...new Set(action.commands.map(({ ns }) => ns))].join(", ")}`;
     case "open":

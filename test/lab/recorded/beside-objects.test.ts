@@ -88,12 +88,13 @@ describe("a node's whole dump beside the objects of its cluster", () => {
       file,
       text: text.replaceAll(" (nf_tables)", ""),
     }));
-    const rules = (files: readonly DumpFile[]): readonly string[] =>
-      viewOf(trace(files, "shop/web-0", "shop/db:5432")).steps.map(({ step }) => step);
     expect(older.some(({ text }) => text.includes("nf_tables"))).toBe(false);
-    const once = (steps: readonly string[]): number =>
-      steps.filter((step) => step.includes("FORWARD")).length;
-    expect(once(rules([...shop, ...older]))).toBe(once(rules(shop)));
+    // Both sides of the kernel would look at each packet, were the rendered rules left on the newer one.
+    const looks = (files: readonly DumpFile[]): number =>
+      viewOf(trace(files, "shop/web-0", "shop/db:5432")).steps.filter(({ step }) =>
+        step.startsWith("filter FORWARD["),
+      ).length;
+    expect(looks([...shop, ...older])).toBe(looks(shop));
   });
 
   it("says that everything of it is recorded", () => {
