@@ -9,6 +9,13 @@ import { told } from "./trace.js";
 /** What a device's receive handler did. `another` starts again with the changed `skb.dev`. Mirrors enum rx_handler_result. */
 export type RxResult = "consumed" | "another" | "pass";
 
+/** Takes frames before a device's driver does, and gives them on at its own pace or drops them. Mirrors struct Qdisc. */
+export interface Qdisc {
+  /** What it is and does, in a line. */
+  readonly text: string;
+  enqueue(skb: SkBuff, send: (skb: SkBuff) => void): void;
+}
+
 export interface DeviceOptions {
   readonly name: string;
   readonly ns: NetworkNamespace;
@@ -35,6 +42,8 @@ export abstract class NetDevice {
   isLoopback = false;
   /** IFF_POINTOPOINT without addresses below IP: a `tun` device. */
   isPointToPoint = false;
+  /** What rules and commands may call several devices by; 0 is `default`. Mirrors dev->group. */
+  group = 0;
   /** IFF_PROMISC as somebody asked for it. Virtual devices hand every frame to the stack anyway; a bridge then hands up what it forwards. */
   promiscuous = false;
   /** IFF_ALLMULTI as somebody asked for it. */
@@ -49,6 +58,10 @@ export abstract class NetDevice {
   devId = 0;
   /** The device in whose namespace a packet is routed, when not this one's. Mirrors l3mdev_l3_rcv(). */
   l3Receive: ((skb: SkBuff) => NetDevice | undefined) | undefined;
+  /** What frames wait in before they leave; undefined sends them at once. */
+  qdisc: Qdisc | undefined;
+  /** Takes frames before handlers and protocols do; true when it did. Mirrors the ingress qdisc and its filters. */
+  ingress: ((skb: SkBuff) => boolean) | undefined;
   readonly counters = {
     rxPackets: 0,
     rxBytes: 0,
@@ -141,10 +154,16 @@ export function devQueueXmit(skb: SkBuff, dev: NetDevice): SendResult {
     drop(skb, "QDISC_DROP", "__dev_queue_xmit");
     return undefined;
   }
+  if (dev.qdisc === undefined) startXmit(skb, dev);
+  else dev.qdisc.enqueue(skb, (last) => startXmit(last, dev));
+  return undefined;
+}
+
+/** Mirrors net/core/dev.c:dev_hard_start_xmit(). */
+function startXmit(skb: SkBuff, dev: NetDevice): void {
   dev.ns.sim.trace?.(told(skb, { kind: "device", direction: "tx" }));
   dev.counters.txPackets++;
   dev.transmit(skb);
-  return undefined;
 }
 
 /** A frame arrives at `dev`: handlers, then protocols. Mirrors net/core/dev.c:__netif_receive_skb_core(). */
@@ -155,17 +174,23 @@ export function netifReceiveSkb(skb: SkBuff, dev: NetDevice): void {
   if (!dev.up) return drop(skb, "DEV_READY", "netif_receive_skb");
   dev.counters.rxPackets++;
   dev.ns.sim.trace?.(told(skb, { kind: "device", direction: "rx" }));
+  if (dev.ingress?.(skb) === true) return;
+  receiveClassified(skb, dev);
+}
+
+/** What is left to do once no filter took the frame: handlers, then protocols. */
+export function receiveClassified(skb: SkBuff, dev: NetDevice): void {
   if (
     dev.vlanHandler !== undefined &&
     skb.frame.link.etherType === ETH_P_8021Q &&
     dev.vlanHandler(skb)
   ) {
-    if (!skb.ended) netifReceiveSkb(skb, skb.dev);
+    if (!skb.ended && skb.dev !== undefined) netifReceiveSkb(skb, skb.dev);
     return;
   }
   const handled = dev.rxHandler?.(skb) ?? "pass";
   if (handled === "consumed") return;
-  if (handled === "another") return netifReceiveSkb(skb, skb.dev);
+  if (handled === "another") return netifReceiveSkb(skb, skb.dev ?? dev);
   const protocol = dev.ns.protocols.get(skb.frame.link.etherType);
   if (protocol === undefined) return drop(skb, "UNHANDLED_PROTO", "__netif_receive_skb_core");
   protocol(skb);

@@ -10,6 +10,7 @@ import { ipset } from "./ipset.js";
 import { iptablesTools } from "./iptables.js";
 import { nfct } from "./nfct.js";
 import { sysctl } from "./sysctl.js";
+import { tc } from "./tc.js";
 
 /** Every program that can be typed. */
 export const tools: readonly Tool[] = [
@@ -21,6 +22,7 @@ export const tools: readonly Tool[] = [
   cat,
   nfct,
   ipset,
+  tc,
 ];
 
 /** Runs one command of a lab. `ip netns exec NS …` runs the rest in that namespace; a program that is not here ends as in a shell. */

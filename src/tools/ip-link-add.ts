@@ -3,6 +3,7 @@ import type { NetworkNamespace } from "../core/namespace.js";
 import { isMulticastMac, MAC_ZERO } from "../wire/ip.js";
 import { BridgeDevice } from "../link/bridge.js";
 import { Dummy } from "../link/dummy.js";
+import { Ifb } from "../link/ifb.js";
 import { allocateMac } from "../link/mac.js";
 import { createVethPair } from "../link/veth.js";
 import { notModelled, rtnetlink, ToolFailure } from "./failure.js";
@@ -19,7 +20,7 @@ import { Words, wrongArgument } from "./words.js";
 
 /** Types of the real tool that are not modelled yet. */
 const OTHER_TYPES: readonly string[] =
-  "macvtap ipvtap bond team ifb gre gretap ipip ip6tnl sit vti vrf geneve wireguard nlmon bareudp netdevsim".split(
+  "macvtap ipvtap bond team gre gretap ipip ip6tnl sit vti vrf geneve wireguard nlmon bareudp netdevsim".split(
     " ",
   );
 
@@ -57,6 +58,11 @@ export function linkAdd(words: Words, context: IpContext): string {
         ...clampedMtu(args, asked.settings.lower),
       });
     }
+    case "ifb":
+      return finish(
+        new Ifb({ ...identity(args, ns, "ifb"), mac: args.mac ?? allocateMac(ns.sim) }),
+        args,
+      );
     case "tun":
       throw rtnetlink("Error: tun/tap creation via rtnetlink is not supported.");
     default:

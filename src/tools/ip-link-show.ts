@@ -115,7 +115,7 @@ export function flagsOf(dev: NetDevice): string {
   const flags = [
     up && !dev.carrier ? "NO-CARRIER" : "",
     dev.isPointToPoint ? "POINTOPOINT" : dev.isLoopback ? "LOOPBACK" : "BROADCAST",
-    dev.isLoopback || dev.kind === "dummy" ? "" : "MULTICAST",
+    dev.isLoopback || dev.kind === "dummy" || dev.kind === "ifb" ? "" : "MULTICAST",
     dev.allMulticast ? "ALLMULTI" : "",
     dev.promiscuous ? "PROMISC" : "",
     dev.noArp || dev.kind === "dummy" ? "NOARP" : "",

@@ -6,10 +6,14 @@ import { createLinux } from "../../src/tools/stack.js";
 
 const SANDBOX = "/run/netns/c1";
 
-/** Calls a plugin and gives its JSON; its commands are run in the emulator too. */
-function call(config: Readonly<Record<string, unknown>>, command = "ADD") {
+function node(): CniHost {
   const host = new CniHost("node");
   host.addSandbox(SANDBOX, "c1");
+  return host;
+}
+
+/** Calls a plugin and gives its JSON; its commands are run in the emulator too. */
+function call(config: Readonly<Record<string, unknown>>, command = "ADD", host = node()) {
   const full = { cniVersion: "1.0.0", name: "net", ...config };
   const env = {
     CNI_COMMAND: command,
@@ -99,6 +103,60 @@ describe("bridge with vlanTrunk", () => {
   ])("refuses %j", (vlanTrunk, why) => {
     expect(call({ type: "bridge", vlanTrunk }).output["msg"]).toBe(
       `failed to parse vlan trunks: ${why}`,
+    );
+  });
+});
+
+describe("bandwidth", () => {
+  const limits = {
+    ingressRate: 8_000_000,
+    ingressBurst: 80_000,
+    egressRate: 4_000_000,
+    egressBurst: 40_000,
+  };
+
+  /** A pod on a bridge, then the plugin. */
+  function chained(own: Readonly<Record<string, unknown>>) {
+    const host = node();
+    const { output: prevResult } = call({ type: "bridge", ipam: IPAM }, "ADD", host);
+    return call({ type: "bandwidth", ...own, prevResult }, "ADD", host);
+  }
+
+  test("adds its device to the result, and puts token buckets where they belong", () => {
+    const { output, show, host } = chained({ runtimeConfig: { bandwidth: limits } });
+    const interfaces = output["interfaces"] as readonly { name: string; mac: string }[];
+    expect(interfaces.map(({ name }) => name.replace(/^veth.*/, "veth"))).toEqual([
+      "cni0",
+      "veth",
+      "eth0",
+      "bwpf74d2f3ccf98",
+    ]);
+    expect(show("node", "ip link show bwpf74d2f3ccf98")).toContain("<BROADCAST,NOARP,UP,LOWER_UP>");
+    const shaped = host.commands.map(({ argv }) => argv.join(" ").replaceAll(/veth\w+/g, "veth"));
+    expect(shaped.filter((line) => line.startsWith("tc "))).toEqual([
+      "tc qdisc add dev veth root handle 1: tbf rate 8000000bit burst 10000b limit 35000b",
+      "tc qdisc add dev veth handle ffff: ingress",
+      "tc filter add dev veth parent ffff: protocol all prio 1 u32 match u32 0 0 flowid 1:1 action mirred egress redirect dev bwpf74d2f3ccf98",
+      "tc qdisc add dev bwpf74d2f3ccf98 root handle 1: tbf rate 4000000bit burst 5000b limit 17500b",
+    ]);
+  });
+
+  test("gives back what it was given where no rate is asked for", () => {
+    expect(chained({}).output["interfaces"]).toHaveLength(3);
+  });
+
+  test.each([
+    [{ ingressRate: 1 }, "if rate is set, burst must also be set"],
+    [{ egressBurst: 1 }, "if burst is set, rate must also be set"],
+    [{ ingressRate: -1, ingressBurst: 1 }, "rate and burst must be a positive integer"],
+    [{ ingressRate: 1, ingressBurst: 4_294_967_295 * 8 }, "burst cannot be more than 4GB"],
+  ])("refuses %j", (own, why) => {
+    expect(chained(own).output["msg"]).toBe(why);
+  });
+
+  test("has to come after another plugin", () => {
+    expect(call({ type: "bandwidth", ...limits }).output["msg"]).toBe(
+      "must be called as chained plugin",
     );
   });
 });

@@ -105,7 +105,7 @@ describe("runTool", () => {
 });
 
 const WORDS = [
-  ..."link addr route neigh rule netns add del set show replace append vxlan id remote local dstport nolearning dst port vni permanent change flush list get dev up down mtu address name master nomaster netns type veth peer bridge bridge_slave hairpin on off isolated state fdb static local dynamic self via table metric src scope proto nexthop weight onlink blackhole default lladdr nud permanent proxy from to fwmark pref lookup brd noprefixroute e0 br0 lo nope one two 10.0.0.1/24 10.0.0.1 10.0.0.2 0x10 -1 99999999999 banana 02:00:00:00:00:01 ff:ff:ff:ff:ff:ff -n -4 -o -br -d -w -q net.ipv4.ip_forward net.ipv4.ip_forward=1 net.ipv4.conf.e0.arp_ignore=8".split(
+  ..."link addr route neigh rule netns add del set show replace append vxlan id remote local dstport nolearning dst port vni permanent change flush list get dev up down mtu address name master nomaster netns type veth peer bridge bridge_slave hairpin on off isolated state fdb static local dynamic self via table metric src scope proto nexthop weight onlink blackhole default lladdr nud permanent proxy from to fwmark pref lookup brd noprefixroute e0 br0 lo nope one two 10.0.0.1/24 10.0.0.1 10.0.0.2 0x10 -1 99999999999 banana 02:00:00:00:00:01 ff:ff:ff:ff:ff:ff tuntap mode tap tun ifb ipvlan l2 l3 private stp_state mcast_querier forward_delay priority cost mdb grp 239.1.1.1 qdisc filter tbf rate 80bit burst 10b limit parent ffff: handle root ingress -n -4 -o -br -d -w -q net.ipv4.ip_forward net.ipv4.ip_forward=1 net.ipv4.conf.e0.arp_ignore=8".split(
     " ",
   ),
   "",
@@ -120,7 +120,9 @@ const word = fc.oneof(
 );
 
 test.each(
-  tools.filter(({ name }) => ["ip", "bridge", "sysctl"].includes(name)).map(({ name }) => name),
+  tools
+    .filter(({ name }) => ["ip", "bridge", "sysctl", "tc"].includes(name))
+    .map(({ name }) => name),
 )("%s takes any words: it ends with a result or a UserError", (name) => {
   fc.assert(
     fc.property(

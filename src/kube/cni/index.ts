@@ -1,4 +1,4 @@
-import { bandwidthAdd } from "./bandwidth.js";
+import { bandwidthAdd, bandwidthCheck, bandwidthDel } from "./bandwidth.js";
 import { bridgeAdd, bridgeCheck, bridgeDel } from "./bridge.js";
 import { calicoAdd, calicoCheck, calicoDel } from "./calico.js";
 import { flannelAdd, flannelCheck, flannelDel } from "./flannel.js";
@@ -34,7 +34,7 @@ export const cniPlugins: readonly CniPlugin[] = [
   { name: "host-local", add: hostLocalAdd, del: hostLocalDel, check: hostLocalCheck },
   { name: "portmap", add: portmapAdd, del: portmapDel, check: portmapCheck },
   { name: "firewall", add: firewallAdd, del: firewallDel, check: firewallCheck },
-  { name: "bandwidth", add: bandwidthAdd, del() {}, check() {} },
+  { name: "bandwidth", add: bandwidthAdd, del: bandwidthDel, check: bandwidthCheck },
   { name: "tuning", add: tuningAdd, del: tuningDel, check: tuningCheck },
   { name: "sbr", add: sbrAdd, del: sbrDel, check: sbrCheck },
   { name: "vrf", add: vrfAdd, del: vrfDel, check: vrfCheck },
