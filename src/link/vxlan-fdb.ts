@@ -1,11 +1,11 @@
 import type { NetDevice } from "../core/device.js";
 import type { EventQueue } from "../sim/event-queue.js";
 import { later, type Micros } from "../sim/time.js";
-import { formatIpv4, formatMac, type Ipv4, type Mac, MAC_ZERO } from "../wire/ip.js";
+import { formatIp, formatMac, type IpAddress, type Mac, MAC_ZERO } from "../wire/ip.js";
 
 /** One host that frames are sent to. Mirrors struct vxlan_rdst. */
 export interface VxlanRemote {
-  readonly address: Ipv4;
+  readonly address: IpAddress;
   readonly port: number;
   readonly vni: number;
   /** The underlay device that packets to it are routed by; undefined leaves it to the tables. */
@@ -107,7 +107,7 @@ export function formatVxlanFdbEntry(
     const parts = [
       formatMac(entry.mac),
       ...(showDevice ? [`dev ${device.name}`] : []),
-      `dst ${formatIpv4(remote.address)}`,
+      `dst ${formatIp(remote.address)}`,
       ...(remote.port === device.port ? [] : [`port ${remote.port}`]),
       ...(remote.vni === device.vni ? [] : [`vni ${remote.vni}`]),
       ...(remote.dev === undefined ? [] : [`via ${remote.dev.name}`]),

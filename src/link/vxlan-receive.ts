@@ -3,9 +3,8 @@ import { drop } from "../core/drop.js";
 import type { SkBuff } from "../core/skbuff.js";
 import { told } from "../core/trace.js";
 import { microseconds } from "../sim/time.js";
-import { decodeFrame, type Frame, frameLength } from "../wire/frame.js";
-import { formatIpv4, formatMac, isMulticastMac, MAC_ZERO } from "../wire/ip.js";
-import type { Ipv4Header } from "../wire/ipv4.js";
+import { decodeFrame, type Frame, frameLength, type IpHeader } from "../wire/frame.js";
+import { formatIp, formatMac, isMulticastMac, MAC_ZERO } from "../wire/ip.js";
 import { decodeVxlan, VXLAN_HF_VNI } from "../wire/vxlan.js";
 import { scrub } from "./veth.js";
 import type { Vxlan } from "./vxlan.js";
@@ -16,7 +15,9 @@ const WHERE = "vxlan_rcv";
 export function vxlanReceive(skb: SkBuff, find: (vni: number) => Vxlan | undefined): void {
   const outer = skb.frame;
   const read = decodeVxlan(outer.payload);
-  if (outer.network?.kind !== "ipv4" || !read.ok) return drop(skb, "PKT_TOO_SMALL", WHERE);
+  const { network } = outer;
+  if ((network?.kind !== "ipv4" && network?.kind !== "ipv6") || !read.ok)
+    return drop(skb, "PKT_TOO_SMALL", WHERE);
   const { header, payload } = read.value;
   if ((header.flags & VXLAN_HF_VNI) === 0) return drop(skb, "VXLAN_INVALID_HDR", WHERE);
   const dev = find(header.vni);
@@ -26,14 +27,14 @@ export function vxlanReceive(skb: SkBuff, find: (vni: number) => Vxlan | undefin
   const inner = decodeFrame(payload);
   // Differs: a frame whose IP header is damaged ends here and not in ip_rcv_core.
   if (!inner.ok) return drop(skb, "IP_INHDR", WHERE);
-  enter(skb, dev, outer.network, inner.value);
+  enter(skb, dev, network, inner.value);
 }
 
-function enter(skb: SkBuff, dev: Vxlan, outer: Ipv4Header, inner: Frame): void {
+function enter(skb: SkBuff, dev: Vxlan, outer: IpHeader, inner: Frame): void {
   const { source } = inner.link;
   if (source === dev.mac) return drop(skb, "LOCAL_MAC", WHERE);
   if (!learn(skb, dev, outer, inner)) return;
-  const frame = withCongestion(inner, outer.tos);
+  const frame = withCongestion(inner, tosOf(outer));
   if (frame === undefined) return drop(skb, "IP_TUNNEL_ECN", WHERE);
   const before = skb.frame;
   const entersBy = skb.dev?.name;
@@ -58,7 +59,7 @@ function enter(skb: SkBuff, dev: Vxlan, outer: Ipv4Header, inner: Frame): void {
 }
 
 /** Remembers behind which host the sender is, if the device learns. False when the packet was dropped. Mirrors vxlan_snoop(). */
-function learn(skb: SkBuff, dev: Vxlan, outer: Ipv4Header, { link }: Frame): boolean {
+function learn(skb: SkBuff, dev: Vxlan, outer: IpHeader, { link }: Frame): boolean {
   if (!dev.settings.learning) return true;
   if (link.source === MAC_ZERO || isMulticastMac(link.source)) {
     drop(skb, "MAC_INVALID_SOURCE", WHERE);
@@ -78,7 +79,7 @@ function learn(skb: SkBuff, dev: Vxlan, outer: Ipv4Header, { link }: Frame): boo
       port: undefined,
       action: "learn",
       to: [],
-      why: `${formatMac(link.source)} is behind ${formatIpv4(outer.source)}`,
+      why: `${formatMac(link.source)} is behind ${formatIp(outer.source)}`,
     }),
   );
   return true;
@@ -87,13 +88,23 @@ function learn(skb: SkBuff, dev: Vxlan, outer: Ipv4Header, { link }: Frame): boo
 const ECN_MASK = 3;
 const ECN_CE = 3;
 
+function tosOf(network: IpHeader): number {
+  return network.kind === "ipv4" ? network.tos : network.trafficClass;
+}
+
 /**
  * Congestion that the outer packet met is told to the inner one; undefined when that one cannot carry it.
  * Mirrors include/net/inet_ecn.h:INET_ECN_decapsulate().
  */
 function withCongestion(frame: Frame, outerTos: number): Frame | undefined {
   const { network } = frame;
-  if (network?.kind !== "ipv4" || (outerTos & ECN_MASK) !== ECN_CE) return frame;
-  if ((network.tos & ECN_MASK) === 0) return undefined;
-  return { ...frame, network: { ...network, tos: network.tos | ECN_CE } };
+  if (network === undefined || network.kind === "arp" || (outerTos & ECN_MASK) !== ECN_CE)
+    return frame;
+  const tos = tosOf(network);
+  if ((tos & ECN_MASK) === 0) return undefined;
+  const marked =
+    network.kind === "ipv4"
+      ? { ...network, tos: tos | ECN_CE }
+      : { ...network, trafficClass: tos | ECN_CE };
+  return { ...frame, network: marked };
 }

@@ -6,13 +6,16 @@ import type { SkBuff } from "../core/skbuff.js";
 import { type TunnelFlow, type TunnelHeaders, udpTunnels } from "../core/udp-tunnel.js";
 import { microseconds } from "../sim/time.js";
 import { encodeFrame, type Frame } from "../wire/frame.js";
+import { foldAddress } from "../wire/ip.js";
 import { encodeVxlan, VXLAN_HF_VNI, VXLAN_HLEN } from "../wire/vxlan.js";
 import { scrub } from "./veth.js";
 import type { Vxlan } from "./vxlan.js";
 import type { VxlanRemote } from "./vxlan-fdb.js";
 
-/** Bytes that the outer headers and the inner Ethernet header add: IPv4, UDP, VXLAN, Ethernet. */
-export const VXLAN_HEADROOM = 50;
+/** Bytes that the outer headers and the inner Ethernet header add: IP, UDP, VXLAN, Ethernet. */
+export function vxlanHeadroom(family: "ipv4" | "ipv6"): 50 | 70 {
+  return family === "ipv4" ? 50 : 70;
+}
 
 /** Sends a frame to every host that its destination may be behind. Mirrors drivers/net/vxlan/vxlan_core.c:vxlan_xmit(). */
 export function vxlanTransmit(skb: SkBuff, dev: Vxlan): void {
@@ -42,7 +45,7 @@ function transmitTo(skb: SkBuff, dev: Vxlan, remote: VxlanRemote): void {
   if (!("output" in route)) return fail(skb, dev, "IP_OUTNOROUTES");
   if (route.type === "local") return bypass(skb, dev, remote);
   if (route.dev === dev) return fail(skb, dev, "RECURSION_LIMIT");
-  tunnels.limitInner(skb, route.mtu - VXLAN_HEADROOM);
+  tunnels.limitInner(skb, route.mtu - vxlanHeadroom(settings.family));
   const payload = encapsulated(frame, remote.vni);
   const { socket } = skb;
   scrub(skb, underlay !== dev.ns);
@@ -77,8 +80,10 @@ function encapsulated(frame: Frame, vni: number): Uint8Array {
 }
 
 function headersFor(frame: Frame, { settings }: Vxlan): TunnelHeaders {
-  const inner = frame.network?.kind === "ipv4" ? frame.network : undefined;
-  const ttl = settings.ttl === "inherit" ? (inner?.ttl ?? 0) : settings.ttl;
+  const { network } = frame;
+  const inner = network?.kind === "ipv4" ? network : undefined;
+  const inherited = network?.kind === "ipv6" ? network.hopLimit : (inner?.ttl ?? 0);
+  const ttl = settings.ttl === "inherit" ? inherited : settings.ttl;
   return {
     ttl: ttl === 0 ? undefined : ttl,
     dontFragment:
@@ -93,7 +98,9 @@ const ECN_CE = 3;
 
 /** The sender's willingness to hear of congestion shows outside, congestion that was met does not. Mirrors include/net/inet_ecn.h:INET_ECN_encapsulate(). */
 function outerTos(frame: Frame, { settings }: Vxlan): number {
-  const inner = frame.network?.kind === "ipv4" ? frame.network.tos : 0;
+  const { network } = frame;
+  const inner =
+    network?.kind === "ipv4" ? network.tos : network?.kind === "ipv6" ? network.trafficClass : 0;
   const outer = settings.tos === "inherit" ? inner : settings.tos;
   const ecn = (inner & ECN_MASK) === ECN_CE ? ECN_ECT_0 : inner & ECN_MASK;
   return (outer & ~ECN_MASK) | ecn;
@@ -112,9 +119,10 @@ function sourcePort({ link, network, transport }: Frame, { hashKey, settings }: 
   const add = (a: number, b: number): void => {
     hash = mix(mix(hash, Math.min(a, b)), Math.max(a, b));
   };
-  if (network?.kind !== "ipv4") add(link.source % 0x1_0000_0000, link.destination % 0x1_0000_0000);
+  if (network?.kind !== "ipv4" && network?.kind !== "ipv6")
+    add(link.source % 0x1_0000_0000, link.destination % 0x1_0000_0000);
   else {
-    add(network.source, network.destination);
+    add(foldAddress(network.source), foldAddress(network.destination));
     hash = mix(hash, network.protocol);
     if (transport?.kind === "tcp" || transport?.kind === "udp")
       add(transport.sourcePort, transport.destinationPort);

@@ -5,17 +5,19 @@ import { type NetworkNamespace, perNamespace } from "../core/namespace.js";
 import type { SkBuff } from "../core/skbuff.js";
 import { type TunnelPort, udpTunnels } from "../core/udp-tunnel.js";
 import { seconds } from "../sim/time.js";
-import type { Ipv4, Mac } from "../wire/ip.js";
+import type { IpAddress, Mac } from "../wire/ip.js";
 import { vxlanReceive } from "./vxlan-receive.js";
 import { VxlanFdb } from "./vxlan-fdb.js";
-import { VXLAN_HEADROOM, vxlanTransmit } from "./vxlan-transmit.js";
+import { vxlanHeadroom, vxlanTransmit } from "./vxlan-transmit.js";
 
 /** What a VXLAN device is told when it is made. Mirrors struct vxlan_config. */
 export interface VxlanSettings {
   readonly vni: number;
   /** Where packets are sent to and received, 4789 or 8472. */
   readonly port: number;
-  readonly local: Ipv4 | undefined;
+  readonly local: IpAddress | undefined;
+  /** Of the hosts that carry it. */
+  readonly family: "ipv4" | "ipv6";
   /** The device packets leave by; it decides the MTU and, for the first remote, the route. */
   readonly lower: NetDevice | undefined;
   readonly learning: boolean;
@@ -47,7 +49,8 @@ export class Vxlan extends NetDevice {
   readonly hashKey: number;
 
   constructor({ name, ns, mac, settings }: VxlanOptions) {
-    super({ name, ns, mac, mtu: (settings.lower?.mtu ?? 1500 + VXLAN_HEADROOM) - VXLAN_HEADROOM });
+    const headroom = vxlanHeadroom(settings.family);
+    super({ name, ns, mac, mtu: (settings.lower?.mtu ?? 1500 + headroom) - headroom });
     this.settings = settings;
     this.underlay = ns;
     this.fdb = new VxlanFdb(ns.sim.queue, seconds(300));
@@ -57,8 +60,8 @@ export class Vxlan extends NetDevice {
 
   /** What a device over another one can carry at most; anything without one. */
   get maxMtu(): number | undefined {
-    const { lower } = this.settings;
-    return lower === undefined ? undefined : lower.mtu - VXLAN_HEADROOM;
+    const { lower, family } = this.settings;
+    return lower === undefined ? undefined : lower.mtu - vxlanHeadroom(family);
   }
 
   /** Opens the UDP port with the first device that needs it. Mirrors vxlan_open(); ask `openRefusal` before. */
@@ -78,7 +81,7 @@ export class Vxlan extends NetDevice {
 
   /** The device of this host at the other end, when that is this host too. */
   findLocal(vni: number, port: number): Vxlan | undefined {
-    return vxlanPorts(this.underlay).find(vni, port);
+    return vxlanPorts(this.underlay).find(this.settings.family, vni, port);
   }
 
   override destroy(): void {
@@ -100,38 +103,39 @@ const flowHash: (ns: NetworkNamespace) => { readonly key: number } = perNamespac
 export class VxlanPorts {
   readonly devices: Set<Vxlan> = new Set();
   readonly #ns: NetworkNamespace;
-  readonly #open = new Map<number, { readonly port: TunnelPort; readonly users: Set<Vxlan> }>();
+  readonly #open = new Map<string, { readonly port: TunnelPort; readonly users: Set<Vxlan> }>();
 
   constructor(ns: NetworkNamespace) {
     this.#ns = ns;
   }
 
   open(dev: Vxlan): Errno | undefined {
-    const { port: number } = dev.settings;
-    const shared = this.#open.get(number);
+    const { family, port: number } = dev.settings;
+    const shared = this.#open.get(keyOf(family, number));
     if (shared !== undefined) {
       shared.users.add(dev);
       return undefined;
     }
     const users = new Set([dev]);
-    const port = udpTunnels(this.#ns).open(number, (skb) =>
+    const port = udpTunnels(this.#ns).open(family, number, (skb) =>
       vxlanReceive(skb, (vni) => [...users].find((user) => user.settings.vni === vni)),
     );
     if (typeof port === "string") return port;
-    this.#open.set(number, { port, users });
+    this.#open.set(keyOf(family, number), { port, users });
     return undefined;
   }
 
   close(dev: Vxlan): void {
-    const shared = this.#open.get(dev.settings.port);
+    const key = keyOf(dev.settings.family, dev.settings.port);
+    const shared = this.#open.get(key);
     if (shared?.users.delete(dev) !== true || shared.users.size > 0) return;
     shared.port.close();
-    this.#open.delete(dev.settings.port);
+    this.#open.delete(key);
   }
 
   /** The device that receives on this host for that network and port. Mirrors vxlan_find_vni(). */
-  find(vni: number, port: number): Vxlan | undefined {
-    const users = this.#open.get(port)?.users ?? [];
+  find(family: "ipv4" | "ipv6", vni: number, port: number): Vxlan | undefined {
+    const users = this.#open.get(keyOf(family, port))?.users ?? [];
     return [...users].find(({ settings }) => settings.vni === vni);
   }
 
@@ -139,6 +143,11 @@ export class VxlanPorts {
   lowerGone(dev: NetDevice): void {
     for (const device of this.devices) if (device.settings.lower === dev) device.destroy();
   }
+}
+
+/** One socket for each family and port. */
+function keyOf(family: "ipv4" | "ipv6", port: number): string {
+  return `${family} ${port}`;
 }
 
 export const vxlanPorts: (ns: NetworkNamespace) => VxlanPorts = perNamespace(

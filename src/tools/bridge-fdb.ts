@@ -3,7 +3,14 @@ import { BridgeDevice } from "../link/bridge.js";
 import { type FdbEntry, formatFdbEntry } from "../link/fdb.js";
 import { Vxlan } from "../link/vxlan.js";
 import { formatVxlanFdbEntry, type VxlanFdbEntry, type VxlanRemote } from "../link/vxlan-fdb.js";
-import { type Ipv4, isMulticastMac, type Mac, MAC_ZERO, parseMac } from "../wire/ip.js";
+import {
+  type IpAddress,
+  isMulticastMac,
+  type Mac,
+  MAC_ZERO,
+  parseIpv6,
+  parseMac,
+} from "../wire/ip.js";
 import { notModelled, rtnetlink, ToolFailure } from "./failure.js";
 import { type IpContext, namespaceOf, readAddress } from "./ip-context.js";
 import { abbreviates, chooseCommand, parseNumber, type Words, wrongArgument } from "./words.js";
@@ -39,7 +46,7 @@ interface Asked {
 }
 
 interface TunnelWords {
-  readonly dst?: Ipv4;
+  readonly dst?: IpAddress;
   readonly port?: number;
   readonly vni?: number;
   readonly via?: NetDevice;
@@ -163,7 +170,7 @@ function tunnelOf(told: ReadonlyMap<string, string>, dev: NetDevice): TunnelWord
   if (via !== undefined && lower === undefined)
     throw new ToolFailure(255, `Cannot find device "${via}"\n`);
   return {
-    ...(dst === undefined ? {} : { dst: readAddress(dst) }),
+    ...(dst === undefined ? {} : { dst: parseIpv6(dst) ?? readAddress(dst) }),
     ...(port === undefined ? {} : { port: tunnelNumber(port, 65_535, "invalid port\n") }),
     ...(vni === undefined ? {} : { vni: tunnelNumber(vni, 0xff_ffff, "invalid VNI\n") }),
     ...(lower === undefined ? {} : { via: lower }),

@@ -10,7 +10,8 @@ import { notModelled, rtnetlink, ToolFailure } from "./failure.js";
 import { type IpContext, namespaceOf } from "./ip-context.js";
 import { type LinkArgs, parseLinkArgs } from "./ip-link-args.js";
 import { applyLinkArgs } from "./ip-link-set.js";
-import { VXLAN_HEADROOM } from "../link/vxlan-transmit.js";
+import type { VxlanSettings } from "../link/vxlan.js";
+import { vxlanHeadroom } from "../link/vxlan-transmit.js";
 import { readBridgeOptions } from "./bridge-options.js";
 import { makeIpvlan } from "./ip-link-ipvlan.js";
 import { makeMacvlan } from "./ip-link-macvlan.js";
@@ -55,7 +56,7 @@ export function linkAdd(words: Words, context: IpContext): string {
       const asked = readVxlan(typeWords, ns);
       return finish(makeVxlan(identity(args, ns, "vxlan"), args.mac, asked), {
         ...args,
-        ...clampedMtu(args, asked.settings.lower),
+        ...clampedMtu(args, asked.settings),
       });
     }
     case "ifb":
@@ -96,9 +97,12 @@ function addVeth(args: LinkArgs, ns: NetworkNamespace, words: Words, context: Ip
 }
 
 /** A new VXLAN device is given what its lower device can carry at most, whatever was asked for. Mirrors vxlan_config_apply(). */
-function clampedMtu({ mtu }: LinkArgs, lower: NetDevice | undefined): { readonly mtu?: number } {
+function clampedMtu(
+  { mtu }: LinkArgs,
+  { lower, family }: VxlanSettings,
+): { readonly mtu?: number } {
   if (mtu === undefined || lower === undefined) return {};
-  return { mtu: Math.min(mtu, lower.mtu - VXLAN_HEADROOM) };
+  return { mtu: Math.min(mtu, lower.mtu - vxlanHeadroom(family)) };
 }
 
 /** The namespace that `netns NAME` means. */

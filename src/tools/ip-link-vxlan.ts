@@ -3,7 +3,14 @@ import type { NetworkNamespace } from "../core/namespace.js";
 import { allocateMac } from "../link/mac.js";
 import { Vxlan, vxlanPorts, type VxlanSettings } from "../link/vxlan.js";
 import { seconds } from "../sim/time.js";
-import { type Ipv4, isIpv4Multicast, type Mac, MAC_ZERO } from "../wire/ip.js";
+import {
+  type IpAddress,
+  isIpv4Multicast,
+  isIpv6Multicast,
+  type Mac,
+  MAC_ZERO,
+  parseIpv6,
+} from "../wire/ip.js";
 import { VXLAN_LINUX_PORT } from "../wire/vxlan.js";
 import { notModelled, rtnetlink, ToolFailure } from "./failure.js";
 import { deviceOf, readAddress } from "./ip-context.js";
@@ -12,7 +19,7 @@ import { garbage, parseNumber, type Words, wrongArgument } from "./words.js";
 /** What `type vxlan …` says. */
 export interface VxlanWords {
   readonly settings: VxlanSettings;
-  readonly remote: Ipv4 | undefined;
+  readonly remote: IpAddress | undefined;
   /** Seconds. */
   readonly ageing: number | undefined;
 }
@@ -25,6 +32,7 @@ export function readVxlan(words: Words, ns: NetworkNamespace): VxlanWords {
     vni: -1,
     port: VXLAN_LINUX_PORT,
     local: undefined,
+    family: "ipv4",
     lower: undefined,
     learning: true,
     ttl: 0,
@@ -33,7 +41,7 @@ export function readVxlan(words: Words, ns: NetworkNamespace): VxlanWords {
     checksum: true,
     sourcePorts: [0, 0],
   };
-  let remote: Ipv4 | undefined;
+  let remote: IpAddress | undefined;
   let ageing: number | undefined;
   const seen = new Set<string>();
   for (let word = words.shift(); word !== undefined; word = words.shift()) {
@@ -48,6 +56,10 @@ export function readVxlan(words: Words, ns: NetworkNamespace): VxlanWords {
   }
   if (settings.vni < 0)
     throw rtnetlink("Error: Required attributes not provided to perform the operation.");
+  const six = [settings.local, remote].map((address) => address && typeof address === "bigint");
+  if (six.includes(true) && six.includes(false))
+    throw rtnetlink("Error: Local and remote address must be from the same family.");
+  settings.family = six.includes(true) ? "ipv6" : "ipv4";
   return { settings, remote, ageing };
 }
 
@@ -97,9 +109,10 @@ function vniOf(word: string): number {
   return vni;
 }
 
-function unicast(word: string, key: "remote" | "local"): Ipv4 {
-  const address = readAddress(word);
-  if (isIpv4Multicast(address)) throw wrongArgument(key, `invalid ${key} address`);
+function unicast(word: string, key: "remote" | "local"): IpAddress {
+  const address = parseIpv6(word) ?? readAddress(word);
+  const isGroup = typeof address === "bigint" ? isIpv6Multicast(address) : isIpv4Multicast(address);
+  if (isGroup) throw wrongArgument(key, `invalid ${key} address`);
   return address;
 }
 
@@ -148,9 +161,12 @@ export function makeVxlan(
   { settings, remote, ageing }: VxlanWords,
 ): Vxlan {
   const { ns } = identity;
-  const { vni, port, lower } = settings;
+  const { vni, port, lower, family } = settings;
   const taken = [...vxlanPorts(ns).devices].some(
-    (other) => other.settings.vni === vni && other.settings.port === port,
+    (other) =>
+      other.settings.vni === vni &&
+      other.settings.port === port &&
+      other.settings.family === family,
   );
   if (taken) throw rtnetlink("Error: A VXLAN device with the specified VNI already exists.");
   const dev = new Vxlan({ ...identity, mac: mac ?? allocateMac(ns.sim), settings });

@@ -90,6 +90,8 @@ export class Normaliser {
       case "tcp":
         return `${from}.${this.port(transport.sourcePort)} > ${to}.${this.port(transport.destinationPort)} tcp [${flagNames(transport.flags)}] seq ${this.#sequence(transport.sequence, (transport.flags & TCP_SYN) !== 0)} ack ${(transport.flags & TCP_ACK) === 0 ? "-" : this.#sequence(transport.acknowledgment, false)} ${head} ${text(payload)}${wrong(transport)}`;
       case "udp":
+        if (isVxlanPort(payload, transport.destinationPort))
+          return `${from}.${inRange(transport.sourcePort)} > ${to}.${transport.destinationPort} udp ${head} ${this.#vxlan(payload)}${wrong(transport)}`;
         return `${from}.${this.port(transport.sourcePort)} > ${to}.${this.port(transport.destinationPort)} udp ${head} ${text(payload)}${wrong(transport)}`;
       case "icmpv6":
         return `${from} > ${to} icmpv6 ${transport.type}/${transport.code} rest 0x${transport.rest.toString(16)} ${head} ${this.#icmp6Data(transport.type, payload)}${wrong(transport)}`;

@@ -176,6 +176,7 @@ describe("the networks between nodes", () => {
   it.each([
     ["kindnet", kindnetOf],
     ["flannel's host-gw", flannelOf("host-gw")],
+    ["flannel's VXLAN", flannelOf("vxlan")],
   ])("%s carries IPv6 between pods and out of the cluster", (_, files) => {
     const world = worldOf("both", [...files]);
     expect(told(world, "default/client", "pod:default/web:80", { family: 6 })).toMatch(
