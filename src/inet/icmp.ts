@@ -16,6 +16,7 @@ import { type Ipv4, parseIpv4 } from "../wire/ip.js";
 import { IPPROTO_ICMP, type Ipv4Header, IPV4_HLEN } from "../wire/ipv4.js";
 import { allowGlobally, allowPeer, isLimited } from "./icmp-limit.js";
 import { ipIds } from "./ip-id.js";
+import { echoOptions } from "./ip-options.js";
 import { ipLocalOut, ipPacket } from "./ip-local-out.js";
 import { attachRoute, type RouteEntry } from "./route-entry.js";
 import { kernelSocket } from "./socket-owner.js";
@@ -70,7 +71,8 @@ export function icmpSend(skb: SkBuff, type: number, code: number, rest = 0): voi
   });
   if (!isRoute(back)) return;
   if (limited && !allowPeer(ns, network.source, back.dev)) return;
-  const room = Math.min(back.mtu, MAX_ERROR) - IPV4_HLEN - ICMP_HLEN;
+  const answered = echoOptions(skb, back.source ?? INADDR_DUMMY).length;
+  const room = Math.min(back.mtu, MAX_ERROR) - IPV4_HLEN - answered - ICMP_HLEN;
   if (room <= IPV4_HLEN) return;
   const header: IcmpHeader = { kind: "icmp", type, code, rest };
   const message = { header, payload: encodeIpPacket(skb.frame, room), by: "icmp error", tos, mark };
@@ -140,7 +142,15 @@ export function sendIcmp(
     message.header,
     message.payload,
   );
-  const skb = newSkb(ns, frame, message.by, cause);
+  const options = echoOptions(cause, source);
+  const skb = newSkb(
+    ns,
+    options.length === 0 || frame.network?.kind !== "ipv4"
+      ? frame
+      : { ...frame, network: { ...frame.network, options } },
+    message.by,
+    cause,
+  );
   skb.mark = message.mark;
   skb.socket = kernelSocket;
   skb.ct = ct;

@@ -16,6 +16,7 @@ import { assignedSocket } from "./assigned-socket.js";
 import { isForwarding } from "./devconf.js";
 import { icmpSend } from "./icmp.js";
 import { inetPeers } from "./inet-peer.js";
+import { forwardOptions } from "./ip-options.js";
 
 const ICMP_EXC_TTL = 0;
 const ICMP_REDIR_HOST = 1;
@@ -55,6 +56,8 @@ function exceedsMtu(skb: SkBuff, dontFragment: boolean, mtu: number): boolean {
 }
 
 function ipForwardFinish(skb: SkBuff): SendResult {
+  const { network } = skb.frame;
+  if (network?.kind === "ipv4" && network.options.length > 0) forwardOptions(skb, network);
   if (skb.route !== undefined) return skb.route.output(skb);
   drop(skb, "IP_OUTNOROUTES", "ip_forward_finish");
   return "ENETUNREACH";

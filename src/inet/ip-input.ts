@@ -5,11 +5,11 @@ import { type HookState, nfHook } from "../core/hooks.js";
 import type { SkBuff } from "../core/skbuff.js";
 import { told } from "../core/trace.js";
 import { ICMP_DEST_UNREACH, ICMP_PARAMETERPROB, ICMP_PROT_UNREACH } from "../wire/icmp.js";
-import { isFragment } from "../wire/ipv4.js";
+import { type Ipv4Header, isFragment } from "../wire/ipv4.js";
 import { confAnd, confOr } from "./devconf.js";
 import { icmpSend } from "./icmp.js";
 import { ipDefrag } from "./ip-defrag.js";
-import { checkOptions } from "./ip-options.js";
+import { compileOptions } from "./ip-options.js";
 import { ipProtocols } from "./protocols.js";
 import { dropMartian } from "./route-entry.js";
 import { routeInput } from "./route-input.js";
@@ -49,7 +49,7 @@ function routeAndPassOn(skb: SkBuff): void {
   const { route, dev } = skb;
   if (network?.kind !== "ipv4" || route === undefined || dev === undefined)
     return drop(skb, "NOT_SPECIFIED", "ip_rcv_finish_core");
-  if (network.options.length > 0 && !acceptOptions(skb, network.options)) return;
+  if (network.options.length > 0 && !acceptOptions(skb, network)) return;
   const inGroupFrame = skb.packetType === "BROADCAST" || skb.packetType === "MULTICAST";
   const unicast = route.type !== "broadcast" && route.type !== "multicast";
   if (inGroupFrame && unicast && confOr(dev, "drop_unicast_in_l2_multicast")) {
@@ -69,8 +69,8 @@ function routeInside(skb: SkBuff, inside: NetDevice): void {
 }
 
 /** Mirrors ip_rcv_options(). False when the packet was dropped. */
-function acceptOptions(skb: SkBuff, options: Uint8Array): boolean {
-  const checked = checkOptions(options);
+function acceptOptions(skb: SkBuff, network: Ipv4Header): boolean {
+  const checked = compileOptions(skb, network);
   if (checked.kind === "bad") {
     icmpSend(skb, ICMP_PARAMETERPROB, 0, checked.pointer * 0x100_0000);
     drop(skb, "IP_INHDR", "ip_rcv_finish_core");
@@ -80,11 +80,11 @@ function acceptOptions(skb: SkBuff, options: Uint8Array): boolean {
     drop(skb, "NOT_SPECIFIED", "ip_rcv_finish_core");
     return false;
   }
-  if (checked.changes) {
+  if (checked.sourceRoute) {
     skb.ns.sim.trace?.(
       told(skb, {
         kind: "unknown",
-        what: "IP options that routers write into are left as they came",
+        what: "a source route that is accepted is not followed",
         place: undefined,
       }),
     );

@@ -63,7 +63,8 @@ export class Normaliser {
     if (network?.kind === "ipv6") return this.#packet6(frame, network);
     if (network?.kind !== "ipv4") return "";
     const flags = `${network.dontFragment ? " DF" : ""}${network.moreFragments ? " MF" : ""}${network.fragmentOffset > 0 ? ` +${network.fragmentOffset}` : ""}`;
-    const head = `ttl ${network.ttl} tos 0x${network.tos.toString(16)} id ${this.#id(network.id, transport)}${flags}`;
+    const given = network.options.length === 0 ? "" : ` opts ${hex(withoutTimes(network.options))}`;
+    const head = `ttl ${network.ttl}${given} tos 0x${network.tos.toString(16)} id ${this.#id(network.id, transport)}${flags}`;
     const [from, to] = [formatIpv4(network.source), formatIpv4(network.destination)];
     switch (transport?.kind) {
       case "tcp":
@@ -214,6 +215,21 @@ function wrong(transport: { readonly checksumError?: number | undefined }): stri
   return transport.checksumError === undefined || transport.checksumError === 0
     ? ""
     : " bad checksum";
+}
+
+/** Options without the times that hosts wrote into a timestamp option (RFC 791): those are of the day. */
+function withoutTimes(options: Uint8Array): Uint8Array {
+  const kept = options.slice();
+  for (let at = 0; at < kept.length;) {
+    const kind = kept[at] ?? 0;
+    if (kind === 0) break;
+    const length = kind === 1 ? 1 : Math.max(kept[at + 1] ?? 0, 2);
+    const step = ((kept[at + 3] ?? 0) & 15) === 0 ? 4 : 8;
+    if (kind === 68)
+      for (let end = at + 4 + step; end <= at + length; end += step) kept.fill(0, end - 4, end);
+    at += length;
+  }
+  return kept;
 }
 
 function text(bytes: Uint8Array): string {
