@@ -82,11 +82,12 @@ function performOnExpectations(request: ConntrackRequest, ns: NetworkNamespace):
   const { expectations, now } = conntrack(ns);
   switch (request.command) {
     case "list": {
+      // Without -f those of IPv4 alone are asked for.
       const stamp = request.output.has("timestamp") ? timestamp(now) : "";
       const type = request.family === "ipv6" ? "bigint" : "number";
       const lines = expectations
         .entries()
-        .filter(({ tuple }) => request.family === undefined || typeof tuple.source === type)
+        .filter(({ tuple }) => typeof tuple.source === type)
         .map((expectation) => `${stamp}${formatExpectation(expectation, now)}\n`);
       return done(lines.join(""), `${lines.length} expectations have been shown.`);
     }

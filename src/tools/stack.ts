@@ -5,10 +5,13 @@ import { inet } from "../inet/stack.js";
 import { link, loopback } from "../link/link.js";
 import { brNetfilter, type BrNetfilterProfile } from "../netfilter/br-netfilter.js";
 import { conntrackPernet } from "../netfilter/conntrack/hooks.js";
+import { labelNames } from "../netfilter/conntrack/labels.js";
 
 /** What differs between Linux machines, told when a world is made. */
 export interface LinuxProfile {
   readonly brNetfilter?: BrNetfilterProfile | undefined;
+  /** The text of /etc/xtables/connlabel.conf; undefined where there is none. */
+  readonly connlabelConf?: string | undefined;
 }
 
 export interface LinuxOptions extends LinuxProfile {
@@ -24,5 +27,13 @@ export function createLinux(options: LinuxOptions): Simulation {
 }
 
 function stackFor(profile: LinuxProfile): readonly PernetOperations[] {
-  return [link, inet, arp, conntrackPernet, brNetfilter(profile.brNetfilter), loopback];
+  return [
+    link,
+    inet,
+    arp,
+    conntrackPernet,
+    labelNames(profile.connlabelConf),
+    brNetfilter(profile.brNetfilter),
+    loopback,
+  ];
 }

@@ -1,7 +1,9 @@
 import { describe, expect, test } from "vitest";
-import { labelFile, parseLabelNames, setLabel } from "../../src/netfilter/conntrack/labels.js";
+import { labelNames, setLabel } from "../../src/netfilter/conntrack/labels.js";
 import { conntrackTool } from "../../src/tools/conntrack.js";
 import type { ToolResult } from "../../src/tools/command.js";
+import { runTool } from "../../src/tools/index.js";
+import { createLinux } from "../../src/tools/stack.js";
 import { type Rig, rig, tcp, udp } from "../netfilter/rig.js";
 
 /** Lines and words below were recorded from conntrack 1.4.7 on Linux 6.18; ids and clocks are ours. */
@@ -212,7 +214,7 @@ describe("labels", () => {
 
   test("are shown and chosen by the names of /etc/xtables/connlabel.conf", () => {
     const router = world();
-    labelFile(router.ns).names = parseLabelNames("# c\n1 one\n3 three\n\n0x7 seven\n130 big\n");
+    labelNames("# c\n1 one\n3 three\n\n0x7 seven\n130 big\n").init(router.ns);
     expect(says(router, "-L -o labels,id")[1]).toMatch(/id=1 labels=three\nudp .* id=2$/);
     expect(says(router, "-L -l three")[1]).toMatch(/dport=53 .* labels=three$/);
     expect(says(router, "-L -l three,one")[1]).toBe("");
@@ -221,6 +223,18 @@ describe("labels", () => {
       "<mark>0</mark><labels><label>three</label></labels><use>1</use><id>1</id>",
     );
   });
+});
+
+test("rules take and print the names of labels", () => {
+  const sim = createLinux({ seed: 1, connlabelConf: "1 one\n0x7 seven\n5 fi ve\n" });
+  sim.createNamespace("node");
+  const run = (...argv: readonly string[]): ToolResult => runTool(sim, { ns: "node", argv });
+  for (const label of ["seven", "1", "5", "100"])
+    run("iptables", "-A", "FORWARD", "-m", "connlabel", "--label", label);
+  const rules = run("iptables-save", "-t", "filter").stdout.match(/(?<=--label ).*/g);
+  expect(rules).toEqual(['"seven"', '"one"', '"fi ve"', '"100"']);
+  const refused = run("iptables", "-A", "FORWARD", "-m", "connlabel", "--label", "SEVEN");
+  expect(refused.stderr).toContain("label 'SEVEN' not found or invalid value");
 });
 
 describe("other outputs", () => {

@@ -1,4 +1,8 @@
-import { type NetworkNamespace, perNamespace } from "../../core/namespace.js";
+import {
+  type NetworkNamespace,
+  type PernetOperations,
+  perNamespace,
+} from "../../core/namespace.js";
 import { IPCT_LABEL } from "../../core/conntrack.js";
 import type { Connection } from "./connection.js";
 
@@ -33,18 +37,29 @@ export const labelFile: (ns: NetworkNamespace) => { names: LabelNames | undefine
 );
 
 /**
- * Reads connlabel.conf: a number from 0 to 127 and a name a line, `#` begins a comment. Lines that are something else, and numbers
+ * Reads connlabel.conf: a number from 0 to 127 and a name (the rest of the line), `#` begins a comment. Lines that are something else, and numbers
  * that are too high, are passed over, as libnetfilter_conntrack does.
  */
-export function parseLabelNames(text: string): LabelNames {
+function parseLabelNames(text: string): LabelNames {
   const byLabel = new Map<number, string>();
   const byName = new Map<string, number>();
   for (const line of text.split("\n")) {
-    const [, number = "", name = ""] = /^\s*(0x[\da-f]+|\d+)\s+(\S+)/i.exec(line) ?? [];
+    const [, number = "", name = ""] = /^\s*(0x[\da-f]+|\d+)\s+(\S.*?)\s*$/i.exec(line) ?? [];
     const label = Number(number);
     if (name === "" || label > 127 || byLabel.has(label)) continue;
     byLabel.set(label, name);
     byName.set(name, label);
   }
   return { byLabel, byName };
+}
+
+/** Gives every namespace the machine's names of labels. */
+export function labelNames(text: string | undefined): PernetOperations {
+  const names = text === undefined ? undefined : parseLabelNames(text);
+  return {
+    name: "connlabel.conf",
+    init(ns) {
+      labelFile(ns).names = names;
+    },
+  };
 }

@@ -1,6 +1,7 @@
 import type { Hook, HookState, Verdict } from "../../core/hooks.js";
 import type { SkBuff } from "../../core/skbuff.js";
 import type { LogRequest } from "../../core/trace.js";
+import type { LabelNames } from "../conntrack/labels.js";
 import type { RuleFamily } from "./addresses.js";
 import { checkOptions, OptionArgs, type OptionSpec } from "./options.js";
 import type { TableName, Variant } from "./tables.js";
@@ -25,6 +26,8 @@ export interface RuleEnvironment {
   ) => { readonly family: RuleFamily; readonly protocol: number } | undefined;
   /** Whether the kernel keeps what `-j CT --ctevents` says: with nf_conntrack_events 2 only while somebody listens. */
   readonly keepsEventMasks?: boolean;
+  /** What /etc/xtables/connlabel.conf says; undefined where there is none. */
+  readonly labels?: LabelNames | undefined;
   /** A rate estimator made by a RATEEST rule that is in the kernel. */
   readonly estimator?: (name: string) => boolean;
 }

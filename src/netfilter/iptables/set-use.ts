@@ -1,5 +1,6 @@
 import type { NetworkNamespace } from "../../core/namespace.js";
 import { eventLog } from "../conntrack/event-log.js";
+import { labelFile } from "../conntrack/labels.js";
 import { conntrack } from "../conntrack/table.js";
 import { timeoutPolicies } from "../conntrack/timeout-policies.js";
 import type { PacketUse } from "../ipset/packet.js";
@@ -21,6 +22,7 @@ export function environmentOf(ns: NetworkNamespace): RuleEnvironment {
       return found === undefined ? undefined : families[found.family];
     },
     keepsEventMasks: conntrack(ns).settings.events !== 2 || eventLog(ns).isListening,
+    labels: labelFile(ns).names,
     timeoutPolicy: (name) => timeoutPolicies(ns).get(name),
   };
 }

@@ -8,6 +8,8 @@ import { not } from "../values.js";
 
 interface Connlabel {
   readonly label: number;
+  /** As it is printed: its name, or its number. */
+  readonly text: string;
   readonly invert: boolean;
   readonly set: boolean;
 }
@@ -15,7 +17,7 @@ interface Connlabel {
 const LABEL = option("label", readLabel, { not: true, must: true });
 const SET = flag("set");
 
-/** `-m connlabel`: one of 128 labels of the connection; names need a file that is not there. */
+/** `-m connlabel`: one of 128 labels of the connection; names need the machine's connlabel.conf. */
 export const connlabel: MatchExtension = defineMatch<Connlabel>({
   name: "connlabel",
   mirrors: "net/netfilter/xt_connlabel.c:connlabel_mt()",
@@ -23,11 +25,12 @@ export const connlabel: MatchExtension = defineMatch<Connlabel>({
   examples: ['--label "7"', '! --label "127" --set'],
   options: [LABEL, SET],
   tracks: true,
-  parse(args) {
+  parse(args, { environment }) {
     const { value, invert } = args.need(LABEL);
-    return { label: value, invert, set: args.has(SET) };
+    const text = environment.labels?.byLabel.get(value) ?? String(value);
+    return { label: value, text, invert, set: args.has(SET) };
   },
-  format: ({ label, invert, set }) => `${not(invert)}--label "${label}"${set ? " --set" : ""}`,
+  format: ({ text, invert, set }) => `${not(invert)}--label "${text}"${set ? " --set" : ""}`,
   refuses: ({ label }) => (label > 127 ? "Numerical result out of range" : undefined),
   matches({ label, invert, set }, skb) {
     const entry = connectionOf(skb);
@@ -44,8 +47,10 @@ export const connlabel: MatchExtension = defineMatch<Connlabel>({
 });
 
 function readLabel(text: string, { context }: OptionUse): number {
-  const number = parseNumber(text, 0, 65_535);
+  const { labels } = context.environment;
+  const number = parseNumber(text, 0, 65_535) ?? labels?.byName.get(text);
   if (number !== undefined) return number;
-  context.warn("Warning: cannot open /etc/xtables/connlabel.conf: No such file or directory");
+  if (labels === undefined)
+    context.warn("Warning: cannot open /etc/xtables/connlabel.conf: No such file or directory");
   throw refuse(`label '${text}' not found or invalid value`);
 }
