@@ -27,6 +27,8 @@ export interface Route {
   readonly error: Errno | undefined;
   /** Send an ICMP redirect to the sender (RTCF_DOREDIRECT). */
   readonly redirect: boolean;
+  /** The realms of the destination and, above them, of the source. Mirrors dst->tclassid. */
+  readonly realms?: number | undefined;
   /** The FIB entry that decided, as `ip route` prints it, for the trace. */
   readonly text: string;
   /** What happens to a received packet: local delivery, forwarding, an error. Mirrors dst_input(). */

@@ -133,6 +133,7 @@ function nexthop(spec: NexthopSpec, dev: FibNexthop["dev"], scope: number): FibN
     gateway: spec.gateway,
     weight: spec.weight ?? 1,
     onlink: spec.onlink ?? false,
+    realms: spec.realms ?? 0,
     scope,
     dead: false,
   };

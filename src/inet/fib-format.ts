@@ -27,13 +27,14 @@ export function formatRouteLines(route: FibRoute, withTable = false): readonly s
   if (route.metric !== 0) words.push(`metric ${route.metric}`);
   if (single !== undefined) words.push(...formatFlags(single));
   else if (route.nexthops.length > 1 && route.nexthops.every(isLinkDown)) words.push("linkdown");
+  if (single !== undefined) words.push(...formatRealms(single));
   if (route.mtu !== undefined) words.push(`mtu ${route.mtuLock ? "lock " : ""}${route.mtu}`);
   if (route.advmss !== undefined) words.push(`advmss ${route.advmss}`);
   const lines = [`${words.join(" ")} `];
   if (route.nexthops.length > 1) {
     for (const nexthop of route.nexthops) {
       lines.push(
-        `\tnexthop ${[...formatWay(nexthop), `weight ${nexthop.weight}`, ...formatFlags(nexthop)].join(" ")} `,
+        `\tnexthop ${[...formatWay(nexthop, formatRealms(nexthop)), `weight ${nexthop.weight}`, ...formatFlags(nexthop)].join(" ")} `,
       );
     }
   }
@@ -52,11 +53,21 @@ function formatDestination(prefix: Ipv4Prefix): string {
   return prefix.length === 32 ? formatIpv4(prefix.address) : formatIpv4Prefix(prefix);
 }
 
-function formatWay(nexthop: FibNexthop): string[] {
+/** The realms of one of several ways stand between gateway and device. */
+function formatWay(nexthop: FibNexthop, realms: readonly string[] = []): string[] {
   const words: string[] = [];
   if (nexthop.gateway !== undefined) words.push(`via ${formatIpv4(nexthop.gateway)}`);
+  words.push(...realms);
   if (nexthop.dev !== undefined) words.push(`dev ${nexthop.dev.name}`);
   return words;
+}
+
+/** `realm 5`, `realms 3/7`. */
+function formatRealms({ realms }: FibNexthop): string[] {
+  if (realms === 0) return [];
+  const [from, to] = [realms >>> 16, realms & 0xffff];
+  const name = (realm: number): string => (realm === 0 ? "cosmos" : String(realm));
+  return from === 0 ? ["realm", name(to)] : ["realms", `${name(from)}/${name(to)}`];
 }
 
 function formatFlags(nexthop: FibNexthop): string[] {

@@ -30,6 +30,8 @@ export interface FibNexthop {
   /** 1..256. */
   readonly weight: number;
   readonly onlink: boolean;
+  /** Its realms, the source's in the upper 16 bits; 0 for none. Mirrors nh_tclassid. */
+  readonly realms: number;
   /** Scope of the gateway's own route; HOST for a destination on the link. */
   readonly scope: number;
   /** Its device went down; only nexthops of multipath routes live on like that. */
@@ -58,6 +60,7 @@ export interface NexthopSpec {
   readonly gateway?: Ipv4 | undefined;
   readonly weight?: number | undefined;
   readonly onlink?: boolean | undefined;
+  readonly realms?: number | undefined;
 }
 
 /** A route as it is asked for. What is left out gets the values that `ip route` fills in. */

@@ -55,6 +55,9 @@ export class Fib {
   /** A local route was ever added by hand. Mirrors net->ipv4.fib_has_custom_local_routes. */
   hasCustomLocalRoutes = false;
 
+  /** A route with realms was ever added: the way back to the sender says one as well. Mirrors fib_num_tclassid_users(). */
+  hasRealms = false;
+
   /** Some rule looks at more than addresses, TOS, mark and devices: decisions cannot be shared between flows. */
   looksAtPorts = false;
 
@@ -72,6 +75,7 @@ export class Fib {
     if (typeof route === "string") return route;
     const refusal = this.#insert(route, mode);
     if (refusal !== undefined) return refusal;
+    if (route.nexthops.some(({ realms }) => realms !== 0)) this.hasRealms = true;
     if (route.type === "local" && route.protocol !== RTPROT_KERNEL)
       this.hasCustomLocalRoutes = true;
     bumpRouting(this.#ns);
@@ -292,7 +296,11 @@ function sameRoute(a: FibRoute, b: FibRoute): boolean {
 
 function sameNexthop(a: FibNexthop, b: FibNexthop): boolean {
   return (
-    a.dev === b.dev && a.gateway === b.gateway && a.weight === b.weight && a.onlink === b.onlink
+    a.dev === b.dev &&
+    a.gateway === b.gateway &&
+    a.weight === b.weight &&
+    a.onlink === b.onlink &&
+    a.realms === b.realms
   );
 }
 
@@ -309,10 +317,12 @@ function selects(selector: RouteSelector, route: FibRoute): boolean {
   if (nexthops.length > 1 && nexthops.length !== route.nexthops.length) return false;
   return nexthops.every((asked, index) => {
     const found = route.nexthops[index];
-    if (found === undefined) return asked.dev === undefined && asked.gateway === undefined;
+    if (found === undefined)
+      return asked.dev === undefined && asked.gateway === undefined && asked.realms === undefined;
     return (
       (asked.dev === undefined || asked.dev === found.dev) &&
-      (asked.gateway === undefined || asked.gateway === found.gateway)
+      (asked.gateway === undefined || asked.gateway === found.gateway) &&
+      (asked.realms === undefined || asked.realms === found.realms)
     );
   });
 }

@@ -39,6 +39,7 @@ interface RouteFields<A extends IpAddress> {
   readonly mtuLocked?: boolean | undefined;
   readonly error?: Errno | undefined;
   readonly redirect?: boolean | undefined;
+  readonly realms?: number | undefined;
   /** IPv6: the address is one that several hosts may have. */
   readonly anycast?: boolean | undefined;
   /** IPv6: the device that the address belongs to, or that the packet leaves by. Mirrors rt6i_idev. */
@@ -66,6 +67,7 @@ export class RouteEntry<A extends IpAddress = Ipv4> implements Route {
   readonly mtuLocked: boolean;
   readonly error: Errno | undefined;
   readonly redirect: boolean;
+  readonly realms: number;
   readonly anycast: boolean;
   readonly owner: NetDevice;
   readonly prefixLength: number;
@@ -84,6 +86,7 @@ export class RouteEntry<A extends IpAddress = Ipv4> implements Route {
     this.mtuLocked = fields.mtuLocked ?? false;
     this.error = fields.error;
     this.redirect = fields.redirect ?? false;
+    this.realms = fields.realms ?? 0;
     this.anycast = fields.anycast ?? false;
     this.owner = fields.owner ?? fields.dev;
     this.prefixLength = fields.prefixLength ?? 0;

@@ -138,7 +138,9 @@ function decideFound(flow: InputFlow, found: FibResult): RouteEntry | DropReason
     return confAnd(dev, "bc_forwarding") ? forward(flow, found) : broadcastInput(flow, found.route);
   if (type === "local") {
     const verdict = validateSource({ ...flow, out: undefined });
-    return typeof verdict === "string" ? verdict : localRoute(dev.ns, "local", found.route);
+    return typeof verdict === "string"
+      ? verdict
+      : localRoute(dev.ns, "local", found.route, verdict.realms);
   }
   if (!isForwarding(dev)) return errorRoute(dev.ns, "EHOSTUNREACH", NOT_FORWARDING);
   return type === "unicast" ? forward(flow, found) : "IP_INVALID_DEST";
@@ -169,12 +171,14 @@ function localRoute(
   ns: NetworkNamespace,
   type: "local" | "broadcast" | "multicast",
   by: FibRoute | string | undefined,
+  realms = 0,
 ): RouteEntry {
   const actions = routeActions(ns);
   return new RouteEntry({
     ns,
     type,
     dev: loopbackOf(ns),
+    realms,
     decidedBy: by,
     input: actions.localDeliver,
     output: actions.output,
@@ -212,7 +216,7 @@ function forward(flow: InputFlow, found: FibMatch): RouteEntry | DropReason {
     route.nexthops.length > 1 && flow.frame !== undefined
       ? selectNexthop(route, found.index, multipathHash(dev.ns, flowOf(flow.frame)), IPV4_ANY)
       : found.index;
-  const { dev: out, gateway } = route.nexthops[index] as FibNexthop;
+  const { dev: out, gateway, realms } = route.nexthops[index] as FibNexthop;
   if (out === undefined) return "NOT_SPECIFIED";
   const verdict = validateSource({ ...flow, out });
   if (typeof verdict === "string") return verdict;
@@ -232,10 +236,18 @@ function forward(flow: InputFlow, found: FibMatch): RouteEntry | DropReason {
     mtu: route.mtu,
     mtuLocked: route.mtuLock,
     redirect,
+    realms: combined(realms, verdict.realms),
     decidedBy: route,
     input: actions.forward,
     output: actions.output,
   });
+}
+
+/** Each half is the route's own, or else that of the way back. Mirrors net/ipv4/route.c:set_class_tag(). */
+function combined(own: number, tag: number): number {
+  const low = own & 0xffff || tag & 0xffff;
+  const high = own >>> 16 || tag >>> 16;
+  return ((high << 16) | low) >>> 0;
 }
 
 /** Whether one subnet of the device holds both addresses. Mirrors inet_addr_onlink(). */

@@ -256,6 +256,7 @@ function byTables(
       by: found.route,
       asked: oif,
       gateway: nexthop.gateway,
+      realms: nexthop.realms,
     }),
     cacheable: cacheable && !multipath,
   };
@@ -282,6 +283,7 @@ interface Way {
   /** The device asked for, or that holds a local destination. */
   readonly asked: NetDevice | undefined;
   readonly gateway?: Ipv4 | undefined;
+  readonly realms?: number | undefined;
 }
 
 /** Mirrors net/ipv4/route.c:__mkroute_output(). */
@@ -304,6 +306,7 @@ function make(ns: NetworkNamespace, way: Way): RouteEntry | OutputRefusal {
     dev,
     gateway: countsGateway(type, by) ? (exception?.gateway ?? way.gateway) : undefined,
     source: source === IPV4_ANY ? undefined : source,
+    realms: way.realms,
     mtu: pathMtu(exception, by, dev),
     mtuLocked: exception?.mtuLocked === true || by?.mtuLock === true,
     decidedBy: by ?? `${type} dev ${dev.name}`,

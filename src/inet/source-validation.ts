@@ -23,7 +23,13 @@ export interface SourceCheck {
 }
 
 /** A reason to drop, or whether the sender is a neighbour on the device the packet came by. */
-export type SourceVerdict = DropReason | { readonly onLink: boolean };
+export type SourceVerdict =
+  | DropReason
+  | {
+      readonly onLink: boolean;
+      /** The realm of the way back, in the upper 16 bits. Mirrors fib_combine_itag(). */
+      readonly realms: number;
+    };
 
 /** Mirrors net/ipv4/fib_frontend.c:fib_validate_source(). */
 export function validateSource(check: SourceCheck): SourceVerdict {
@@ -32,12 +38,13 @@ export function validateSource(check: SourceCheck): SourceVerdict {
   const rpFilter = confMax(dev, "rp_filter");
   if (rpFilter !== 0 || (check.out === dev && confOr(dev, "send_redirects")))
     return reverseLookup(check, rpFilter);
+  if (tables.hasRealms) return reverseLookup(check, rpFilter);
   if (confOr(dev, "accept_local")) return PASSED;
   if (tables.hasCustomLocalRoutes || tables.hasCustomRules) return reverseLookup(check, rpFilter);
   return holdsAddress(dev.ns, source) ? "IP_LOCAL_SOURCE" : PASSED;
 }
 
-const PASSED: SourceVerdict = { onLink: false };
+const PASSED: SourceVerdict = { onLink: false, realms: 0 };
 
 /**
  * Asks for the way back to the sender. Protocol and ports are those of the packet as it came: they are not turned round as its
@@ -71,12 +78,14 @@ function reverseLookup(check: SourceCheck, rpFilter: number): SourceVerdict {
   }
   const usesDevice =
     nexthops.some((nexthop) => nexthop.dev === dev) || (type === "local" && dev.isLoopback);
-  if (usesDevice) return { onLink: isOnLink(found) };
+  const realms = ((nexthops[found.index]?.realms ?? 0) << 16) >>> 0;
+  if (usesDevice) return { onLink: isOnLink(found), realms };
   if (addressesOf(dev).length === 0) return rpFilter === 0 ? PASSED : "IP_RPFILTER";
   if (rpFilter === 1) return "IP_RPFILTER";
   const byDevice = tables.lookup({ ...key, oif: dev, ignoreLinkState: true });
   return {
     onLink: byDevice.kind === "match" && byDevice.route.type === "unicast" && isOnLink(byDevice),
+    realms,
   };
 }
 

@@ -1,7 +1,7 @@
 import type { Mac } from "../wire/ip.js";
 import { notModelled, ToolFailure } from "./failure.js";
 import { checkDeviceName, readMac } from "./ip-context.js";
-import { abbreviates, garbage, Words } from "./words.js";
+import { abbreviates, garbage, parseNumber, Words, wrongArgument } from "./words.js";
 
 /** What `ip link add`, `ip link set` and the peer of a veth may be told. Mirrors iproute2's iplink_parse(). */
 export interface LinkArgs {
@@ -16,6 +16,8 @@ export interface LinkArgs {
   link?: string;
   promisc?: boolean;
   allmulti?: boolean;
+  /** A number, or the one name that /etc/iproute2/group has: `default`. */
+  group?: number;
   /** A device's name; an empty one takes the master away. */
   master?: string;
   type?: string;
@@ -25,7 +27,7 @@ export interface LinkArgs {
 
 /** Real words of the tool that would change what a link does and are not modelled. */
 const OTHER_WORDS: readonly string[] =
-  "index broadcast brd multicast trailers alias group mode state numtxqueues numrxqueues link-netns link-netnsid vf xdp xdpgeneric addrgenmode protodown carrier gso_max_size parentdev".split(
+  "index broadcast brd multicast trailers alias mode state numtxqueues numrxqueues link-netns link-netnsid vf xdp xdpgeneric addrgenmode protodown carrier gso_max_size parentdev".split(
     " ",
   );
 
@@ -44,6 +46,7 @@ export function parseLinkArgs(words: Words, forSet: boolean): LinkArgs {
     else if (word === "arp") args.arp = readArp(words);
     else if (word === "promisc") args.promisc = readSwitch(words, word);
     else if (word === "allmulticast") args.allmulti = readSwitch(words, word);
+    else if (word === "group") args.group = readGroup(words.value());
     // The length of a queue that is never full.
     else if (word === "txqueuelen" || word === "qlen" || word === "txqlen")
       words.number(word, 0, 0xffff_ffff);
@@ -61,6 +64,14 @@ export function parseLinkArgs(words: Words, forSet: boolean): LinkArgs {
     }
   }
   return args;
+}
+
+/** Mirrors iproute2's rtnl_group_a2n(). */
+function readGroup(text: string): number {
+  if (text === "default") return 0;
+  const group = parseNumber(text);
+  if (group === undefined || group > 0x7fff_ffff) throw wrongArgument(text, 'Invalid "group" value\n');
+  return group;
 }
 
 /** Mirrors iproute2's on_off(). */

@@ -41,6 +41,7 @@ export function applyLinkArgs(dev: NetDevice, args: LinkArgs): void {
   if (args.arp !== undefined) dev.noArp = !args.arp;
   if (args.promisc !== undefined) dev.promiscuous = args.promisc;
   if (args.allmulti !== undefined) dev.allMulticast = args.allmulti;
+  if (args.group !== undefined) dev.group = args.group;
   if (args.up === true && dev instanceof Vxlan && !dev.up && dev.openRefusal() !== undefined)
     throw rtnetlink("Address already in use");
   if (args.up === true && dev instanceof Vlan && !dev.lower.up) throw rtnetlink("Network is down");

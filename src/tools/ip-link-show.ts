@@ -60,7 +60,7 @@ export function formatLink(dev: NetDevice, context: IpContext, withMode: boolean
   const master = dev.master === undefined ? "" : `master ${dev.master.name} `;
   const queue = dev.wasUp ? (dev instanceof Tun ? "pfifo_fast" : "noqueue") : "noop";
   const length = dev.isPointToPoint ? 500 : 1000;
-  const first = `${dev.ifindex}: ${shownName(dev)}: <${flagsOf(dev)}> mtu ${dev.mtu} qdisc ${queue} ${master}state ${operstate(dev)} ${withMode ? "mode DEFAULT " : ""}group default qlen ${length}`;
+  const first = `${dev.ifindex}: ${shownName(dev)}: <${flagsOf(dev)}> mtu ${dev.mtu} qdisc ${queue} ${master}state ${operstate(dev)} ${withMode ? "mode DEFAULT " : ""}group ${dev.group === 0 ? "default" : dev.group} qlen ${length}`;
   const other = otherEnd(dev);
   const far = other !== undefined && other.ns !== dev.ns ? ` link-netns ${other.ns.name}` : "";
   if (!withMode && (context.inetOnly || context.inet6Only)) return `${first}${far}`;

@@ -20,7 +20,7 @@ const TYPES: readonly RouteType[] = [
 ];
 
 const OTHER_WORDS: readonly string[] =
-  "as nhid encap rtt rttvar reordering window cwnd initcwnd initrwnd ssthresh realms rto_min hoplimit features quickack congctl pref expires fastopen_no_cookie ttl-propagate vrf pervasive".split(
+  "as nhid encap rtt rttvar reordering window cwnd initcwnd initrwnd ssthresh rto_min hoplimit features quickack congctl pref expires fastopen_no_cookie ttl-propagate vrf pervasive".split(
     " ",
   );
 
@@ -42,6 +42,7 @@ interface Draft {
   gateway: Ipv4 | undefined;
   dev: string | undefined;
   onlink: boolean | undefined;
+  realms: number | undefined;
   readonly nexthops: NexthopSpec[];
 }
 
@@ -54,7 +55,10 @@ export function readRoute(words: Words, ns: NetworkNamespace, forDelete: boolean
   const dev = draft.dev === undefined ? undefined : deviceOf(ns, draft.dev);
   const single = dev !== undefined || draft.gateway !== undefined;
   const nexthops = single
-    ? [{ dev, gateway: draft.gateway, onlink: draft.onlink }, ...draft.nexthops]
+    ? [
+        { dev, gateway: draft.gateway, onlink: draft.onlink, realms: draft.realms },
+        ...draft.nexthops,
+      ]
     : draft.nexthops;
   return {
     prefix: draft.prefix,
@@ -89,6 +93,7 @@ function readDraft(words: Words, ns: NetworkNamespace): Draft {
     gateway: undefined,
     dev: undefined,
     onlink: undefined,
+    realms: undefined,
     nexthops: [],
   };
   for (let word = words.shift(); word !== undefined; word = words.shift()) {
@@ -104,6 +109,7 @@ function readAttribute(word: string, words: Words, draft: Draft): boolean {
   else if (word === "dev" || word === "oif") draft.dev = words.value();
   else if (word === "src") draft.source = readAddress(words.value());
   else if (word === "onlink") draft.onlink = true;
+  else if (abbreviates(word, "realms")) draft.realms = readRealms(words);
   else if (word === "mtu") {
     draft.mtuLock = words.take("lock");
     draft.mtu = unsigned(words, '"mtu" value is invalid\n');
@@ -133,6 +139,19 @@ function readDestination(word: string, words: Words, draft: Draft): void {
   draft.hasFamily = given !== "default" && given !== "any" && given !== "all";
 }
 
+/** `TO` or `FROM/TO`; the one name that /etc/iproute2/rt_realms has is `cosmos`. Mirrors iproute2's get_rt_realms_or_raw(). */
+function readRealms(words: Words): number {
+  const word = words.value();
+  const [to, from = 0] = word
+    .split("/")
+    .map((text) => (text === "cosmos" ? 0 : parseNumber(text)))
+    .toReversed();
+  const isWrong = [to, from].some((realm) => realm === undefined || realm > 0xffff);
+  if (isWrong || word.split("/").length > 2)
+    throw wrongArgument(word, '"realm" value is invalid\n');
+  return (((from ?? 0) << 16) | (to ?? 0)) >>> 0;
+}
+
 /** The words after `nexthop`, up to the end or the next `nexthop`. Mirrors iproute2's parse_nexthops(). */
 function readNexthops(words: Words, ns: NetworkNamespace): NexthopSpec[] {
   const nexthops: NexthopSpec[] = [];
@@ -144,6 +163,7 @@ function readNexthops(words: Words, ns: NetworkNamespace): NexthopSpec[] {
       else if (word === "dev") hop = { ...hop, dev: deviceOf(ns, words.value()) };
       else if (word === "weight") hop = { ...hop, weight: readWeight(words) };
       else if (word === "onlink") hop = { ...hop, onlink: true };
+      else if (abbreviates(word, "realms")) hop = { ...hop, realms: readRealms(words) };
       else if (OTHER_WORDS.includes(word)) throw notModelled("ip", `ip route … nexthop ${word}`);
       else
         throw new ToolFailure(

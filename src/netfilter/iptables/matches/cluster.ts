@@ -81,8 +81,7 @@ function nodeOf({ total, seed }: Cluster, skb: SkBuff): number | undefined {
   return reciprocalScale(jhash2(wordsOf(source), seed), total);
 }
 
-/** An address as a little-endian machine reads its words. */
+/** What is hashed, as a little-endian machine reads it: of an IPv6 address the first word alone. Mirrors xt_cluster_hash_ipv6(). */
 function wordsOf(address: IpAddress): readonly number[] {
-  if (typeof address === "number") return [swapBytes(address)];
-  return [96n, 64n, 32n, 0n].map((shift) => swapBytes(Number((address >> shift) & 0xffff_ffffn)));
+  return [swapBytes(typeof address === "number" ? address : Number(address >> 96n))];
 }

@@ -1,3 +1,4 @@
+import type { NetDevice } from "../../../core/device.js";
 import { type MatchExtension, defineMatch } from "../extension.js";
 import { formatNamed, type NamedMask, readNamed } from "../named-numbers.js";
 import { option } from "../options.js";
@@ -15,11 +16,11 @@ const GROUPS: ReadonlyMap<string, number> = new Map([["default", 0]]);
 const SRC = option("src-group", readNamed(GROUPS), { not: true });
 const DST = option("dst-group", readNamed(GROUPS), { not: true });
 
-/** `-m devgroup`: the group of the device; every device here is in group 0. */
+/** `-m devgroup`: the group of the device the packet came in by, or goes out by. */
 export const devgroup: MatchExtension = defineMatch<Devgroup>({
   name: "devgroup",
   mirrors: "net/netfilter/xt_devgroup.c:devgroup_mt()",
-  fidelity: "simplified",
+  fidelity: "exact",
   examples: ["--src-group 0x5", "! --src-group 0x10/0xf0", "--src-group default"],
   options: [SRC, DST],
   check(args) {
@@ -39,9 +40,18 @@ export const devgroup: MatchExtension = defineMatch<Devgroup>({
       ? "Invalid argument"
       : undefined;
   },
-  matches: ({ source, destination }) =>
-    [source, destination].every(
-      (test) => test === undefined || (test.value.value === 0) !== test.invert,
-    ),
-  why: () => "devices are in group 0",
+  isPure: true,
+  matches: ({ source, destination }, _, state) =>
+    fits(source, state.in) && fits(destination, state.out),
+  why: ({ source }, _, state) =>
+    fits(source, state.in)
+      ? `packet goes out by a device of group ${state.out?.group ?? 0}`
+      : `packet came in by a device of group ${state.in?.group ?? 0}`,
 });
+
+/** Mirrors net/netfilter/xt_devgroup.c:devgroup_mt(). */
+function fits(test: Negatable<NamedMask> | undefined, dev: NetDevice | undefined): boolean {
+  if (test === undefined) return true;
+  const { value, mask } = test.value;
+  return ((((dev?.group ?? 0) ^ value) & mask) === 0) !== test.invert;
+}

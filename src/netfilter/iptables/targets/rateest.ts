@@ -1,5 +1,7 @@
+import { ipLength } from "../../../wire/frame.js";
 import { CONTINUE, type TargetExtension, defineTarget } from "../extension.js";
 import { formatMicros, readMicros } from "../rates.js";
+import { estimatorShape, RateEstimator, rateEstimators } from "../rate-estimators.js";
 import { option } from "../options.js";
 import { refuse } from "../refusal.js";
 import { string } from "../values.js";
@@ -17,7 +19,7 @@ const NAME = option("rateest-name", string(1, 15), { must: true });
 const INTERVAL = option("rateest-interval", (text) => readTime(text, "interval"));
 const EWMA = option("rateest-ewmalog", (text) => readTime(text, "ewmalog"));
 
-/** `-j RATEEST`: feeds a rate estimator, which is not kept; the packet goes on. */
+/** `-j RATEEST`: feeds a rate estimator; the packet goes on. */
 export const rateest: TargetExtension = defineTarget<Estimator>({
   name: "RATEEST",
   mirrors: "net/netfilter/xt_RATEEST.c:xt_rateest_tg()",
@@ -38,7 +40,15 @@ export const rateest: TargetExtension = defineTarget<Estimator>({
   }),
   format: ({ name, interval, ewma }) =>
     `--rateest-name ${name} --rateest-interval ${formatMicros(interval)} --rateest-ewmalog ${formatMicros(ewma)}`,
-  apply: () => CONTINUE,
+  apply({ name, interval, ewma }, skb, { ns }) {
+    const { now } = ns.sim.queue;
+    const known = rateEstimators(ns);
+    // Rules of one name feed one estimator, which is as the first of them wants it.
+    const estimator = known.get(name) ?? new RateEstimator(estimatorShape(interval, ewma), now);
+    known.set(name, estimator);
+    estimator.count(ipLength(skb.frame), now);
+    return CONTINUE;
+  },
 });
 
 function readTime(text: string, what: string): number {
