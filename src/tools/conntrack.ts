@@ -15,7 +15,8 @@ import type { Tool, ToolResult } from "./command.js";
 import { createEntry, findEntry, updateEntries } from "./conntrack-change.js";
 import { tellEvents, tellExpectationEvents, timestamp } from "./conntrack-event.js";
 import { ConntrackFailure, ConntrackUsageError, fail } from "./conntrack-failure.js";
-import { type ConntrackRequest, type Filter, readConntrackArguments } from "./conntrack-options.js";
+import type { Filter } from "./conntrack-option-table.js";
+import { type ConntrackRequest, readConntrackArguments } from "./conntrack-options.js";
 
 const PREFIX = "conntrack v1.4.7 (conntrack-tools): ";
 

@@ -265,12 +265,14 @@ function attach(
     entry.status |= IPS_SEEN_REPLY;
     entry.events |= IPCT_REPLY;
   }
-  if (isNew)
-    tellConntrack(skb, "new", entry, () =>
-      entry.master === undefined ? "no entry has this tuple" : expectedBecause(entry.master),
-    );
+  if (isNew) tellConntrack(skb, "new", entry, becauseOf(entry));
   else tellConntrack(skb, "found", entry, DIRECTIONS[info]);
   if (entry.dying) tellConntrack(skb, "destroyed", entry, "reset before any answer");
+}
+
+/** Why a connection is new; one that was expected says by whom. */
+function becauseOf({ master }: Connection): string | (() => string) {
+  return master === undefined ? "no entry has this tuple" : () => expectedBecause(master);
 }
 
 /** How a packet of each relation goes along its connection. */
