@@ -68,7 +68,11 @@ function linkBytes({ link }: Frame): string {
 
 function dump(frame: Frame, parts: Parts, outer: boolean): string {
   const { network } = frame;
-  if (network?.kind === "ipv6") return dump6(frame, (header) => dumpTcp(header, parts));
+  if (network?.kind === "ipv6") {
+    const text = dump6(frame, (header) => dumpTcp(header, parts));
+    // Without --log-ip-options a fragment header alone is told, and not as an option.
+    return parts.has("ip-options") ? text : text.replaceAll(/OPT \( (FRAG:[^)]*)?[^)]*\) /g, "$1");
+  }
   if (network?.kind !== "ipv4") return "TRUNCATED";
   const { tos } = network;
   return [

@@ -137,6 +137,31 @@ it("IPv6 addresses are written in full", () => {
   );
 });
 
+it("of IPv6 extension headers the fragment header is told, all of them with --log-ip-options", () => {
+  const packet: Frame = {
+    link: { ...link, etherType: 0x86dd },
+    network: {
+      kind: "ipv6",
+      trafficClass: 0,
+      flowLabel: 0,
+      hopLimit: 64,
+      protocol: 17,
+      source: known(parseIpv6("fd00::1")),
+      destination: known(parseIpv6("fd00::2")),
+      extensions: [
+        { kind: "fragment", type: 44, fragmentOffset: 0, moreFragments: true, id: 0x1234 },
+      ],
+    },
+    transport: undefined,
+    payload: Uint8Array.from([0, 53, 0, 54, 0, 16, 0, 0]),
+  };
+  const end = "PROTO=UDP SPT=53 DPT=54 LEN=16 ";
+  expect(logged(packet, [])).toContain(`FLOWLBL=0 FRAG:0 INCOMPLETE ID:00001234 ${end}`);
+  expect(logged(packet, ["ip-options"])).toContain(
+    `FLOWLBL=0 OPT ( FRAG:0 INCOMPLETE ID:00001234 ) ${end}`,
+  );
+});
+
 it("NFLOG names its group, AUDIT what the kernel's record says", () => {
   expect(logged(syn, [], { by: "NFLOG", group: 5, prefix: "seen" })).toBe("seen to group 5");
   expect(logged(syn, [], { by: "AUDIT", prefix: "drop" })).toBe(
