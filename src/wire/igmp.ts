@@ -17,8 +17,6 @@ export const IGMPV3_MODE_IS_INCLUDE = 1;
 export const IGMPV3_MODE_IS_EXCLUDE = 2;
 export const IGMPV3_CHANGE_TO_INCLUDE = 3;
 export const IGMPV3_CHANGE_TO_EXCLUDE = 4;
-export const IGMPV3_ALLOW_NEW_SOURCES = 5;
-export const IGMPV3_BLOCK_OLD_SOURCES = 6;
 
 const IGMP_HLEN = 8;
 const IGMPV3_QUERY_HLEN = 12;

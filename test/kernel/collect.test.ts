@@ -140,9 +140,12 @@ function requestsOf(lab: Lab): readonly Parameters<typeof traceRequest>[1][] {
 
 /**
  * Labs left out. IPv6 is not built from dumps yet.
+ * Groups that programs are in, and programs that do not accept, are in no dump; a veth with both ends in one namespace is taken
+ * for two wires that leave.
  * two-tests-printed-as-one is about rules that iptables-save prints otherwise than the kernel has them: no dump tells.
  */
-const left = /^two-tests-printed-as-one|^v6-/;
+const left =
+  /^two-tests-printed-as-one|^v6-|^igmp-|^multicast-|^accept-queue|^mark-on-a-veth-inside/;
 /** Labs that differ from others in their rules alone; they are compared when `HOPWISE_COLLECT=all` asks for it. */
 const alike = /^(match|target|reject-with|fragments|snat|dnat|rp-filter|icmp|nat|masquerade)-/;
 const all = process.env["HOPWISE_COLLECT"] === "all";

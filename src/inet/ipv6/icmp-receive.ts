@@ -23,7 +23,9 @@ import {
   type Icmpv6Header,
   isIcmpv6Error,
 } from "../../wire/icmpv6.js";
-import { isIpv6Multicast } from "../../wire/ip.js";
+import { get16 } from "../../wire/bytes.js";
+import { getIpv6, IPV6_ANY, isIpv6LinkLocal, isIpv6Multicast } from "../../wire/ip.js";
+import { IPPROTO_HOPOPTS } from "../../wire/ipv6-extension.js";
 import { IPPROTO_ICMPV6, type Ipv6Header } from "../../wire/ipv6.js";
 import { isNeighbourDiscovery } from "../../wire/ndisc.js";
 import { pingSockets6 } from "../ping-sockets.js";
@@ -57,8 +59,7 @@ export function icmp6Rcv(skb: SkBuff): void {
     case ICMPV6_PARAMPROB:
       return notify(skb, transport);
     case ICMPV6_MGM_QUERY:
-      if (skb.dev !== undefined) answerQuery(skb.dev);
-      return deliver(skb, "mld");
+      return mldQuery(skb, network, transport);
     case ICMPV6_MGM_REPORT:
     case ICMPV6_MGM_REDUCTION:
     case ICMPV6_MLD2_REPORT:
@@ -68,6 +69,28 @@ export function icmp6Rcv(skb: SkBuff): void {
       if (isIcmpv6Error(type)) return notify(skb, transport);
       return drop(skb, "UNHANDLED_PROTO", "icmpv6_rcv");
   }
+}
+
+/** A router asks who is in groups. Mirrors net/ipv6/mcast.c:__mld_query_work(). */
+function mldQuery(skb: SkBuff, network: Ipv6Header, { rest }: Icmpv6Header): void {
+  const { payload } = skb.frame;
+  const group = getIpv6(payload, 0);
+  const general = group === IPV6_ANY;
+  const alert = network.extensions.some(({ type }) => type === IPPROTO_HOPOPTS);
+  const makesSense =
+    payload.length >= 16 &&
+    isIpv6LinkLocal(network.source) &&
+    network.hopLimit === 1 &&
+    alert &&
+    (general || isIpv6Multicast(group));
+  // A general query that lists sources is none.
+  const sources = payload.length >= 20 ? get16(payload, 18) : 0;
+  if (!makesSense || (general && sources > 0) || skb.dev === undefined)
+    return drop(skb, "NOT_SPECIFIED", "icmpv6_rcv");
+  const code = rest >>> 16;
+  const most = code < 0x8000 ? code : ((code & 0xfff) | 0x1000) << (((code >> 12) & 7) + 3);
+  answerQuery(skb.dev, group, most);
+  deliver(skb, "mld");
 }
 
 /** From the address that was asked, or the one nearest to the asker when all were. Mirrors icmpv6_echo_reply(). */

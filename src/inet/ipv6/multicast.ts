@@ -97,12 +97,23 @@ export function reportAll(dev: NetDevice): void {
   });
 }
 
-/** Answers a general query with everything. Mirrors mld_send_report(). */
-export function answerQuery(dev: NetDevice): void {
-  const records = [...membershipsOf(dev).groups.keys()]
-    .filter(isReported)
-    .map((group): MldRecord => ({ type: MLD2_MODE_IS_EXCLUDE, group, sources: [] }));
-  send(dev, records);
+/**
+ * Answers a router's query within the time that it gives, in milliseconds: a general one (about ::) with everything, one for a
+ * group with that group. Mirrors mld_gq_start_work(), igmp6_group_queried() and mld_send_report().
+ * Differs: a query that is under way already is answered as well, and one of version 1 in the words of version 2.
+ */
+export function answerQuery(dev: NetDevice, asked: Ipv6, most: number): void {
+  const own = membershipsOf(dev);
+  const { queue, random } = dev.ns.sim;
+  const delay = milliseconds(randomBetween(random, 0, Math.max(most - 1, 0)));
+  queue.after(delay, "mld answer", () => {
+    if (membershipsIn(dev.ns).get(dev) !== own) return;
+    const records = [...own.groups.keys()]
+      .toReversed()
+      .filter((group) => isReported(group) && (asked === IPV6_ANY || group === asked))
+      .map((group): MldRecord => ({ type: MLD2_MODE_IS_EXCLUDE, group, sources: [] }));
+    send(dev, records);
+  });
 }
 
 function tell(dev: NetDevice, group: Ipv6, type: number): void {
