@@ -1,6 +1,6 @@
 import { UserError } from "../base/errors.js";
 import { nearest } from "../base/nearest.js";
-import type { Cluster } from "../kube/cluster.js";
+import type { Cluster, ClusterNode } from "../kube/cluster.js";
 import { formatResolvConf } from "../kube/dns/resolv-conf.js";
 import { podNamespace } from "../kube/nodes.js";
 import { keyOf, nameOf, namespaceOf } from "../kube/objects.js";
@@ -8,7 +8,8 @@ import { serviceVariables } from "../kube/service-env.js";
 import { clusterPeerText, selectorText } from "../kube/policy/clause-text.js";
 import { effectiveTypes } from "../kube/policy/oracle.js";
 import { runTool } from "../tools/index.js";
-import { formatIpv4, formatIpv4Prefix } from "../wire/ip.js";
+import { nodeAddresses, ofFamily, podAddresses } from "../kube/own-addresses.js";
+import { formatIp, formatIpv4Prefix, formatIpv6Prefix, type IpAddress } from "../wire/ip.js";
 import { buildLab } from "./build.js";
 import type { EndpointAddress } from "kubernetes-types/core/v1.js";
 import { legacyEndpoints } from "../kube/controllers/legacy-endpoints.js";
@@ -35,8 +36,8 @@ const listers: Readonly<
     header: ["NAME", "ADDRESS", "PODCIDR", "PODS", "ROLE", "FROM"],
     rows: cluster.nodes.map((node) => [
       node.name,
-      formatIpv4(node.address),
-      node.podCidr === undefined ? "<none>" : formatIpv4Prefix(node.podCidr),
+      listed(cluster, nodeAddresses(node)),
+      cidrsOf(cluster, node),
       String(cluster.pods.filter((pod) => pod.node === node.name).length),
       node.controlPlane ? "control-plane" : "<none>",
       fromOf(node.loaded.origin),
@@ -48,7 +49,7 @@ const listers: Readonly<
       pod.namespace,
       pod.name,
       pod.ready ? "yes" : "no",
-      pod.address === undefined ? "<none>" : formatIpv4(pod.address),
+      listed(cluster, podAddresses(pod)),
       pod.node ?? "<pending>",
       fromOf(pod.loaded.origin),
     ]),
@@ -105,9 +106,9 @@ const listers: Readonly<
         .filter((pod) => pod.node === node.name && !pod.hostNetwork)
         .map((pod) => [
           node.name,
-          node.podCidr === undefined ? "<none>" : formatIpv4Prefix(node.podCidr),
+          cidrsOf(cluster, node),
           pod.key,
-          pod.address === undefined ? "<none>" : formatIpv4(pod.address),
+          listed(cluster, podAddresses(pod)),
         ]),
     ),
   }),
@@ -117,7 +118,7 @@ const listers: Readonly<
       cluster.dns === undefined ? "<none>" : keyOf(cluster.dns.object),
       cluster.dns?.object.spec?.clusterIP ?? "<none>",
       pod.key,
-      pod.address === undefined ? "<none>" : formatIpv4(pod.address),
+      listed(cluster, podAddresses(pod)),
       pod.node ?? "<none>",
     ]),
   }),
@@ -144,6 +145,26 @@ function legacyEndpointRows(cluster: Cluster): readonly (readonly string[])[] {
         ];
       }),
   );
+}
+
+/** Addresses in the order of the cluster's families, as kubectl lists them. */
+function listed({ networks }: Cluster, addresses: readonly IpAddress[]): string {
+  const own = networks.families.flatMap((family) => ofFamily(addresses, family) ?? []);
+  return own.length === 0 ? "<none>" : own.map(formatIp).join(",");
+}
+
+/** A node's blocks of pods, in the same order. */
+function cidrsOf({ networks }: Cluster, { podCidr, podCidr6 }: ClusterNode): string {
+  const own = networks.families.flatMap((family) =>
+    family === 4
+      ? podCidr === undefined
+        ? []
+        : [formatIpv4Prefix(podCidr)]
+      : podCidr6 === undefined
+        ? []
+        : [formatIpv6Prefix(podCidr6)],
+  );
+  return own.length === 0 ? "<none>" : own.join(",");
 }
 
 /** A row for each policy of every kind; `*` stands for no namespace, `{}` selects everything. */

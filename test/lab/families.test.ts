@@ -2,6 +2,7 @@ import { describe, expect, it } from "vitest";
 import { UserError } from "../../src/base/errors.js";
 import { buildLab, settleIpv6 } from "../../src/lab/build.js";
 import { clusterLab } from "../../src/lab/cluster-lab.js";
+import { showTable } from "../../src/lab/show.js";
 import { type TraceRequest, traceRequest } from "../../src/lab/trace.js";
 import { type ClusterWorld, loadWorld } from "../../src/lab/world.js";
 import { runTool } from "../../src/tools/index.js";
@@ -205,5 +206,30 @@ describe("the networks between nodes", () => {
     const kubenet = { cniVersion: "0.3.1", name: "kubenet", plugins: [bridge] };
     const file = { file: "10-kubenet.conflist", text: JSON.stringify(kubenet) };
     expect(saved(worldOf("both", [file]))).toEqual(["10.0.0.0/8", ""]);
+  });
+});
+
+describe("the lists of a dual-stack cluster", () => {
+  it("have the addresses of both families, the first one first", () => {
+    const column = (table: ReturnType<typeof showTable>, name: string): readonly string[] => {
+      if (typeof table === "string") throw new Error(table);
+      const at = table.header.indexOf(name);
+      return table.rows.map((row) => row[at] ?? "");
+    };
+    expect(column(showTable(both, "nodes", undefined, 1), "ADDRESS")).toEqual([
+      "192.168.10.11,fd00:10::11",
+      "192.168.10.12,fd00:10::12",
+    ]);
+    expect(column(showTable(both, "nodes", undefined, 1), "PODCIDR")).toEqual([
+      "10.244.0.0/24,fd00:10:244::/64",
+      "10.244.1.0/24,fd00:10:244:1::/64",
+    ]);
+    expect(column(showTable(both, "pods", undefined, 1), "ADDRESS")[0]).toBe(
+      "10.244.0.2,fd00:10:244::2",
+    );
+    expect(column(showTable(v6, "nodes", undefined, 1), "ADDRESS")).toEqual([
+      "fd00:10::11",
+      "fd00:10::12",
+    ]);
   });
 });

@@ -1,5 +1,6 @@
 import { UNDERLAY } from "../../kube/nodes.js";
-import { formatIpv4 } from "../../wire/ip.js";
+import { podAddresses } from "../../kube/own-addresses.js";
+import { formatIp } from "../../wire/ip.js";
 import type { Hop } from "../../view/path.js";
 import type { Line, Span } from "../style.js";
 import type { TraceModel } from "../trace-model.js";
@@ -72,7 +73,7 @@ function podsOn(model: TraceModel, ns: string): readonly string[] {
   const onPath = new Set(model.path.map((hop) => hop.ns));
   return world.cluster.pods
     .filter((pod) => pod.node === ns && !pod.hostNetwork && !onPath.has(pod.key))
-    .map((pod) => `${pod.key}${pod.address === undefined ? "" : `  ${formatIpv4(pod.address)}`}`);
+    .map((pod) => [pod.key, ...podAddresses(pod).map(formatIp).slice(0, 1)].join("  "));
 }
 
 function stripSpans(model: TraceModel, at: number, short: boolean): readonly Span[] {

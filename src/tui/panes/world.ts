@@ -2,7 +2,8 @@ import type { Place } from "../../base/errors.js";
 import type { Cluster } from "../../kube/cluster.js";
 import { keyOf, nameOf, namespaceOf, type Origin } from "../../kube/objects.js";
 import { verdictName } from "../../view/outcome.js";
-import { formatIpv4 } from "../../wire/ip.js";
+import { podAddresses } from "../../kube/own-addresses.js";
+import { formatIp } from "../../wire/ip.js";
 import { widthOf } from "../cells.js";
 import type { ItemAction } from "../items.js";
 import { type Line, plain } from "../style.js";
@@ -56,19 +57,13 @@ function clusterSections(
     ...section("nodes", () =>
       nodes.flatMap((node): readonly TreeRow[] => [
         {
-          line: entry(node.name, formatIpv4(node.address), here === node.name, 1, width),
+          line: entry(node.name, formatIp(node.address), here === node.name, 1, width),
           action: { kind: "show", show: "routes", name: node.name },
         },
         ...pods
           .filter((one) => one.node === node.name && !one.hostNetwork)
-          .map(({ key, address, loaded }) => ({
-            line: entry(
-              key,
-              address === undefined ? "" : formatIpv4(address),
-              here === key,
-              2,
-              width,
-            ),
+          .map(({ key, loaded, ...pod }) => ({
+            line: entry(key, podAddresses(pod).map(formatIp)[0] ?? "", here === key, 2, width),
             ...sourceOf(loaded.origin),
           })),
       ]),
