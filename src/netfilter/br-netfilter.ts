@@ -27,6 +27,8 @@ import { type Frame, type IpHeader, ipLength, withMacs } from "../wire/frame.js"
 import type { IpAddress } from "../wire/ip.js";
 import { bridgeFakeRoute, isFakeRoute } from "./br-fake-route.js";
 import { isValidOnBridge } from "./br-validate-ipv6.js";
+import { connectionOf } from "./conntrack/connection.js";
+import { conntrackConfirm } from "./conntrack/hooks.js";
 
 /** Mirrors include/uapi/linux/netfilter_bridge.h. */
 const NF_BR_PRI_BRNF = 0;
@@ -295,14 +297,16 @@ const forward: HookEntry = {
   },
 };
 
-/** The host must look up a route of its own. Mirrors br_drop_fake_rtable() in net/bridge/br_input.c:br_netif_receive_skb(). */
+/** The host must look up a route of its own. Mirrors br_drop_fake_rtable() in net/bridge/br_input.c:br_netif_receive_skb() and br_nf_local_in(). */
 const localIn: HookEntry = {
   name: "br_netfilter",
   hook: "INPUT",
   priority: NF_BR_PRI_LAST,
-  run(skb): Verdict {
+  run(skb, state): Verdict {
     if (isFakeRoute(skb.route)) skb.route = undefined;
-    return ACCEPT;
+    // Copies went to other ports, or the host will not take it: its new connection cannot wait for INPUT.
+    if (skb.packetType === "HOST" || connectionOf(skb)?.confirmed !== false) return ACCEPT;
+    return conntrackConfirm(skb, state);
   },
 };
 
