@@ -2,7 +2,7 @@ import type { Place } from "../base/errors.js";
 import type { Cluster } from "../kube/cluster.js";
 import { checkClusterRecords, checkRecorded } from "./recorded/check-recorded.js";
 import { type CheckPolicyOptions, checkPolicies } from "./check-policies.js";
-import { clusterLab } from "./cluster-lab.js";
+import { recordedGaps } from "./cluster-lab.js";
 import { checkServices } from "./check-services.js";
 import { policiesNotRendered } from "./policies.js";
 import { proxyModeNotes } from "./proxy-mode.js";
@@ -65,7 +65,7 @@ export function checkWorld(world: World, options: CheckPolicyOptions = {}): Chec
       ...checkClusterRecords(
         world.records,
         nodes.map(({ name }) => name),
-        world.records.size === 0 ? [] : clusterLab(world).gaps,
+        recordedGaps(world),
       ),
       ...[...proxyModeNotes(world.cluster), ...policiesNotRendered(world.cluster, [])].map(
         (text) => ({

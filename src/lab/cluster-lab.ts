@@ -120,6 +120,25 @@ export function clusterLab(
   };
 }
 
+/**
+ * What of nodes' dumps cannot be built, without rules and for each node by itself: quick in a big cluster. A pod that cannot be
+ * modelled is passed over.
+ */
+export function recordedGaps({ cluster, records }: ClusterWorld): readonly RecordedGap[] {
+  return cluster.nodes.flatMap((node) => {
+    const record = records.get(node.name);
+    if (record === undefined) return [];
+    const pods = cluster.pods.filter(
+      (pod) => pod.node === node.name && pod.address !== undefined && pod.unmodelled === undefined,
+    );
+    const rendered = [
+      ...nodeCommands(cluster, node),
+      ...(node.conflist === undefined ? [] : podCommands(node, pods, new Map())),
+    ];
+    return recordedWins(new Map([[node.name, record]]), cluster, rendered).gaps;
+  });
+}
+
 /** Programs of a node are those that its sockets tell, where they were recorded. */
 function withRecordedSockets(
   listeners: readonly Listener[],

@@ -312,3 +312,22 @@ describe("a dump of a node whose pods have links of their own", () => {
     );
   });
 });
+
+describe("check of dumps beside objects", () => {
+  it("names what of them cannot be built", () => {
+    const files = [
+      ...shop,
+      json("nodes/worker-1/ip-addr.json", [
+        loopback,
+        link(2, "eth0", [["192.168.10.11", 24]]),
+        link(4, "eth1", [["172.31.0.2", 24]]),
+        link(5, "bond0", [], { linkinfo: { info_kind: "bond" } }),
+      ]),
+    ];
+    const notes = checkWorld(loadWorld(files, "shop")).notes;
+    expect(notes.flatMap(({ what, text }) => (what === "unmodelled" ? [text] : []))).toEqual([
+      "nobody knows where device eth1 of worker-1 leads: its dump has it, and objects do not",
+      "device bond0 of worker-1 is recorded as a bond, which is not built beside objects",
+    ]);
+  });
+});
