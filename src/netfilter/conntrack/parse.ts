@@ -10,6 +10,7 @@ import {
 } from "../../core/conntrack.js";
 import { seconds } from "../../sim/time.js";
 import { type IpAddress, parseIpv4, parseIpv6 } from "../../wire/ip.js";
+import { findHelper } from "./helpers/index.js";
 import { DEFAULT_ZONE, type Zone } from "./connection.js";
 import type { ConntrackTable } from "./table.js";
 import { SctpTrack } from "./sctp.js";
@@ -32,6 +33,8 @@ export interface ListedConnection {
   readonly mark: number;
   readonly zone: Zone;
   readonly counters: readonly [Counter, Counter] | undefined;
+  /** The name of its helper. */
+  readonly helper: string | undefined;
 }
 
 interface Counter {
@@ -80,6 +83,9 @@ export function loadConnections(table: ConntrackTable, listed: readonly ListedCo
     if (item.sctpState !== undefined) entry.sctp = associationFrom(item.sctpState);
     if (item.counters !== undefined)
       entry.counters = { original: { ...item.counters[0] }, reply: { ...item.counters[1] } };
+    const helper =
+      item.helper === undefined ? undefined : findHelper(item.helper, item.original.protocol);
+    if (helper !== undefined) entry.extend().help = { helper, memory: undefined };
     table.insert(entry);
   }
 }
@@ -143,6 +149,7 @@ function parseLine(line: string, refuse: (message: string) => never): ListedConn
     mark: readNumber(all("mark")[0], 0xffff_ffff) ?? 0,
     zone: readZone(all),
     counters: readCounters(all("packets"), all("bytes")),
+    helper: all("helper")[0],
   };
 }
 

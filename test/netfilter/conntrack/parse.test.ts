@@ -17,6 +17,7 @@ const LISTED = [
   "udp      17 29 src=10.1.0.2 dst=10.2.0.2 sport=5555 dport=500 packets=1 bytes=29 [UNREPLIED] src=10.2.0.2 dst=10.2.0.1 sport=500 dport=5555 packets=0 bytes=0 mark=0 zone=5 use=1",
   "unknown  50 599 src=10.1.0.2 dst=10.2.0.2 packets=1 bytes=28 [UNREPLIED] src=10.2.0.2 dst=10.2.0.1 packets=0 bytes=0 mark=0 use=1",
   "udp      17 29 src=10.1.0.2 dst=10.2.0.2 sport=5555 dport=501 zone-orig=6 packets=1 bytes=29 [UNREPLIED] src=10.2.0.2 dst=10.2.0.1 sport=501 dport=5555 packets=0 bytes=0 mark=0 use=1",
+  "tcp      6 431999 ESTABLISHED src=10.0.1.2 dst=10.0.2.2 sport=50466 dport=21 packets=5 bytes=271 src=10.0.2.2 dst=10.0.2.1 sport=21 dport=50466 packets=5 bytes=270 [ASSURED] mark=0 helper=ftp use=1",
 ];
 
 describe("a list of connections", () => {
