@@ -68,7 +68,9 @@ function knownGateways(commands: readonly LabCommand[]): readonly LabCommand[] {
     );
     const device = owner?.argv[owner.argv.indexOf("dev") + 1];
     const found = macs.find((one) => one.ns === owner?.ns && one.dev === device);
-    const neighbour = ["neigh", "replace", gateway, "lladdr", found?.mac ?? "", "dev", dev ?? ""];
+    // A link-local gateway has no command of its own; nodes, which route, do not ask twice.
+    if (found?.mac === undefined || dev === undefined) return [];
+    const neighbour = ["neigh", "replace", gateway, "lladdr", found.mac, "dev", dev];
     return [{ ns, argv: ["ip", ...neighbour, "nud", "permanent"] }];
   });
 }
