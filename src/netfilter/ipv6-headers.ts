@@ -57,6 +57,8 @@ export function upperHeaderOf(
   const rest = decodeExtensions(protocol, payload);
   if (stopsAtAh && rest.extensions.some(({ type }) => type === IPPROTO_AH))
     return found(IPPROTO_AH, NO_BYTES);
+  if (stopsAtAh && rest.protocol === IPPROTO_AH && rest.payload.length >= 2)
+    return found(IPPROTO_AH, NO_BYTES);
   return isExtensionHeader(rest.protocol)
     ? cutShort(rest.protocol, rest.payload)
     : { ...found(rest.protocol, rest.payload), more: rest.extensions };

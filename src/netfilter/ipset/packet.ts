@@ -48,6 +48,13 @@ interface Visit {
 const IPPROTO_SCTP = 132;
 const IPPROTO_UDPLITE = 136;
 const WITH_PORTS: readonly number[] = [IPPROTO_TCP, IPPROTO_UDP, IPPROTO_SCTP, IPPROTO_UDPLITE];
+/** What has to be there of a header before its ports are read, in bytes. */
+const HEADER_SIZES: ReadonlyMap<number, number> = new Map([
+  [IPPROTO_TCP, 20],
+  [IPPROTO_UDP, 8],
+  [IPPROTO_SCTP, 12],
+  [IPPROTO_UDPLITE, 8],
+]);
 
 function visitOf(
   { name, directions }: PacketUse,
@@ -244,7 +251,8 @@ function portIn(
   if (transport !== undefined) return source ? transport.sourcePort : transport.destinationPort;
   const word = (at: number): number => (payload[at] ?? 0) * 256 + (payload[at + 1] ?? 0);
   if (protocol === IPPROTO_ICMP || protocol === IPPROTO_ICMPV6)
-    return payload.length < 2 ? undefined : word(0);
-  if (!WITH_PORTS.includes(protocol)) return 0;
-  return payload.length < 4 ? undefined : word(source ? 0 : 2);
+    return payload.length < 8 ? undefined : word(0);
+  const size = HEADER_SIZES.get(protocol);
+  if (size === undefined) return 0;
+  return payload.length < size ? undefined : word(source ? 0 : 2);
 }

@@ -1,5 +1,6 @@
 import type { SkBuff } from "../../core/skbuff.js";
-import { upperPayload } from "./packet.js";
+import { encodeIpPacket } from "../../wire/frame.js";
+import { fragmentOffsetOf, upperPayload } from "./packet.js";
 import { inRange, type Negatable, type Range } from "./values.js";
 
 /** A test of an unsigned number in the transport header, as a payload expression of nf_tables makes it. */
@@ -12,10 +13,14 @@ export interface PayloadTest {
 
 /**
  * Whether a packet whose transport header is not whole passes tests that the nft variant makes of plain bytes: it needs no
- * more of the header than they look at, and one that is not there fails. Mirrors net/netfilter/nft_payload.c:nft_payload_eval().
+ * more of the header than they look at, and one that is not there fails. Of a later fragment of IPv6 it looks at the packet
+ * from its very beginning. Mirrors net/netfilter/nft_payload.c:nft_payload_eval().
  */
 export function fitsPayload({ frame }: SkBuff, tests: readonly PayloadTest[]): boolean {
-  const payload = upperPayload(frame)?.payload;
+  const payload =
+    frame.network?.kind === "ipv6" && fragmentOffsetOf(frame) > 0
+      ? encodeIpPacket(frame)
+      : upperPayload(frame)?.payload;
   if (payload === undefined) return false;
   return tests.every(({ at, size, holds }) => {
     if (payload.length < at + size) return false;

@@ -1,14 +1,17 @@
 import type { ConntrackRef } from "../../core/conntrack.js";
 import type { SkBuff } from "../../core/skbuff.js";
+import { get16, get32, get8 } from "../../wire/bytes.js";
 import {
   decodeTransport,
   type Frame,
   type IpHeader,
   type TransportHeader,
 } from "../../wire/frame.js";
-import type { Ipv4Header } from "../../wire/ipv4.js";
+import { IPPROTO_TCP, IPPROTO_UDP, type Ipv4Header } from "../../wire/ipv4.js";
 import { fragmentExtension, type Ipv6Header, NO_EXTENSIONS } from "../../wire/ipv6.js";
-import { upperHeaderOf } from "../ipv6-headers.js";
+import { TCP_HLEN, type TcpHeader } from "../../wire/tcp.js";
+import { UDP_HLEN, type UdpHeader } from "../../wire/udp.js";
+import { isExtensionHeader, upperHeaderOf } from "../ipv6-headers.js";
 
 /** What matches look at in a packet. */
 
@@ -31,9 +34,15 @@ export function ipv6HeaderOf(skb: SkBuff): Ipv6Header | undefined {
 }
 
 /** Where a fragment begins in its packet, in bytes: 0 in whole packets and first fragments. */
-export function fragmentOffsetOf({ network }: Frame): number {
+export function fragmentOffsetOf(frame: Frame): number {
+  const { network } = frame;
   if (network?.kind === "ipv4") return network.fragmentOffset;
-  return network?.kind === "ipv6" ? (fragmentExtension(network)?.fragmentOffset ?? 0) : 0;
+  if (network?.kind !== "ipv6") return 0;
+  const { extensions, protocol } = network;
+  if (extensions.length === 0 && !isExtensionHeader(protocol)) return 0;
+  const own = fragmentExtension(network)?.fragmentOffset;
+  // A fragment header that is cut short may still tell it.
+  return own ?? upperHeaderOf(frame, network, false)?.fragmentOffset ?? 0;
 }
 
 /** The TOS byte, IPv6's traffic class. */
@@ -45,20 +54,52 @@ export function tosOf(skb: SkBuff): number {
 
 /** The transport header, also of a first fragment, which a frame keeps as bytes. Mirrors skb_header_pointer(). */
 export function transportIn(frame: Frame): TransportHeader | undefined {
-  const { network, transport, payload } = frame;
-  if (transport !== undefined) return transport;
-  if (network?.kind === "ipv6") return firstPiece6(frame, network);
-  const isFirst = network?.kind === "ipv4" && network.moreFragments && network.fragmentOffset === 0;
-  if (!isFirst) return undefined;
-  return decodeTransport({ ...network, moreFragments: false }, payload, false).transport;
+  const { network, transport } = frame;
+  if (transport !== undefined || network === undefined || network.kind === "arp") return transport;
+  const upper = upperPayload(frame);
+  if (upper === undefined) return undefined;
+  const { protocol, payload } = upper;
+  if (protocol === IPPROTO_TCP) return tcpHeader(payload);
+  if (protocol === IPPROTO_UDP) return udpHeader(payload);
+  const whole =
+    network.kind === "ipv4"
+      ? { ...network, moreFragments: false }
+      : { ...network, extensions: NO_EXTENSIONS, protocol };
+  return decodeTransport(whole, payload, false).transport;
 }
 
-function firstPiece6(frame: Frame, network: Ipv6Header): TransportHeader | undefined {
-  if (fragmentExtension(network)?.moreFragments !== true) return undefined;
-  const upper = upperHeaderOf(frame, network, false);
-  if (upper === undefined || upper.fragmentOffset !== 0) return undefined;
-  const whole = { ...network, extensions: NO_EXTENSIONS, protocol: upper.protocol };
-  return decodeTransport(whole, upper.payload, false).transport;
+/** What rules see of a header whose packet goes on elsewhere, or that says wrong things of its own length. */
+function tcpHeader(bytes: Uint8Array): TcpHeader | undefined {
+  if (bytes.length < TCP_HLEN) return undefined;
+  return {
+    kind: "tcp",
+    sourcePort: get16(bytes, 0),
+    destinationPort: get16(bytes, 2),
+    sequence: get32(bytes, 4),
+    acknowledgment: get32(bytes, 8),
+    flags: get16(bytes, 12) & 0xfff,
+    window: get16(bytes, 14),
+    urgent: get16(bytes, 18),
+    options: bytes.subarray(TCP_HLEN, Math.max(TCP_HLEN, (get8(bytes, 12) >>> 4) * 4)),
+  };
+}
+
+/** The options of a TCP header; undefined where they are not all there, or the header says that it ends before them. */
+export function tcpOptionsOf(frame: Frame): Uint8Array | undefined {
+  if (frame.transport?.kind === "tcp") return frame.transport.options;
+  const bytes = upperPayload(frame)?.payload;
+  return bytes === undefined ? undefined : optionsIn(bytes);
+}
+
+/** The same of bytes that are taken for a TCP header. */
+export function optionsIn(bytes: Uint8Array): Uint8Array | undefined {
+  const length = (get8(bytes, 12) >>> 4) * 4;
+  return bytes.length < length || length < TCP_HLEN ? undefined : bytes.subarray(TCP_HLEN, length);
+}
+
+function udpHeader(bytes: Uint8Array): UdpHeader | undefined {
+  if (bytes.length < UDP_HLEN) return undefined;
+  return { kind: "udp", sourcePort: get16(bytes, 0), destinationPort: get16(bytes, 2) };
 }
 
 /** A transport header of the wanted kind, or what its absence means: no match on later fragments, hotdrop when cut short. */
@@ -89,7 +130,7 @@ export function upperPayload(
   return upper === undefined || upper.fragmentOffset > 0 ? undefined : upper;
 }
 
-/** Source and destination port of a TCP or UDP packet. */
+/** Source and destination port. Four bytes are enough, whatever becomes of the rest of the header. */
 export function portsOf(
   skb: SkBuff,
 ): { readonly source: number; readonly destination: number } | undefined {
@@ -97,7 +138,7 @@ export function portsOf(
   if (transport?.kind === "tcp" || transport?.kind === "udp") {
     return { source: transport.sourcePort, destination: transport.destinationPort };
   }
-  // UDP-Lite, SCTP and DCCP begin with their ports as well; their headers stay in the payload.
+  // UDP-Lite, SCTP and DCCP begin with their ports as well; their headers, and those cut short, stay in the payload.
   if (transport !== undefined) return undefined;
   const upper = upperPayload(skb.frame);
   if (upper === undefined || upper.payload.length < 4 || !PORTED.includes(upper.protocol))
@@ -107,8 +148,8 @@ export function portsOf(
   return { source: port(0), destination: port(2) };
 }
 
-/** DCCP, SCTP, UDP-Lite. */
-const PORTED: readonly number[] = [33, 132, 136];
+/** TCP, UDP, DCCP, SCTP, UDP-Lite. */
+const PORTED: readonly number[] = [6, 17, 33, 132, 136];
 
 /** The state a conntrack match sees: INVALID when nothing tracks the packet. */
 export function ctStateOf(

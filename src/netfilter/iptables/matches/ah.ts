@@ -2,6 +2,9 @@ import { type MatchExtension, defineMatch } from "../extension.js";
 import type { Negatable } from "../values.js";
 import { formatSpi, matchesSpi, spiOption, type SpiRange } from "./spi.js";
 
+/** The index in a header of 12 bytes, without its data. */
+const AH = { at: 4, size: 12 };
+
 const SPI = spiOption("ahspi");
 
 /** `-m ah` of IPv4: the index in an authentication header. */
@@ -15,5 +18,5 @@ export const ah: MatchExtension = defineMatch<Negatable<SpiRange> | undefined>({
   only: { protocols: [51] },
   parse: (args) => args.get(SPI),
   format: (test) => formatSpi("ahspi", test).join(" "),
-  matches: (test, skb) => matchesSpi(skb, 4, test),
+  matches: (test, skb) => matchesSpi(skb, AH, test),
 });

@@ -2,6 +2,9 @@ import { type MatchExtension, defineMatch } from "../extension.js";
 import type { Negatable } from "../values.js";
 import { formatSpi, matchesSpi, spiOption, type SpiRange } from "./spi.js";
 
+/** The index, and a sequence number behind it. */
+const ESP = { at: 0, size: 8 };
+
 const SPI = spiOption("espspi");
 
 /** `-m esp`: the index in an encapsulating header. */
@@ -14,5 +17,5 @@ export const esp: MatchExtension = defineMatch<Negatable<SpiRange> | undefined>(
   only: { protocols: [50] },
   parse: (args) => args.get(SPI),
   format: (test) => formatSpi("espspi", test).join(" "),
-  matches: (test, skb) => matchesSpi(skb, 0, test),
+  matches: (test, skb) => matchesSpi(skb, ESP, test),
 });

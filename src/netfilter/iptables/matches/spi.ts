@@ -29,13 +29,14 @@ export function fitsSpi(spi: number, test: Negatable<SpiRange> | undefined): boo
   return test === undefined || (spi >= test.value.low && spi <= test.value.high) !== test.invert;
 }
 
-/** Whether the index at `at` is in the range. */
+/** Whether the index at `at` is in the range; of the header `size` bytes have to be there. */
 export function matchesSpi(
   skb: SkBuff,
-  at: number,
+  { at, size }: { readonly at: number; readonly size: number },
   test: Negatable<SpiRange> | undefined,
 ): boolean | "hotdrop" {
   if (fragmentOffsetOf(skb.frame) > 0) return false;
   const spi = payloadWord(skb, at);
-  return spi === undefined ? "hotdrop" : fitsSpi(spi, test);
+  if (spi === undefined || payloadWord(skb, size - 4) === undefined) return "hotdrop";
+  return fitsSpi(spi, test);
 }

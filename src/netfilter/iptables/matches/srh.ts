@@ -104,11 +104,16 @@ function fitsHeader({ next, numbers, tag, sids }: Srh, bytes: Uint8Array): boole
     "last-entry": last,
   };
   if (!numbers.every((test) => compares(fields[test.field], test) !== test.invert)) return false;
-  if (tag !== undefined && (get16(bytes, 6) === tag.value) === tag.invert) return false;
+  if (tag !== undefined && (swapped(get16(bytes, 6)) === tag.value) === tag.invert) return false;
   return sids.every(({ which, value, invert }) => {
     const segment = segmentOf(which, bytes, left, last);
     return segment !== undefined && underMask(segment, value) !== invert;
   });
+}
+
+/** The kernel compares the tag as it stands on the wire with the number that the tool keeps as this machine does. */
+function swapped(tag: number): number {
+  return ((tag & 0xff) << 8) | (tag >> 8);
 }
 
 function compares(seen: number, { how, value }: NumberTest): boolean {

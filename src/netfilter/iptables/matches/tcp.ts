@@ -1,7 +1,7 @@
 import { type MatchExtension, defineMatch, isPositive } from "../extension.js";
 import { fitsPayload, type PayloadTest, portTest } from "../native-ports.js";
 import { flag, option, type OptionUse } from "../options.js";
-import { transportOf } from "../packet.js";
+import { tcpOptionsOf, transportOf } from "../packet.js";
 import { refuse } from "../refusal.js";
 import { parseNumber } from "../numbers.js";
 import {
@@ -13,7 +13,6 @@ import {
   portRange,
   type Range,
 } from "../values.js";
-import type { TcpHeader } from "../../../wire/tcp.js";
 
 interface Flags {
   readonly mask: number;
@@ -154,8 +153,10 @@ export const tcp: MatchExtension = defineMatch<TcpMatch>({
     )
       return false;
     if (tcpOption === undefined) return true;
-    const found = hasOption(header, tcpOption.value);
-    return found === "hotdrop" ? found : found !== tcpOption.invert;
+    const options = tcpOptionsOf(skb.frame);
+    return options === undefined
+      ? "hotdrop"
+      : hasOption(options, tcpOption.value) !== tcpOption.invert;
   },
   why({ source, destination, flags }, skb) {
     const header = transportOf(skb, "tcp");
@@ -222,8 +223,8 @@ function readTcpOption(text: string): number {
   return number;
 }
 
-/** Walks the options; an option area that lies about its length kills the packet. Mirrors tcp_find_option(). */
-function hasOption({ options }: TcpHeader, wanted: number): boolean | "hotdrop" {
+/** Walks the options. Mirrors tcp_find_option(), which drops packets whose options are not all there. */
+function hasOption(options: Uint8Array, wanted: number): boolean {
   for (let at = 0; at < options.length;) {
     const kind = options[at] ?? 0;
     if (kind === wanted) return true;

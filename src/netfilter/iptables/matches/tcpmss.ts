@@ -1,7 +1,8 @@
-import type { TcpHeader } from "../../../wire/tcp.js";
+import type { SkBuff } from "../../../core/skbuff.js";
+import { encodeIpPacket, NO_BYTES } from "../../../wire/frame.js";
 import { type MatchExtension, defineMatch } from "../extension.js";
 import { option } from "../options.js";
-import { transportOf } from "../packet.js";
+import { fragmentOffsetOf, optionsIn, tcpOptionsOf, transportOf } from "../packet.js";
 import { refuse } from "../refusal.js";
 import {
   formatRange,
@@ -33,19 +34,31 @@ export const tcpmss: MatchExtension = defineMatch<Negatable<Range>>({
   parse: (args) => args.need(MSS),
   format: (test) => formatTest("mss", test, formatRange).join(" "),
   matches({ value, invert }, skb) {
-    const header = transportOf(skb, "tcp");
-    if (typeof header !== "object") return header;
-    const mss = mssOf(header);
+    const options = optionsOf(skb);
+    if (options === undefined) return "hotdrop";
+    const mss = mssOf(options);
     return mss === undefined ? invert : inRange(mss, value) !== invert;
   },
   why(_, skb) {
-    const header = transportOf(skb, "tcp");
-    const mss = typeof header === "object" ? mssOf(header) : undefined;
+    const mss = mssOf(optionsOf(skb) ?? NO_BYTES);
     return mss === undefined ? "segment has no MSS" : `segment has MSS ${mss}`;
   },
 });
 
-function mssOf({ options }: TcpHeader): number | undefined {
+/**
+ * The options of the TCP header; undefined where it is cut short. Of a later fragment the kernel takes what stands there for
+ * one: over IPv4 the fragment's own bytes, over IPv6 the packet's from its very beginning.
+ */
+function optionsOf(skb: SkBuff): Uint8Array | undefined {
+  const { frame } = skb;
+  if (fragmentOffsetOf(frame) === 0) {
+    const header = transportOf(skb, "tcp");
+    return typeof header === "object" ? tcpOptionsOf(frame) : undefined;
+  }
+  return optionsIn(frame.network?.kind === "ipv6" ? encodeIpPacket(frame) : frame.payload);
+}
+
+function mssOf(options: Uint8Array): number | undefined {
   for (let at = 0; at < options.length;) {
     const kind = options[at] ?? 0;
     const length = options[at + 1] ?? 0;
