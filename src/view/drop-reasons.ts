@@ -217,9 +217,10 @@ export const DROP_REASON_TEXTS: Readonly<Record<DropReason, DropReasonText>> = {
     look: "The device steps before.",
   },
   QDISC_DROP: {
-    condition: "The device's queue refused the packet: it is down, or has no carrier.",
-    cause: "The other end of a veth is down or gone.",
-    look: "`ip link`: `NO-CARRIER`, `state DOWN`.",
+    condition: "The device's queue refused the packet: it is down, has no carrier, or is full.",
+    cause:
+      "The other end of a veth is down or gone; no program has a tap open; a token bucket lets no more through.",
+    look: "`ip link`: `NO-CARRIER`, `state DOWN`; `tc qdisc`.",
   },
   UNHANDLED_PROTO: {
     condition: "No protocol of this namespace takes the frame's EtherType.",
@@ -289,8 +290,9 @@ export const DROP_REASON_TEXTS: Readonly<Record<DropReason, DropReasonText>> = {
   },
   NO_TX_TARGET: {
     condition: "A device had nothing to send the frame to.",
-    cause: "A bridge without another port that may have it; a tunnel without a remote end.",
-    look: "`bridge link` and `bridge fdb show`.",
+    cause:
+      "A bridge without another port that may have it, or a group that nobody wants; a tunnel without a remote end.",
+    look: "`bridge link`, `bridge fdb show` and `bridge mdb show`.",
   },
   MAC_INVALID_SOURCE: {
     condition: "The frame's source MAC is multicast or all zero, and a bridge does not take it.",
