@@ -10,7 +10,7 @@ const config: ViteUserConfig = {
     testTimeout: 120_000,
     hookTimeout: 120_000,
     // Labs that say so run at once: they wait for timers of the kernel most of the time.
-    maxConcurrency: 6,
+    maxConcurrency: 8,
   },
 };
 

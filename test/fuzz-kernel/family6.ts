@@ -40,7 +40,10 @@ function command6({ ns, run, rules }: DraftCommand): readonly DraftCommand[] {
     return [{ ns, run: run.replace("iptables", "ip6tables"), rules: rules.map(rule6) }];
   if (run.startsWith("sysctl ")) return knob6(run).map((knob) => ({ ns, run: knob }));
   // Two routes to one place that differ in the gateway would be one route with two ways, of which the kernel draws one.
-  const text = text6(run).replace(/^ip route append/, "ip route add");
+  // An address is tentative for a moment where duplicates may be looked for, and no `src` then.
+  const text = text6(run)
+    .replace(/^ip route append/, "ip route add")
+    .replace(/^ip addr add .*/, "$& nodad");
   return [{ ns, run: text.replace(/^ip (route|rule) /, "ip -6 $1 ") }];
 }
 

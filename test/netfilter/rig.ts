@@ -256,7 +256,7 @@ export function error6(
   source: string,
   destination: string,
   about: Frame,
-  type = ICMPV6_DEST_UNREACH,
+  type: number = ICMPV6_DEST_UNREACH,
 ): Frame {
   const transport: TransportHeader = { kind: "icmpv6", type, code: 4, rest: 0 };
   return packet6(source, destination, IPPROTO_ICMPV6, transport, encodeIpPacket(about));

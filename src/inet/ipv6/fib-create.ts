@@ -106,6 +106,7 @@ function deviceOfGateway(
   if (found.kind === "miss") return "RTNETLINK answers: No route to host";
   const [way] = found.route.nexthops;
   const onLink = way !== undefined && way.gateway === undefined && found.route.type === "unicast";
-  const fits = onLink && (dev === undefined || way.dev === dev);
+  // A route by lo refuses: nobody is there.
+  const fits = onLink && !way.dev.isLoopback && (dev === undefined || way.dev === dev);
   return fits ? way.dev : "RTNETLINK answers: No route to host";
 }

@@ -161,6 +161,10 @@ class Restorer {
       });
     }
     this.#table = name;
+    if (this.#variant === "legacy" && !this.#ruleset.tables.has(name)) {
+      this.#touch();
+      this.#onCommit?.(this.#ruleset);
+    }
     const { environment = {}, strict = false } = this.#options;
     this.#editor = new TableEditor(cloneRuleset(this.#ruleset), name, {
       environment,
@@ -179,13 +183,13 @@ class Restorer {
     const editor = this.#editor;
     this.#editor = undefined;
     if (editor === undefined) return;
-    if (this.#options.test === true) return this.#touch();
+    if (this.#options.test === true) return;
     editor.commit(number);
     this.#ruleset = editor.ruleset;
     this.#onCommit?.(this.#ruleset);
   }
 
-  /** A test changes nothing, but legacy makes a table when it is first looked at. */
+  /** Legacy makes a table when it is first looked at, whatever becomes of the rules: also for a test, and when they are refused. */
   #touch(): void {
     const options = { environment: {}, lenient: true, print: (): void => undefined };
     this.#ruleset = new TableEditor(cloneRuleset(this.#ruleset), this.#table, options).ruleset;
