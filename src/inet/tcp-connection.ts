@@ -71,6 +71,8 @@ export class SendState {
   deviation = 0;
   timeout: Micros = 1_000_000 as Micros;
   retransmits = 0;
+  /** The next segment was refused on this host, by netfilter or routing: it counts as not sent. */
+  refused = false;
   /** The packet that last carried the first byte that is not acknowledged. */
   head: SkBuff | undefined;
   /** Where the segment ends whose answer is timed, and when it left. */

@@ -66,7 +66,10 @@ export function pump(connection: TcpConnection): void {
     const length = sendableLength(connection);
     const fin = out.finWanted && !out.finSent && distance(out.next, out.end) === length;
     if (length === 0 && !fin) return;
-    sendFrom(connection, out.next, length, fin);
+    const error = sendFrom(connection, out.next, length, fin);
+    // A FIN that comes meanwhile goes with what did not leave. Mirrors tcp_write_xmit() and tcp_send_fin().
+    out.refused = error !== undefined && out.next === out.sent;
+    if (out.refused) return;
     out.next = advance(out.next, length + (fin ? 1 : 0));
     if (fin) out.finSent = true;
     if (isAfter(out.next, out.sent)) out.sent = out.next;
@@ -92,18 +95,20 @@ export function sendFrom(
   sequence: number,
   length: number,
   fin: boolean,
-): void {
+): SendResult {
   const { out, ns } = connection;
   const { data, pushed, cause } = gather(connection, sequence, length);
   const end = advance(sequence, length + (fin ? 1 : 0));
-  if (length > 0 && length < out.mss) out.small = end;
   const again = isBefore(sequence, out.sent);
-  if (!again && out.timed === undefined) out.timed = { end, at: ns.sim.queue.now };
-  if (again) out.timed = undefined;
   if (length > 0) noteDataSent(connection);
   const flags = TCP_ACK | (pushed ? TCP_PSH : 0) | (fin ? TCP_FIN : 0);
   const by = again ? "tcp retransmission" : length > 0 ? "tcp data" : "tcp close";
-  transmit(connection, { flags, sequence, data, by }, cause);
+  const error = transmit(connection, { flags, sequence, data, by }, cause);
+  if (error !== undefined && !again) return error;
+  if (length > 0 && length < out.mss) out.small = end;
+  if (!again && out.timed === undefined) out.timed = { end, at: ns.sim.queue.now };
+  if (again) out.timed = undefined;
+  return error;
 }
 
 interface Gathered {

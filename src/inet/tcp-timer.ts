@@ -10,12 +10,15 @@ const TIME_WAIT_LENGTH = seconds(60);
 /** tcp_orphan_retries = 0 stands for this many. */
 const ORPHAN_RETRIES = 8;
 
-/** Starts, keeps or stops the retransmission timer, by whether anything waits for an answer. Mirrors tcp_rearm_rto(). */
+/**
+ * Starts, keeps or stops the retransmission timer, by whether anything waits for an answer or could not leave. Mirrors
+ * tcp_rearm_rto() and tcp_check_probe_timer().
+ */
 export function armTimer(connection: TcpConnection, delay: Micros = connection.out.timeout): void {
   const { out, ns } = connection;
   out.timer?.cancel();
   out.timer = undefined;
-  if (out.una === out.sent) return;
+  if (out.una === out.sent && !out.refused) return;
   out.timer = ns.sim.queue.after(delay, "tcp retransmission", () => onTimeout(connection));
 }
 
@@ -43,13 +46,18 @@ function onTimeout(connection: TcpConnection): void {
   if (out.retransmits >= limit) return fail(connection, connection.softError ?? "ETIMEDOUT");
   out.retransmits++;
   if (isStillHere(connection)) return backOff(connection);
+  if (out.una !== out.sent) slowDown(connection);
+  pump(connection);
+  backOff(connection);
+}
+
+/** Goes back to the first byte that is not acknowledged. Mirrors tcp_enter_loss(). */
+function slowDown({ out }: TcpConnection): void {
   out.slowStartThreshold = Math.max(Math.floor(out.congestionWindow / 2), 2);
   out.congestionWindow = 1;
   out.next = out.una;
   out.finSent = false;
   out.timed = undefined;
-  pump(connection);
-  backOff(connection);
 }
 
 /** What is to be sent again has not left yet: its next hop is being asked for. Mirrors skb_still_in_host_queue(). */

@@ -70,7 +70,8 @@ export function parseLinkArgs(words: Words, forSet: boolean): LinkArgs {
 function readGroup(text: string): number {
   if (text === "default") return 0;
   const group = parseNumber(text);
-  if (group === undefined || group > 0x7fff_ffff) throw wrongArgument(text, 'Invalid "group" value\n');
+  if (group === undefined || group > 0x7fff_ffff)
+    throw wrongArgument(text, 'Invalid "group" value\n');
   return group;
 }
 
