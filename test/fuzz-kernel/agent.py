@@ -5,7 +5,6 @@ Probes start at fixed distances, as in the emulator, so that what timers send fa
 Standard library only; run as root. Used by test/fuzz-kernel/real.ts.
 """
 
-import ctypes
 import errno
 import fcntl
 import json
@@ -18,14 +17,12 @@ import sys
 import time
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "kernel"))
-from agent import CLONE_NEWNET, Judge, Tap, enter, libc  # noqa: E402
+from agent import CLONE_NEWNET, Judge, Tap, enter, libc, offloads_off  # noqa: E402
 
 Tap.BLOCKS = 4
 
-SIOCGIFFLAGS, SIOCSIFFLAGS, SIOCETHTOOL = 0x8913, 0x8914, 0x8946
+SIOCGIFFLAGS, SIOCSIFFLAGS = 0x8913, 0x8914
 IFF_UP, IFF_RUNNING = 1, 0x40
-# ETHTOOL_SRXCSUM, STXCSUM, SSG, STSO, SGSO, SGRO
-OFFLOADS = (0x15, 0x17, 0x19, 0x1F, 0x24, 0x2C)
 SETTLE = 0.05
 QUIET = 0.2
 
@@ -109,8 +106,7 @@ class Lab:
             names = [name for _, name in socket.if_nameindex()]
             with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as one:
                 for name in names:
-                    for command in OFFLOADS if name != "lo" else ():
-                        ethtool(one, name, command)
+                    offloads_off(one, name)
                     for knob in self.spec["deviceProfile"]:
                         must(write_knob(knob.replace("DEVICE", name)), knob)
                 end = time.monotonic() + 1.2
@@ -164,14 +160,6 @@ def set_flags(name, flags):
 def running(one, name):
     flags = struct.unpack("16sH14x", fcntl.ioctl(one, SIOCGIFFLAGS, struct.pack("16sH14x", name.encode(), 0)))[1]
     return not flags & IFF_UP or bool(flags & IFF_RUNNING)
-
-
-def ethtool(one, name, command):
-    value = ctypes.create_string_buffer(struct.pack("II", command, 0))
-    try:
-        fcntl.ioctl(one, SIOCETHTOOL, struct.pack("16sP8x", name.encode(), ctypes.addressof(value)))
-    except OSError:
-        pass  # Not every device has every offload.
 
 
 def write_knob(text):

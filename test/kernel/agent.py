@@ -5,6 +5,7 @@ one to standard output. Standard library only; run as root. Used by test/kernel/
 
 import ctypes
 import errno
+import fcntl
 import json
 import mmap
 import os
@@ -55,6 +56,33 @@ def join(one, group, device):
         one.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_JOIN_GROUP, socket.inet_pton(socket.AF_INET6, group) + struct.pack("i", index))
     else:
         one.setsockopt(socket.IPPROTO_IP, socket.IP_ADD_MEMBERSHIP, struct.pack("4s4si", socket.inet_aton(group), bytes(4), index))
+
+
+SIOCETHTOOL = 0x8946
+# ETHTOOL_SRXCSUM, STXCSUM, SSG, STSO, SGSO, SGRO
+OFFLOADS = (0x15, 0x17, 0x19, 0x1F, 0x24, 0x2C)
+
+
+def offloads_off(one, device):
+    """Frames leave with their checksums filled in, one packet a frame. `one` is any socket of the device's namespace."""
+    for command in OFFLOADS if device != "lo" else ():
+        value = ctypes.create_string_buffer(struct.pack("II", command, 0))
+        try:
+            fcntl.ioctl(one, SIOCETHTOOL, struct.pack("16sP8x", device.encode(), ctypes.addressof(value)))
+        except OSError:
+            pass  # Not every device has every offload.
+
+
+def prepare(netns, knobs):
+    """Sets every device of a namespace up for being watched. `knobs` are files below /proc/sys with DEVICE in them, and values."""
+    enter(netns)
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as one:
+        for _, device in socket.if_nameindex():
+            offloads_off(one, device)
+            for path, value in knobs:
+                with open("/proc/sys/" + path.replace("DEVICE", device), "w") as knob:
+                    knob.write(value)
+    leave()
 
 
 def leave():
@@ -180,6 +208,9 @@ class Judge:
     def __init__(self, spec):
         self.spec = spec
         self.frames = []
+        for netns in spec["namespaces"].values():
+            if "deviceKnobs" in spec:
+                prepare(netns, spec["deviceKnobs"])
         self.taps = [Tap(name, netns) for name, netns in spec["namespaces"].items()]
         self.programs = [Program(one, spec["namespaces"][one["ns"]]) for one in spec["listeners"]]
 

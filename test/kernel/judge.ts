@@ -15,7 +15,7 @@ import { type Observation, type ProbeSpec, savers6 } from "./observation.js";
 let labs = 0;
 
 /** Programs the judge needs; one that is missing makes the tests skip, or fail in CI. */
-const needed = ["ip", "iptables-save", "conntrack", "ethtool", "python3", "sysctl"];
+const needed = ["ip", "iptables-save", "conntrack", "python3", "sysctl"];
 
 /** Why there is no judge on this machine; undefined when there is one. */
 export function missingJudge(): string | undefined {
@@ -52,13 +52,13 @@ export async function judge(
   writeFileSync(script, withProfile(labScript(lab, { prefix }), lab, prefix));
   try {
     await run("sh", [script]);
-    for (const ns of lab.namespaces) await quietOffloads(netnsName(ns, prefix), usesIpv6(lab));
     const agent = await run(
       "python3",
       [new URL("agent.py", import.meta.url).pathname],
       JSON.stringify({
         // Links come up a little late when both ends have the same index.
         wait: usesIpv6(lab) ? 1.3 : 0.05,
+        deviceKnobs: usesIpv6(lab) ? [probeKnob("DEVICE")].map(knobFile) : [],
         namespaces: Object.fromEntries(lab.namespaces.map((ns) => [ns, netnsName(ns, prefix)])),
         show: lab.show ?? [],
         listeners: lab.listeners.map((one) => ({
@@ -85,28 +85,35 @@ export async function judge(
       shown: string[];
       frames: { ns: string; dev: string; direction: "rx" | "tx"; bytes: string }[];
     } = JSON.parse(agent);
-    const each = async (...argv: string[]): Promise<ReadonlyMap<string, string>> => {
+    const each = async (
+      argv: readonly string[],
+      has: (ns: string) => boolean = () => true,
+    ): Promise<ReadonlyMap<string, string>> => {
       const texts = new Map<string, string>();
       for (const ns of lab.namespaces)
-        texts.set(ns, await run("ip", ["netns", "exec", netnsName(ns, prefix), ...argv]));
+        texts.set(
+          ns,
+          has(ns) ? await run("ip", ["netns", "exec", netnsName(ns, prefix), ...argv]) : "",
+        );
       return texts;
     };
+    // A namespace that no command gave rules has none to show and tracks nothing.
+    const ruled = new Set(lab.commands.filter(({ argv }) => !isPlain(argv)).map(({ ns }) => ns));
+    const hasRules = (ns: string): boolean => ruled.has(ns);
+    const rules6 = savers6(lab).map((name) => `${name} -c`);
     return {
       results: seen.results,
       frames: seen.frames.map((frame) => ({
         ...frame,
         bytes: Uint8Array.from(Buffer.from(frame.bytes, "hex")),
       })),
-      rules: await each("iptables-save", "-c"),
+      rules: await each(["iptables-save", "-c"], hasRules),
       rules6: await each(
-        "sh",
-        "-c",
-        savers6(lab)
-          .map((name) => `${name} -c`)
-          .join("\n"),
+        ["sh", "-c", rules6.join("\n")],
+        (ns) => rules6.length > 0 && hasRules(ns),
       ),
-      conntrack: await each("conntrack", "-L"),
-      neighbours: await each("ip", "neigh", "show"),
+      conntrack: await each(["conntrack", "-L"], hasRules),
+      neighbours: await each(["ip", "neigh", "show"]),
       shown: seen.shown,
     };
   } finally {
@@ -128,18 +135,13 @@ export function withProfile(script: string, lab: Lab, prefix: string): string {
   return lines.toSpliced(last + 1, 0, ...knobs).join("\n");
 }
 
-/** Frames leave with their checksums filled in, one packet a frame. */
-async function quietOffloads(netns: string, ipv6: boolean): Promise<void> {
-  const links: { ifname: string; link_type: string }[] = JSON.parse(
-    await run("ip", ["-n", netns, "-j", "link", "show"]),
-  );
-  const off = links
-    .filter((link) => link.link_type === "ether")
-    .map(
-      ({ ifname }) =>
-        `ethtool -K ${ifname} tx off tso off gso off gro off rx off >/dev/null 2>&1 || true`,
-    );
-  const probes = links.map(({ ifname }) => `sysctl -qw ${probeKnob(ifname)}`);
-  if (ipv6) await run("ip", ["netns", "exec", netns, "sh", "-c", probes.join("\n")]);
-  if (off.length > 0) await run("ip", ["netns", "exec", netns, "sh", "-c", off.join("\n")]);
+/** Whether a command is about devices, addresses, routes and knobs alone. */
+function isPlain([program = ""]: readonly string[]): boolean {
+  return program === "ip" || program === "bridge" || program === "sysctl";
+}
+
+/** `NAME=VALUE` of sysctl as a file below /proc/sys and what is written there. */
+function knobFile(knob: string): readonly [string, string] {
+  const [name = "", value = ""] = knob.split("=");
+  return [name.replaceAll(".", "/"), value];
 }

@@ -6,9 +6,12 @@ import { judge, missingJudge } from "./judge.js";
 import { comparable, type ProbeSpec } from "./observation.js";
 
 const folder = new URL("../../topologies/labs/", import.meta.url);
+/** A part of the labs, "1/2" the first of two: what CI has time for. All without. */
+const [part = 1, parts = 1] = (process.env["HOPWISE_LABS"] ?? "1/1").split("/").map(Number);
 const files = readdirSync(folder)
   .filter((file) => file.endsWith(".yaml"))
-  .toSorted();
+  .toSorted()
+  .filter((_, index) => index % parts === part - 1);
 const missing = missingJudge();
 const mustJudge = process.env["CI"] !== undefined && process.env["CI"] !== "";
 
