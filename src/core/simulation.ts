@@ -63,7 +63,7 @@ export class Simulation {
   }
 
   /** Runs what is queued up to `until`, or all of it but the background. More than `limit` events are an endless loop: a UserError says so. */
-  runUntilIdle(until?: Micros, limit = 10_000_000): void {
+  runUntilIdle(until?: Micros, limit = 1_000_000): void {
     for (let events = 0; ; events++) {
       const next = this.queue.nextAt;
       if (next === undefined || (until === undefined ? this.queue.isIdle : next > until)) break;

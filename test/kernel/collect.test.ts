@@ -7,7 +7,7 @@ import { describe, expect, type ExpectStatic, it } from "vitest";
 import type { Recording } from "../../src/core/recording.js";
 import { collectScript } from "../../src/lab/collect-script.js";
 import { clusterLab } from "../../src/lab/cluster-lab.js";
-import { isRequest, type Lab } from "../../src/lab/lab.js";
+import { isRequest, type Lab, usesIpv6 } from "../../src/lab/lab.js";
 import { parseLab } from "../../src/lab/lab-file.js";
 import { labScript, netnsName } from "../../src/lab/shell.js";
 import { traceRequest } from "../../src/lab/trace.js";
@@ -139,29 +139,30 @@ function requestsOf(lab: Lab): readonly Parameters<typeof traceRequest>[1][] {
 }
 
 /**
- * Labs left out. IPv6 is not built from dumps yet.
- * Groups that programs are in, and programs that do not accept, are in no dump; a veth with both ends in one namespace is taken
+ * Labs left out, beside those about IPv6, which is not built from dumps yet.
+ * Groups that programs are in or that a bridge learned, and programs that do not accept, are in no dump; a veth with both ends in one namespace is taken
  * for two wires that leave.
  * two-tests-printed-as-one is about rules that iptables-save prints otherwise than the kernel has them: no dump tells.
  */
 const left =
-  /^two-tests-printed-as-one|^v6-|^igmp-|^multicast-|^accept-queue|^mark-on-a-veth-inside/;
+  /^two-tests-printed-as-one|^igmp-|^multicast-|^mcast-snooping|^accept-queue|^mark-on-a-veth-inside/;
 /** Labs that differ from others in their rules alone; they are compared when `HOPWISE_COLLECT=all` asks for it. */
 const alike = /^(match|target|reject-with|fragments|snat|dnat|rp-filter|icmp|nat|masquerade)-/;
 const all = process.env["HOPWISE_COLLECT"] === "all";
 
 describe.runIf(missing === undefined)("a dump made by hopwise collect's script", () => {
+  const read = (file: string): Lab => parseLab(file, readFileSync(new URL(file, labs), "utf8"));
   const possible = readdirSync(labs)
     .toSorted()
-    .filter((file) => !left.test(file));
-  const files = possible.filter((file, index) => all || (!alike.test(file) && index % 8 === 0));
+    .filter((file) => file.endsWith(".yaml") && !left.test(file) && !usesIpv6(read(file)));
+  const files = possible.filter((file, index) => all || (!alike.test(file) && index % 5 === 0));
   it(`is compared for ${files.length} of ${possible.length} labs`, () => {
     expect(files.length).toBeGreaterThan(25);
   });
 
   for (const file of files) {
     it.concurrent(`of ${file} gives the traces of the lab itself`, async ({ expect: told }) => {
-      const lab = parseLab(file, readFileSync(new URL(file, labs), "utf8"));
+      const lab = read(file);
       await compare(lab, requestsOf(lab), told);
     });
   }

@@ -56,18 +56,22 @@ function knownGateways(commands: readonly LabCommand[]): readonly LabCommand[] {
     const [, own, first] = /link add (\S+) address (\S+)/.exec(text) ?? [];
     const [, peer, second, there] = /peer name (\S+) address (\S+).* netns (\S+)/.exec(text) ?? [];
     return [
-      { ns, dev: own, mac: first },
-      { ns: there, dev: peer, mac: second },
+      { ns, dev: own, mac: first, other: there },
+      { ns: there, dev: peer, mac: second, other: ns },
     ];
   });
   return commands.flatMap(({ ns = "", argv }): readonly LabCommand[] => {
     const [, , , to, , gateway, , dev] = argv.filter((word) => word !== "-6");
     if ((to !== "::/0" && to !== "default") || gateway?.includes(":") !== true) return [];
-    const owner = commands.find(
+    const owners = commands.filter(
       (one) => one.argv[2] === "add" && one.argv[3]?.startsWith(`${gateway}/`),
     );
-    const device = owner?.argv[owner.argv.indexOf("dev") + 1];
-    const found = macs.find((one) => one.ns === owner?.ns && one.dev === device);
+    const ends = owners.flatMap((owner) => {
+      const device = owner.argv[owner.argv.indexOf("dev") + 1];
+      return macs.filter((one) => one.ns === owner.ns && one.dev === device);
+    });
+    // ptp gives its address to the host's end of every pod.
+    const found = ends.find((one) => one.other === ns) ?? ends[0];
     // A link-local gateway has no command of its own; nodes, which route, do not ask twice.
     if (found?.mac === undefined || dev === undefined) return [];
     const neighbour = ["neigh", "replace", gateway, "lladdr", found.mac, "dev", dev];

@@ -21,8 +21,8 @@ export interface RecordedAddress {
   readonly noPrefixRoute: boolean;
 }
 
-/** A switch of a bridge port that is not as the kernel sets it at first, by its `bridge link set` word. */
-export type PortSwitches = ReadonlyMap<string, boolean>;
+/** What of a bridge port is not as the kernel sets it at first, by its `bridge link set` word: `on`, `off`, or the spanning tree's state. */
+export type PortSwitches = ReadonlyMap<string, string>;
 
 export interface RecordedLink {
   readonly name: string;

@@ -184,13 +184,17 @@ const SWITCHES: readonly (readonly [field: string, word: string, byDefault: bool
 ];
 
 function switchesOf(data: Readonly<Record<string, unknown>>): PortSwitches {
-  return new Map(
-    SWITCHES.flatMap(([field, word, byDefault]) => {
-      const value = data[field];
-      return typeof value === "boolean" && value !== byDefault ? [[word, value] as const] : [];
-    }),
-  );
+  const { state } = data;
+  const switches = SWITCHES.flatMap(([field, word, byDefault]): readonly [string, string][] => {
+    const value = data[field];
+    return typeof value === "boolean" && value !== byDefault ? [[word, value ? "on" : "off"]] : [];
+  });
+  const held = typeof state === "string" && HELD.has(state);
+  return new Map(held ? [...switches, ["state", state]] : switches);
 }
+
+/** States in which the spanning tree holds frames back. A port without carrier is disabled by itself. */
+const HELD: ReadonlySet<string> = new Set(["listening", "learning", "blocking"]);
 
 const portSchema = v.looseObject({ ifname: deviceName });
 

@@ -57,6 +57,7 @@ export function recordedLab(
       ...routeCommands(node),
       ...stateCommands(node, notes),
     ]),
+    ...nodes.flatMap(portStateCommands),
   ];
   return {
     lab: {
@@ -224,10 +225,20 @@ function linkStateCommands({ record, devices }: RecordedNode): readonly LabComma
     ...(up === (kind === "loopback")
       ? []
       : [run(link?.place, "ip", "link", "set", name, up ? "up" : "down")]),
-    ...[...ports].map(([word, on]) =>
-      run(link?.place, "bridge", "link", "set", "dev", name, word, on ? "on" : "off"),
-    ),
+    ...[...ports]
+      .filter(([word]) => word !== "state")
+      .map(([word, value]) => run(link?.place, "bridge", "link", "set", "dev", name, word, value)),
   ]);
+}
+
+/** What the spanning tree decided: bridges are built without it, and ports keep the state that was recorded. For links that are up. */
+function portStateCommands({ record, devices }: RecordedNode): readonly LabCommand[] {
+  return devices.flatMap(({ name, ports, link }) => {
+    const state = ports.get("state");
+    if (state === undefined) return [];
+    const argv = ["bridge", "link", "set", "dev", name, "state", state];
+    return [{ ns: record.name, argv, place: link?.place }];
+  });
 }
 
 /** Addresses are nobody else's, and no router is asked for: neither is known of a recorded world. */
