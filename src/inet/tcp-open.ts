@@ -4,7 +4,7 @@ import { ipIds } from "./ip-id.js";
 import { ipv4Sysctls } from "./sysctls.js";
 import type { TcpConnection } from "./tcp-connection.js";
 import type { TcpOptions } from "./tcp-options.js";
-import { fitSegments, headersOf, routeOf, TIMESTAMP_LENGTH } from "./tcp-output.js";
+import { headersOf, routeOf, TIMESTAMP_LENGTH } from "./tcp-output.js";
 import { advance } from "./tcp-sequence.js";
 
 const DEFAULT_MSS = 536;
@@ -34,7 +34,6 @@ export function prepare(connection: TcpConnection): void {
 export function prepareRoute(connection: TcpConnection, segmentOptions: number): boolean {
   const route = connection.route ?? routeOf(connection);
   if (!isRoute(route)) return false;
-  fitSegments(connection, route);
   const least = connection.family.leastMss(connection.ns);
   connection.advertisedMss = Math.max(route.mtu - headersOf(connection), least);
   const mss = connection.advertisedMss - segmentOptions;

@@ -249,13 +249,14 @@ export function routeOf(connection: TcpConnection): SocketRoute | OutputRefusal 
     sourcePort: connection.localPort,
     destinationPort: connection.remotePort,
   });
-  connection.route = isRoute(route) ? route : undefined;
-  if (isRoute(route)) fitSegments(connection, route);
+  if (isRoute(route)) keepRoute(connection, route);
+  else connection.route = undefined;
   return route;
 }
 
-/** Segments fit into what the way takes. */
-export function fitSegments(connection: TcpConnection, route: SocketRoute): void {
+/** The connection goes this way, and its segments fit into what it takes. */
+export function keepRoute(connection: TcpConnection, route: SocketRoute): void {
+  connection.route = route;
   const options = connection.timestamps ? TIMESTAMP_LENGTH : 0;
   const most = route.mtu - headersOf(connection) - options;
   connection.out.mss = Math.min(connection.out.mss, most);

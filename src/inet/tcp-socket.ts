@@ -12,7 +12,7 @@ import { traceSocket } from "./socket-trace.js";
 import { ipv4Sysctls } from "./sysctls.js";
 import { TcpConnection, type TcpOperations } from "./tcp-connection.js";
 import { prepare, prepareRoute } from "./tcp-open.js";
-import { pump, sendReset, sendSyn } from "./tcp-output.js";
+import { keepRoute, pump, sendReset, sendSyn } from "./tcp-output.js";
 import { advance } from "./tcp-sequence.js";
 import { tcpTable } from "./tcp-table.js";
 import { armTimer, enterFinWait2, forget, watch } from "./tcp-timer.js";
@@ -144,7 +144,7 @@ function chooseLocal(connection: TcpConnection): Errno | undefined {
   if (!isRoute(route)) return route.error;
   if (route.type === "broadcast" || route.type === "multicast") return "ENETUNREACH";
   if (isAnyAddress(localAddress)) connection.localAddress = route.source ?? connection.family.any;
-  if (connection.family.keepsFirstRoute) connection.route = route;
+  if (connection.family.keepsFirstRoute) keepRoute(connection, route);
   const table = tcpTable(ns);
   const source = connection.localAddress;
   const isFree = (port: number): boolean =>

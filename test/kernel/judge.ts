@@ -58,7 +58,7 @@ export async function judge(
       JSON.stringify({
         // Links come up a little late when both ends have the same index.
         wait: usesIpv6(lab) ? 1.3 : 0.05,
-        deviceKnobs: usesIpv6(lab) ? [probeKnob("DEVICE")].map(knobFile) : [],
+        deviceKnobs: usesIpv6(lab) ? [knobFile(probeKnob("DEVICE"))] : [],
         namespaces: Object.fromEntries(lab.namespaces.map((ns) => [ns, netnsName(ns, prefix)])),
         show: lab.show ?? [],
         listeners: lab.listeners.map((one) => ({
