@@ -15,7 +15,7 @@ import {
 } from "./bridge-forward.js";
 import type { BridgePort } from "./bridge-port.js";
 import { vlanEgress, vlanIngress } from "./bridge-vlans.js";
-import { receiveBpdu } from "./stp-messages.js";
+import { receiveBpdu } from "./stp-input.js";
 
 const GROUP_ADDRESSES = 0x0180_c200_0000;
 

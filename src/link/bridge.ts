@@ -81,7 +81,7 @@ export class BridgeDevice extends NetDevice {
   removePort(dev: NetDevice): void {
     const port = this.portOf(dev);
     if (port === undefined) return;
-    this.stp.disablePort(port);
+    port.stp.disable();
     this.#ports = this.#ports.filter((other) => other !== port);
     dev.master = undefined;
     dev.rxHandler = undefined;
@@ -203,8 +203,8 @@ export class BridgeDevice extends NetDevice {
   #followDevice(port: BridgePort): void {
     const works = this.up && port.dev.up && port.dev.carrier;
     if (works === (port.state !== "disabled")) return;
-    if (works) this.stp.enablePort(port);
-    else this.stp.disablePort(port);
+    if (works) port.stp.enable();
+    else port.stp.disable();
   }
 
   #portsChanged(): void {

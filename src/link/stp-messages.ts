@@ -1,10 +1,8 @@
 import { devQueueXmit } from "../core/device.js";
-import { deliver, drop } from "../core/drop.js";
 import { nfHook } from "../core/hooks.js";
 import { newSkb } from "../core/simulation.js";
-import type { SkBuff } from "../core/skbuff.js";
 import { microseconds, type Micros } from "../sim/time.js";
-import { type Bpdu, decodeBpdu, encodeBpdu } from "../wire/bpdu.js";
+import { type Bpdu, encodeBpdu } from "../wire/bpdu.js";
 import type { Mac } from "../wire/ip.js";
 import type { BridgePort } from "./bridge-port.js";
 import type { SpanningTree } from "./stp.js";
@@ -55,19 +53,6 @@ function send({ dev }: BridgePort, bpdu: Bpdu): void {
   skb.dev = dev;
   const state = { hook: "OUTPUT", family: "bridge", ns: dev.ns, in: undefined, out: dev } as const;
   nfHook(skb, state, (last) => devQueueXmit(last, dev));
-}
-
-/** A frame to the bridges' group came in by a port. Mirrors net/bridge/br_stp_bpdu.c:br_stp_rcv(). */
-export function receiveBpdu(skb: SkBuff, port: BridgePort): void {
-  const { payload, link } = skb.frame;
-  const read = decodeBpdu(payload);
-  if (!read.ok || link.etherType > payload.length) return drop(skb, "NOT_SPECIFIED", "stp_pdu_rcv");
-  deliver(skb, "spanning tree");
-  const { stp: tree, up } = port.bridge;
-  if (!up || port.state === "disabled") return;
-  const bpdu = read.value;
-  if (bpdu.kind === "tcn") tree.receivedTcn(port);
-  else if (bpdu.messageAge <= bpdu.maxAge) tree.receivedConfiguration(port, bpdu);
 }
 
 /** From 1/256 s, rounded up to the kernel's clock. Mirrors br_get_ticks(). */

@@ -21,8 +21,8 @@ export const PORT_SWITCHES: readonly (readonly [string, keyof PortFlags | "off"]
 
 /** Numbers of a port. Mirrors net/bridge/br_netlink.c:br_setport(). */
 const NUMBERS: Readonly<Record<string, (port: BridgePort, value: number) => boolean>> = {
-  priority: ({ bridge, stp }, value) => bridge.stp.setPortPriority(stp, value),
-  cost: ({ bridge, stp }, value) => bridge.stp.setPathCost(stp, value),
+  priority: ({ stp }, value) => stp.setPriority(value),
+  cost: ({ stp }, value) => stp.setPathCost(value),
   mcast_router: ({ multicast }, value) => {
     if (value <= 2) multicast.routerSetting = value;
     return value <= 2;
