@@ -1,3 +1,17 @@
+import type { RuleFamily } from "./addresses.js";
+import type { Variant } from "./tables.js";
+
+/** How a module is to be shown. */
+export interface ListContext {
+  /** `-n`: numbers in place of names. */
+  readonly numeric: boolean;
+  readonly variant: Variant;
+  readonly family: RuleFamily;
+}
+
+/** What `-L` says of a module, from its options. */
+export type ListWords = (options: ListedOptions, context: ListContext) => string;
+
 /** One option of a match or target, as save prints it: `! --dport 22`. */
 export interface ListedOption {
   readonly invert: boolean;
@@ -66,5 +80,27 @@ export function listRange(label: string, { invert, values }: ListedOption): stri
 export function listAll(options: ListedOptions): string {
   return options.all
     .map(({ invert, name, values }) => ` ${[...(invert ? ["!"] : []), name, ...values].join(" ")}`)
+    .join("");
+}
+
+/** `!` of an option that is inverted. */
+export function bang(option: ListedOption | undefined): string {
+  return option?.invert === true ? "!" : "";
+}
+
+/** The same with a blank behind it. */
+export function bangBlank(option: ListedOption | undefined): string {
+  return option?.invert === true ? "! " : "";
+}
+
+/** What of `names` is there, each with a blank before it. */
+export function join(
+  options: ListedOptions,
+  names: readonly string[],
+  words: (option: ListedOption) => string,
+): string {
+  return names
+    .flatMap((name) => options.get(name) ?? [])
+    .map((option) => ` ${words(option)}`)
     .join("");
 }

@@ -1,8 +1,11 @@
-import type { ListContext } from "./list-matches.js";
-import { type ListedOption, type ListedOptions, listAll } from "./list-options.js";
+import {
+  type ListContext,
+  type ListedOption,
+  type ListedOptions,
+  listAll,
+  type ListWords,
+} from "./list-options.js";
 import { quoteText } from "./words.js";
-
-type ListWords = (options: ListedOptions, context: ListContext) => string;
 
 /** What `-L` says of targets, with the blank before it. Mirrors the print functions of iptables/extensions/libxt_*.c. */
 export const TARGET_WORDS: Readonly<Record<string, ListWords>> = {

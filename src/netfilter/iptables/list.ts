@@ -1,6 +1,6 @@
 import { ruleText } from "./save.js";
-import { MATCH_WORDS, type ListContext } from "./list-matches.js";
-import { ListedOptions } from "./list-options.js";
+import { MATCH_WORDS } from "./list-matches.js";
+import { type ListContext, ListedOptions } from "./list-options.js";
 import { TARGET_WORDS } from "./list-targets.js";
 import type { Rule, RuleSpec } from "./rule.js";
 import { type Chain, chainsInOrder, newChain, type Ruleset } from "./ruleset.js";
