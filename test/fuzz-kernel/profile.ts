@@ -48,7 +48,7 @@ export const deviceKnobs = (family: LabFamily): readonly string[] => [
   `net.${family}.neigh.DEVICE.mcast_solicit=1`,
   `net.${family}.neigh.DEVICE.retrans_time_ms=120`,
   `net.${family}.neigh.DEVICE.proxy_delay=0`,
-  ...(family === "ipv6" ? [probeKnob("DEVICE")] : []),
+  ...(family === "ipv6" ? [probeKnob(family, "DEVICE")] : []),
 ];
 
 /** Reports of groups are repeated at once. */

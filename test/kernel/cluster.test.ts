@@ -6,9 +6,9 @@ import { loadWorld } from "../../src/lab/world.js";
 import { parseIpv4, type Ipv4 } from "../../src/wire/ip.js";
 import { ipPool } from "../kube/calico-texts.js";
 import { flannelConfigMap } from "../kube/flannel-texts.js";
-import { emulate } from "./emulate.js";
-import { judge, missingJudge } from "./judge.js";
-import { comparable, type ProbeSpec } from "./observation.js";
+import { compareLab } from "./compare.js";
+import { missingJudge } from "./judge.js";
+import type { ProbeSpec } from "./observation.js";
 
 const missing = missingJudge();
 
@@ -63,18 +63,14 @@ const requests: readonly ProbeSpec[] = [
 describe.runIf(missing === undefined)("demo worlds on the real kernel and in the emulator", () => {
   it("demo:shop carries Services, a node port and pods' traffic frame by frame alike", async () => {
     const lab = demo("shop");
-    const real = await judge(lab, requests);
-    expect(comparable(emulate(lab, requests), lab, requests)).toBe(comparable(real, lab, requests));
+    await compareLab(expect, lab, requests);
   });
 
   it.each(["vxlan", "host-gw"])(
     "demo:shop with flannel's %s carries the same traffic frame by frame alike",
     async (backend) => {
       const lab = demo("shop", flannelConfigMap(`{"Type": "${backend}"}`));
-      const real = await judge(lab, requests);
-      expect(comparable(emulate(lab, requests), lab, requests)).toBe(
-        comparable(real, lab, requests),
-      );
+      await compareLab(expect, lab, requests);
     },
   );
 
@@ -85,8 +81,7 @@ describe.runIf(missing === undefined)("demo worlds on the real kernel and in the
       // What a node sends to a Service over the tunnel keeps kube-proxy's mark, so the tunnel's own packet is masqueraded
       // too, and to a port of chance.
       const sent = requests.filter(({ ns }) => vxlanMode === "Never" || ns !== "worker-2");
-      const real = await judge(lab, sent);
-      expect(comparable(emulate(lab, sent), lab, sent)).toBe(comparable(real, lab, sent));
+      await compareLab(expect, lab, sent);
     },
   );
 
@@ -96,7 +91,6 @@ describe.runIf(missing === undefined)("demo worlds on the real kernel and in the
       probe("shop/api-0", "10.96.44.20", 5432, 40_001),
       probe("shop/api-1", "10.96.44.20", 5432, 40_002),
     ];
-    const real = await judge(lab, blocked);
-    expect(comparable(emulate(lab, blocked), lab, blocked)).toBe(comparable(real, lab, blocked));
+    await compareLab(expect, lab, blocked);
   });
 });

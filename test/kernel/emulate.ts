@@ -11,7 +11,7 @@ import { type Lab, usesIpv6 } from "../../src/lab/lab.js";
 import { later, microseconds, seconds } from "../../src/sim/time.js";
 import { runTool } from "../../src/tools/index.js";
 import { encodeFrame } from "../../src/wire/frame.js";
-import { probeKnob, profile, profile6 } from "./profile.js";
+import { probeKnobs, profile, profile6 } from "./profile.js";
 import type { SeenFrame } from "./normalise.js";
 import { type Observation, type ProbeSpec, savers6 } from "./observation.js";
 
@@ -24,10 +24,10 @@ export function emulate(lab: Lab, probes: readonly ProbeSpec[], seed = 1): Obser
     })),
   );
   const sim = buildLab({ ...lab, commands: [...commands, ...lab.commands] }, seed);
-  if (usesIpv6(lab))
-    for (const ns of sim.namespaces.values())
-      for (const dev of ns.devices.keys())
-        runTool(sim, { ns: ns.name, argv: ["sysctl", "-qw", probeKnob(dev)] });
+  for (const ns of sim.namespaces.values())
+    for (const dev of ns.devices.keys())
+      for (const knob of probeKnobs(dev, lab))
+        runTool(sim, { ns: ns.name, argv: ["sysctl", "-qw", knob] });
   const frames: SeenFrame[] = [];
   const watch = (event: TraceEvent): void => {
     if (event.kind !== "device" || event.dev === undefined) return;

@@ -8,7 +8,7 @@ import { formatHex } from "../../src/wire/bytes.js";
 import { encodeFrame } from "../../src/wire/frame.js";
 import { formatIp } from "../../src/wire/ip.js";
 import { run } from "./process.js";
-import { probeKnob, profile, profile6 } from "./profile.js";
+import { probeKnobs, profile, profile6 } from "./profile.js";
 import { type Observation, type ProbeSpec, savers6 } from "./observation.js";
 
 /** Labs judged in this process, for names of their own. */
@@ -58,7 +58,7 @@ export async function judge(
       JSON.stringify({
         // Links come up a little late when both ends have the same index.
         wait: usesIpv6(lab) ? 1.3 : 0.05,
-        deviceKnobs: usesIpv6(lab) ? [knobFile(probeKnob("DEVICE"))] : [],
+        deviceKnobs: probeKnobs("DEVICE", lab).map(knobFile),
         namespaces: Object.fromEntries(lab.namespaces.map((ns) => [ns, netnsName(ns, prefix)])),
         show: lab.show ?? [],
         listeners: lab.listeners.map((one) => ({

@@ -1,9 +1,9 @@
 import { readdirSync, readFileSync } from "node:fs";
 import { describe, expect, it } from "vitest";
 import { parseLab } from "../../src/lab/lab-file.js";
-import { emulate } from "./emulate.js";
-import { judge, missingJudge } from "./judge.js";
-import { comparable, type ProbeSpec } from "./observation.js";
+import { compareLab } from "./compare.js";
+import { missingJudge } from "./judge.js";
+import type { ProbeSpec } from "./observation.js";
 
 const folder = new URL("../../topologies/labs/", import.meta.url);
 /** A part of the labs, "1/2" the first of two: what CI has time for. All without. */
@@ -33,8 +33,7 @@ describe("labs on the real kernel and in the emulator", () => {
         ...probe,
         limit: probe.wait ?? limit,
       }));
-      const real = await judge(lab, probes);
-      told(comparable(emulate(lab, probes), lab, probes)).toBe(comparable(real, lab, probes));
+      await compareLab(told, lab, probes);
     });
   }
 });

@@ -1,3 +1,5 @@
+import { type Lab, usesIpv6 } from "../../src/lab/lab.js";
+
 /**
  * Knobs that both sides get before a lab's own commands: no timestamps in segments, no ICMP rate limit, no redirects,
  * and the defaults that distributions change. A lab's own sysctl commands come later and win.
@@ -24,5 +26,19 @@ export const profile6: readonly string[] = [
   "net.ipv6.icmp.ratelimit=0",
 ];
 
-/** Set for every device of a lab with IPv6: probes of neighbours in use come by the clock, and are left out. */
-export const probeKnob = (dev: string): string => `net.ipv6.neigh.${dev}.delay_first_probe_time=60`;
+/**
+ * Set for every device: neighbours in use are not probed. Those probes come 5 s after the first packet and up to a quarter of a second late,
+ * and not at all if TCP heard something in that time. A lab that names the knob keeps its own.
+ */
+export function probeKnobs(dev: string, lab: Lab): readonly string[] {
+  const families = usesIpv6(lab) ? ["ipv4", "ipv6"] : ["ipv4"];
+  return lab.commands.some(({ argv }) => argv.some((word) => word.includes(PROBE_TIME)))
+    ? []
+    : families.map((family) => probeKnob(family, dev));
+}
+
+/** Neighbours in use are not probed for a minute. */
+export const probeKnob = (family: string, dev: string): string =>
+  `net.${family}.neigh.${dev}.${PROBE_TIME}=60`;
+
+const PROBE_TIME = "delay_first_probe_time";

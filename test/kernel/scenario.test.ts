@@ -8,6 +8,7 @@ import type { ClusterWorld } from "../../src/lab/world.js";
 import { scenarioView } from "../../src/view/scenario.js";
 import { encodeFrame } from "../../src/wire/frame.js";
 import { IPV4_ANY } from "../../src/wire/ip.js";
+import { askUntil } from "./compare.js";
 import { missingJudge } from "./judge.js";
 import { comparable, type Observation } from "./observation.js";
 import { profile } from "./profile.js";
@@ -16,8 +17,6 @@ import { judgeScenario, type ScenarioSeen } from "./scenario-judge.js";
 import { smallShop } from "./scenario-world.js";
 
 const missing = missingJudge();
-/** How often the kernel is asked: on a busy machine its timers run on while commands are only starting. */
-const tries = 3;
 /** How many random scenarios are compared, and from which seed. */
 const runs = Number(process.env["HOPWISE_SCENARIOS"] ?? 1);
 const firstSeed = Number(process.env["HOPWISE_SCENARIO_SEED"] ?? 1);
@@ -110,9 +109,9 @@ async function compare({ steps, watched, listeners = [], ports }: Compared): Pro
     ttl: undefined,
   }));
   const ours = told(emulated(recording, watched), lab, probes);
-  let real = "";
-  for (let turn = 0; turn < tries && real !== ours; turn++)
-    real = told(await judgeScenario(recording, { lab, watched, listeners }), lab, probes);
+  const real = await askUntil("the scenario", ours, async () =>
+    told(await judgeScenario(recording, { lab, watched, listeners }), lab, probes),
+  );
   return { ours, real, recording };
 }
 
