@@ -16,7 +16,7 @@ import { stepJson, traceJson } from "../view/json.js";
 import { type Verdict, verdictName } from "../view/outcome.js";
 import { OUTCOMES } from "../view/outcomes.js";
 import { isHairpin } from "../view/steps.js";
-import { tracePcapng } from "../view/pcapng.js";
+import { captureNotes, tracePcapng } from "../view/pcapng.js";
 import { formatMinimal, formatStep, formatTrace, formatVerdict, placeText } from "../view/text.js";
 import { type TraceView, viewOf } from "../view/trace-view.js";
 import { formatConntrackEvents } from "../view/conntrack-events.js";
@@ -191,6 +191,7 @@ function print(
           help: "add --out FILE.pcapng, or send it to a program: | tshark -r -",
         });
       }
+      for (const note of captureNotes(shown)) streams.err(`note: ${note}\n`);
       return write(tracePcapng(shown));
     default:
       return write(

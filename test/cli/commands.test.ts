@@ -135,6 +135,12 @@ describe("trace", () => {
       expect(lines[0]).toMatch(/^step 1 route/);
       expect(lines.every((line) => line.startsWith("step "))).toBe(true);
       expect(comments).toContain("DNAT dst 10.96.44.20:5432 => 10.244.2.6:5432");
+      // A packet for each link and rewrite, not one for each rule that was looked at.
+      const kinds = lines.map((line) => line.split(" ")[2]);
+      expect(kinds.join(" ")).toBe(
+        "route tx nat br_netfilter br_netfilter tx socket tx conntrack tx socket",
+      );
+      expect(run.err).not.toContain("VXLAN");
     },
   );
 });

@@ -10,7 +10,7 @@ import { traceRequest, type TraceRequest } from "../../src/lab/trace.js";
 import { type ClusterWorld, loadWorld } from "../../src/lab/world.js";
 import { runTool } from "../../src/tools/index.js";
 import { verdictName } from "../../src/view/outcome.js";
-import { tracePcapng } from "../../src/view/pcapng.js";
+import { captureNotes, tracePcapng } from "../../src/view/pcapng.js";
 import { type TraceView, viewOf } from "../../src/view/trace-view.js";
 import { flannelConfigMap } from "./flannel-texts.js";
 import { cluster, mistakesOf, repositoryText, shown, topology } from "./texts.js";
@@ -128,6 +128,9 @@ describe("demo:shop with flannel's VXLAN", () => {
         .trim()
         .split("\n");
       expect(lines.length).toBeGreaterThan(1);
+      expect(captureNotes(view)).toEqual([
+        "VXLAN is on UDP port 8472 here: tshark -d udp.port==8472,vxlan",
+      ]);
       expect(lines).toContain("1\t192.168.10.11,10.244.1.5\t192.168.10.12,10.244.2.6\t5432");
     } finally {
       rmSync(folder, { recursive: true, force: true });
