@@ -89,6 +89,17 @@ function servingNodes({ endpointSlices }: Parts): ReadonlyMap<string, ReadonlySe
   return found;
 }
 
+/** What was assumed of a cluster, without where traffic enters to other addresses than the one that is asked for. */
+export function notesTowards(
+  { notes, externalRoutes }: Cluster,
+  address: IpAddress | undefined,
+): readonly string[] {
+  const others = new Set(
+    externalRoutes.filter((route) => route.address !== address).map(describeRoute),
+  );
+  return notes.map(({ text }) => text).filter((text) => !others.has(text));
+}
+
 /** `203.0.113.10 of Service shop/web enters at worker-1`: the text of an assumption. */
 export function describeRoute({ address, node, service }: ExternalRoute): string {
   return `outside traffic to ${formatIp(address)} of Service ${keyOf(service.object)} is taken to enter at node ${node.name}`;

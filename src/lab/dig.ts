@@ -3,6 +3,7 @@ import { nearest } from "../base/nearest.js";
 import type { DigRecording, DigRound } from "../core/dig-recording.js";
 import type { NetworkNamespace } from "../core/namespace.js";
 import type { TraceEvent } from "../core/trace.js";
+import { notesTowards } from "../kube/external-routes.js";
 import { fqdn, isDomainName } from "../kube/dns/names.js";
 import type { ResolvConf } from "../kube/dns/resolv-conf.js";
 import { resolve, type ResolveRequest, type ResolveResult } from "../kube/dns/resolver.js";
@@ -70,7 +71,7 @@ export function digRequest(world: World, request: DigRequest): DigRecording {
     options: conf.options,
     rounds: roundsOf(live, ns, conf, { ...request, types }),
     log: live.log,
-    notes: cluster.notes.map(({ text }) => text),
+    notes: notesTowards(cluster, undefined),
   };
 }
 

@@ -13,6 +13,7 @@ import {
   podAt,
 } from "../kube/own-addresses.js";
 import { formatIp, type IpAddress, parseIpv4, parseIpv6 } from "../wire/ip.js";
+import { portList } from "./service-notes.js";
 
 /** Who sends: a namespace of the world, or a host outside with an address. */
 export type Source =
@@ -97,7 +98,8 @@ export function parseDestination(
     prefix === undefined || prefix === "node"
       ? cluster.nodes.find((one) => one.name === name)
       : undefined;
-  if (service !== undefined && pod !== undefined) throw ambiguous(text, name);
+  // A workload's name means its pod only where no Service has that name.
+  if (service !== undefined && pod?.key === name) throw ambiguous(text, name);
   if (service !== undefined) return serviceDestination(service, port, { protocol, text, family });
   if (pod !== undefined)
     return podDestination(insidePod(pod, cluster), pod, port, { protocol, text, family });
@@ -219,25 +221,20 @@ function serviceDestination(
   const ports: readonly ServicePort[] = (object.spec?.ports ?? []).filter(
     (one) => (one.protocol ?? "TCP").toLowerCase() === protocol,
   );
-  const listed = (object.spec?.ports ?? [])
-    .map(
-      (one) =>
-        `${one.name === undefined ? "" : `${one.name} `}${(one.protocol ?? "TCP").toLowerCase()}/${one.port}`,
-    )
-    .join(", ");
+  const listed = portList(object.spec?.ports ?? []);
   const own = clusterIpsOf(object);
   const address = family === undefined ? own[0] : ofFamily(own, family);
   if (address === undefined && own.length > 0 && family !== undefined)
     throw noFamily(`Service ${key}`, family, own.map(formatIp));
   if (address === undefined) {
-    throw new UserError(
-      "SERVICE_NO_ADDRESS",
-      `Service ${key} has no cluster IP (${object.spec?.clusterIP ?? object.spec?.type ?? "none"})`,
-      {
-        place: origin.placeOf([]),
-        help: `ask for it by name, so that DNS picks a pod: ${object.metadata?.name ?? ""}.${object.metadata?.namespace ?? "default"}:PORT`,
-      },
-    );
+    const { type, clusterIP = type ?? "none", externalName } = object.spec ?? {};
+    const answer =
+      type === "ExternalName" ? `DNS answers ${externalName ?? ""}` : "DNS picks a pod";
+    const name = `${object.metadata?.name ?? ""}.${object.metadata?.namespace ?? "default"}`;
+    throw new UserError("SERVICE_NO_ADDRESS", `Service ${key} has no cluster IP (${clusterIP})`, {
+      place: origin.placeOf([]),
+      help: `ask for it by name, so that ${answer}: ${name}:${port ?? ports[0]?.port ?? "PORT"}`,
+    });
   }
   if (port === undefined) {
     const [only, second] = ports;
@@ -286,7 +283,12 @@ function podDestination(
     throw new UserError(
       "POD_PORT",
       `Pod ${pod.key} declares ${declared.length === 0 ? "no" : "several"} ${protocol} ports`,
-      { help: `say which: ${text}:PORT` },
+      {
+        help:
+          declared.length === 0
+            ? `say which: ${text}:PORT`
+            : `say which: ${text}:PORT; it declares ${declared.map(({ name = "", containerPort }) => `${name} ${containerPort}`.trim()).join(", ")}`,
+      },
     );
   }
   return {

@@ -1,6 +1,7 @@
 import type { Service, ServicePort } from "kubernetes-types/core/v1.js";
 import type { Cluster } from "../kube/cluster.js";
 import { keyOf, namespaceOf } from "../kube/objects.js";
+import { clusterIpsOf } from "../kube/own-addresses.js";
 import { matchesMap } from "../kube/selectors.js";
 
 type Slices = Cluster["endpointSlices"];
@@ -22,15 +23,37 @@ export function slicesByService({ endpointSlices }: Cluster): ReadonlyMap<string
 export function endpointNotes(
   cluster: Cluster,
   key: string | undefined,
+  protocol: "tcp" | "udp" | "icmp",
   port: number,
 ): readonly string[] {
   const found = cluster.services.find(({ object }) => keyOf(object) === key);
-  const wanted = found?.object.spec?.ports?.find((one) => one.port === port);
-  if (found === undefined || wanted === undefined) return [];
+  if (found === undefined || protocol === "icmp") return [];
+  const ports = found.object.spec?.ports ?? [];
+  const wanted = ports.find((one) => one.port === port && protocolOf(one) === protocol);
+  // Behind the name of a headless or external Service any port may be open.
+  if (wanted === undefined)
+    return clusterIpsOf(found.object).length === 0
+      ? []
+      : [unknownPort(found.object, protocol, port)];
   return [
     ...portNotes(cluster, found.object, wanted, slicesByService(cluster)),
     ...proxiedAddresses(found.object, wanted),
   ];
+}
+
+function unknownPort(service: Service, protocol: string, port: number): string {
+  const listed = portList(service.spec?.ports ?? []);
+  return `Service ${keyOf(service)} has no port ${protocol}/${port}, so nothing takes its address there; it has ${listed}`;
+}
+
+/** `http tcp/80, dns udp/53`. */
+export function portList(ports: readonly ServicePort[]): string {
+  const texts = ports.map((one) => `${one.name ?? ""} ${protocolOf(one)}/${one.port}`.trim());
+  return texts.length === 0 ? "none" : texts.join(", ");
+}
+
+function protocolOf({ protocol = "TCP" }: ServicePort): string {
+  return protocol.toLowerCase();
 }
 
 /** Behind an address of ipMode `Proxy` stands a machine that opens connections of its own: no node captures it. */
@@ -63,10 +86,12 @@ export function portNotes(
   if (ready.length > 0) return [];
   const what = `Service ${key} has no endpoint for port ${wanted.port}`;
   if (withPort.length > 0)
-    return [`${what} that is ready: ${plural(withPort.length, "pod")}, none of them ready`];
+    return [
+      `${what} that is ready: ${withPort.length === 1 ? "its pod is not" : `none of its ${withPort.length} pods is`}`,
+    ];
   if (endpoints.length > 0 && typeof wanted.targetPort === "string")
     return [
-      `${what}: none of its ${plural(endpoints.length, "pod")} has a port named "${wanted.targetPort}"`,
+      `${what}: ${endpoints.length === 1 ? "its pod has no" : `none of its ${endpoints.length} pods has a`} port named "${wanted.targetPort}"`,
     ];
   return [`${what}: ${selectorText(cluster, service)}`];
 }
@@ -82,9 +107,7 @@ function selectorText(cluster: Cluster, service: Service): string {
       matchesMap(service.spec?.selector ?? {}, pod.loaded.object.metadata?.labels),
   );
   if (fitting.length === 0) return `no pod in namespace ${namespace} has the labels ${labels}`;
-  return `${plural(fitting.length, "pod")} in namespace ${namespace} with the labels ${labels}, none with an address`;
-}
-
-function plural(count: number, word: string): string {
-  return `${count} ${word}${count === 1 ? "" : "s"}`;
+  return fitting.length === 1
+    ? `the pod in namespace ${namespace} with the labels ${labels} has no address`
+    : `${fitting.length} pods in namespace ${namespace} with the labels ${labels}, none with an address`;
 }

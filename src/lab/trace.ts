@@ -8,7 +8,7 @@ import type { Cluster } from "../kube/cluster.js";
 import { inOrderOfUse } from "../kube/dns/address-order.js";
 import { resolve, type ResolveResult } from "../kube/dns/resolver.js";
 import { newQuery } from "../kube/dns/messages.js";
-import { externalAddresses } from "../kube/external-routes.js";
+import { externalAddresses, notesTowards } from "../kube/external-routes.js";
 import { outsideCommands, UNDERLAY } from "../kube/nodes.js";
 import { keyOf } from "../kube/objects.js";
 import { clusterIpsOf, nodeAddresses, nodeAt, podAddresses } from "../kube/own-addresses.js";
@@ -175,8 +175,13 @@ function record(
     chain: chainsAtRest(sim),
     notes: [
       ...healthNotes(events, ns.name),
-      ...cluster.notes.map(({ text }) => text),
-      ...endpointNotes(cluster, serviceMeant(destination, lookup), destination.port),
+      ...notesTowards(cluster, address),
+      ...endpointNotes(
+        cluster,
+        serviceMeant(destination, lookup),
+        request.protocol,
+        destination.port,
+      ),
     ],
     unknown: [
       ...policiesNotRendered(cluster, [...lookupEvents, ...events]),

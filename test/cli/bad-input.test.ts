@@ -94,6 +94,25 @@ describe("input that leads nowhere is loaded, warned of by check and explained b
     expect(trace.err).toContain(`note: ${why}\n`);
   });
 
+  it("a port that the Service does not have", async () => {
+    const trace = await hopwise("trace shop/web-0 shop/empty:81 -w demo:services");
+    expect(trace.exit).toBe(1);
+    expect(trace.out).toContain("NO-ROUTE");
+    expect(trace.err).toBe(
+      "note: Service shop/empty has no port tcp/81, so nothing takes its address there; it has http tcp/80\n",
+    );
+  });
+
+  it.each([
+    ["mail", "ExternalName", "DNS answers mail.example.com: mail.shop:25"],
+    ["peers", "None", "DNS picks a pod: peers.shop:25"],
+  ])("a Service without an address, %s", async (name, kind, answer) => {
+    const trace = await hopwise(`trace shop/web-0 shop/${name}:25 -w demo:services`);
+    expect(trace.exit).toBe(2);
+    expect(trace.err).toContain(`error: Service shop/${name} has no cluster IP (${kind})\n`);
+    expect(trace.err).toContain(`help: ask for it by name, so that ${answer}\n`);
+  });
+
   it("an EndpointSlice of a Service that is not there", async () => {
     const world = beside(
       "slice.yaml",

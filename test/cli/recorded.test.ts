@@ -170,4 +170,14 @@ describe("iptables-save alone", () => {
     expect(run.out).toContain("none of 4991 rules matched");
     expect(run.out).toContain(`NEAREST  ${big}:4995:1 -A FORWARD -i eth0 -p tcp`);
   });
+
+  it("a destination that is neither an address nor recorded is refused", async () => {
+    const run = await hopwise(
+      `trace 198.51.100.7 192.0.2.300:80 --in eth0 -w ${gateway} ${addresses}`,
+    );
+    expect(run.exit).toBe(2);
+    expect(run.err).toBe(
+      'error: "192.0.2.300" is no address, and no node that was recorded\nhelp: recorded: gw\n',
+    );
+  });
 });

@@ -54,6 +54,42 @@ describe("a destination", () => {
     }
   });
 
+  it("means the Service where a workload has the same name, and asks where a pod has it", () => {
+    const twins = loadWorld(
+      [
+        {
+          file: "twins.yaml",
+          text: `apiVersion: apps/v1
+kind: Deployment
+metadata: {name: cart, namespace: default}
+spec:
+  selector: {matchLabels: {app: cart}}
+  template: {metadata: {labels: {app: cart}}, spec: {containers: [{name: c, image: i}]}}
+---
+apiVersion: v1
+kind: Pod
+metadata: {name: twin, namespace: default}
+spec: {containers: [{name: c, image: i}]}
+${["cart", "twin"]
+  .map(
+    (name) =>
+      `---\napiVersion: v1\nkind: Service\nmetadata: {name: ${name}, namespace: default}\nspec: {clusterIP: 10.96.9.${name === "cart" ? 1 : 2}, selector: {app: cart}, ports: [{port: 7070}]}\n`,
+  )
+  .join("")}`,
+        },
+      ],
+      "twins",
+    );
+    if (twins.kind !== "cluster") throw new Error("no cluster");
+    const asked = (text: string) => parseDestination(text, twins.cluster, "twins", "tcp");
+    expect(asked("default/cart:7070")).toMatchObject({ service: "default/cart" });
+    expect(asked("pod:default/cart:7070")).toMatchObject({
+      pod: { workload: { name: "cart" } },
+      port: 7070,
+    });
+    expect(() => asked("default/twin:7070")).toThrow('"default/twin:7070" is a pod and a service');
+  });
+
   it("needs no port for ICMP", () => {
     expect(to("shop/db", "icmp")).toBe("10.96.44.20:0");
   });

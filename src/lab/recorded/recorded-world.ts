@@ -48,8 +48,11 @@ function parseGiven(text: string, records: readonly NodeRecord[]): GivenAddress 
 
 export function unknownNode(name: string, names: readonly string[]): UserError {
   const near = nearest(name, names);
-  return new UserError("NAME_UNKNOWN", `no node "${name}" among what was recorded`, {
-    help: near === undefined ? `there are ${names.join(", ")}` : `did you mean ${near}?`,
+  const what = /^[\d.]+$/.test(name)
+    ? `"${name}" is no address, and no node that was recorded`
+    : `no node "${name}" among what was recorded`;
+  return new UserError("NAME_UNKNOWN", what, {
+    help: near === undefined ? `recorded: ${names.join(", ")}` : `did you mean ${near}?`,
   });
 }
 
