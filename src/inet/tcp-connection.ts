@@ -133,6 +133,8 @@ export class TcpConnection {
   readonly in: ReceiveState = new ReceiveState();
   timestamps = false;
   timestampOffset = 0;
+  /** The timestamps of the first and the last SYN-ACK that a passive end sent. Mirrors snt_tsval_first and snt_tsval_last. */
+  synAckTimestamps: readonly [first: number, last: number] | undefined;
   sackPermitted = false;
   advertisedMss = 0;
   /** Bytes that came while nobody read: closing then resets. */

@@ -1,4 +1,4 @@
-import { drop } from "../core/drop.js";
+import { drop, type DropReason } from "../core/drop.js";
 import { later, milliseconds } from "../sim/time.js";
 import { TCP_ACK, TCP_FIN, TCP_RST, TCP_SYN } from "../wire/tcp.js";
 import { traceSocket } from "./socket-trace.js";
@@ -8,7 +8,7 @@ import { deliverTo, type Received } from "./tcp-received.js";
 import { agree, prepare, prepareRoute } from "./tcp-open.js";
 import { pump, sendAck, sendSynAck, TIMESTAMP_LENGTH } from "./tcp-output.js";
 import { resetSegment } from "./tcp-reset.js";
-import { advance, isAfter } from "./tcp-sequence.js";
+import { advance, isAfter, isBefore } from "./tcp-sequence.js";
 import type { TcpListener } from "./tcp-socket.js";
 import { tcpTable } from "./tcp-table.js";
 import { armTimer, fail, forget, sampleRoundTrip } from "./tcp-timer.js";
@@ -115,16 +115,12 @@ export function receiveInSynRecv(connection: TcpConnection, received: Received):
     drop(skb, "TCP_INVALID_ACK_SEQUENCE", "tcp_check_req");
     return false;
   }
-  if (
-    isAfter(sequence, advance(receiver.next, receiver.window)) ||
-    isAfter(receiver.next, received.end)
-  ) {
-    if ((flags & TCP_RST) === 0) sendAck(connection);
-    drop(
-      skb,
-      isAfter(receiver.next, received.end) ? "TCP_OLD_SEQUENCE" : "TCP_INVALID_SEQUENCE",
-      "tcp_check_req",
-    );
+  const misfit = misfitOf(connection, received);
+  if (misfit !== undefined) {
+    // An answer to what carries nothing is limited: two ends could answer each other for ever.
+    const mayAnswer = received.data.length > 0 || mayRepeat(connection);
+    if ((flags & TCP_RST) === 0 && mayAnswer) sendAck(connection);
+    drop(skb, misfit, "tcp_check_req");
     return false;
   }
   if ((flags & (TCP_RST | TCP_SYN)) !== 0) {
@@ -139,6 +135,25 @@ export function receiveInSynRecv(connection: TcpConnection, received: Received):
     return false;
   }
   return hasRoom(connection, received);
+}
+
+/** Why a segment cannot end the handshake: its timestamps, or its place. */
+function misfitOf(
+  connection: TcpConnection,
+  { header, options, end }: Received,
+): DropReason | undefined {
+  const { in: receiver, synAckTimestamps } = connection;
+  if (connection.timestamps && options.timestamp !== undefined) {
+    const [value, echo] = options.timestamp;
+    if ((header.flags & TCP_RST) === 0 && isBefore(value, receiver.recentTimestamp))
+      return "TCP_RFC7323_PAWS";
+    const [first, last] = synAckTimestamps ?? [echo, echo];
+    // Mirrors between() of include/net/tcp.h.
+    if (echo !== 0 && (last - first) >>> 0 < (echo - first) >>> 0) return "TCP_RFC7323_TSECR";
+  }
+  if (isAfter(receiver.next, end)) return "TCP_OLD_SEQUENCE";
+  const behind = advance(receiver.next, receiver.window);
+  return isAfter(header.sequence, behind) ? "TCP_INVALID_SEQUENCE" : undefined;
 }
 
 /** A handshake ends only while its connection finds a place in the accept queue. Mirrors the label listen_overflow of tcp_check_req(). */

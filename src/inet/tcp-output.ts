@@ -37,6 +37,10 @@ export function sendSyn(connection: TcpConnection): SendResult {
 /** Answers a SYN. Its IP id is 0, as every packet's that no socket counts. Mirrors tcp_make_synack(). */
 export function sendSynAck(connection: TcpConnection): SendResult {
   const options = handshakeOptions(connection, connection.in.recentTimestamp);
+  if (connection.timestamps) {
+    const now = timestampOf(connection);
+    connection.synAckTimestamps = [connection.synAckTimestamps?.[0] ?? now, now];
+  }
   return transmit(connection, {
     flags: TCP_SYN | TCP_ACK,
     sequence: connection.initialSequence,
@@ -158,16 +162,18 @@ export function transmit(connection: TcpConnection, segment: Segment, cause?: Sk
   if (hasAck) ackSent(connection);
   const route = connection.route?.isValid === true ? connection.route : routeOf(connection);
   const options = segment.options ?? dataOptions(connection);
+  const request = isRequest(connection, hasAck);
+  const round = request ? Math.floor : Math.ceil;
   const window = synchronising
     ? Math.min(received.window, 0xffff)
-    : Math.min(Math.ceil(received.window / 2 ** received.windowScale), 0xffff);
+    : Math.min(round(received.window / 2 ** received.windowScale), 0xffff);
   const fields = {
     source: connection.localAddress,
     destination: connection.remoteAddress,
     protocol: IPPROTO_TCP,
     tos: connection.tos,
     ttl: connection.ttl,
-    id: () => (synchronising && hasAck ? 0 : nextId(connection)),
+    id: () => (request ? 0 : nextId(connection)),
     dontFragment: "path",
   } as const;
   const header = {
@@ -218,6 +224,11 @@ function confirmRoute(connection: TcpConnection): void {
   connection.confirmPending = false;
   if (route !== undefined && !route.dev.isLoopback)
     connection.family.confirm(route.dev, route.gateway ?? remoteAddress);
+}
+
+/** What a handshake's passive end says before it has a socket is not counted. */
+function isRequest({ state, acceptQueue }: TcpConnection, hasAck: boolean): boolean {
+  return state === "SYN_RECV" && acceptQueue !== undefined && hasAck;
 }
 
 function nextId(connection: TcpConnection): number {

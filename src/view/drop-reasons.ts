@@ -378,6 +378,11 @@ export const DROP_REASON_TEXTS: Readonly<Record<DropReason, DropReasonText>> = {
     cause: "A very late packet; two senders with one address whose clocks differ.",
     look: "The `TS val` of the segments before.",
   },
+  TCP_RFC7323_TSECR: {
+    condition: "The segment that ends a handshake echoes a timestamp that no SYN-ACK had.",
+    cause: "The answer to a SYNPROXY rule that moves timestamps; a blind attack.",
+    look: "The `ecr` of the segment beside the `TS val` of the SYN-ACK.",
+  },
   TCP_TOO_OLD_ACK: {
     condition:
       "The acknowledgement is older than any window that the receiver ever offered (RFC 5961).",
