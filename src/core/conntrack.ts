@@ -51,6 +51,7 @@ export const IPCT_HELPER: number = 1 << 6;
 export const IPCT_MARK: number = 1 << 7;
 export const IPCT_SEQADJ: number = 1 << 8;
 export const IPCT_LABEL: number = 1 << 10;
+export const IPCT_SYNPROXY: number = 1 << 11;
 
 /** One tracked connection. `netfilter/conntrack` alone changes it. Mirrors struct nf_conn. */
 export interface ConntrackEntry {

@@ -2,6 +2,7 @@ import type { NetworkNamespace } from "../core/namespace.js";
 import { formatProcExpectation } from "../netfilter/conntrack/expectation-text.js";
 import { conntrack } from "../netfilter/conntrack/table.js";
 import { formatProcEntry } from "../netfilter/conntrack/text.js";
+import { formatSynproxyCounters } from "../netfilter/synproxy/state.js";
 import type { Tool } from "./command.js";
 
 /** The files of the kernel that hopwise tells, by their paths. */
@@ -15,6 +16,7 @@ const FILES: ReadonlyMap<string, (ns: NetworkNamespace) => readonly string[]> = 
       );
     },
   ],
+  ["/proc/net/stat/synproxy", formatSynproxyCounters],
   [
     "/proc/net/nf_conntrack_expect",
     (ns) => {

@@ -146,11 +146,13 @@ function startTcp(ns: NetworkNamespace, probe: ProbeSpec): Running {
     ns.sim.queue.after(microseconds(1), "probe sends", () => connection.send(data));
   };
   connection.onConnected = () => {
-    running.waits = "recv";
     const [first] = lines;
     if (first === undefined || first.length === 0) running.text = "connected";
     else
+      // The program wakes up in connect(), and hears of a reset that came meanwhile there.
       ns.sim.queue.after(microseconds(1), "probe sends", () => {
+        if (running.text !== undefined) return;
+        running.waits = "recv";
         // The judge asks SO_ERROR, which also tells of an error that does not end the connection.
         if (connection.softError === undefined) connection.send(first);
         else running.text = `connect: ${connection.softError}`;

@@ -11,6 +11,8 @@ import type { ConntrackTable } from "./table.js";
 export interface Extensions {
   help: Help | undefined;
   sequenceAdjust: SequenceAdjust | undefined;
+  /** SYNPROXY shook hands in its server's place. */
+  synproxy: SynproxyMemory | undefined;
   /** Times of its own instead of the namespace's. */
   timeouts: Timeouts | undefined;
   /** `-j CT --ctevents --expevents`: what is told; all when there is none. */
@@ -22,6 +24,16 @@ export interface Extensions {
   /** With `nf_conntrack_timestamp`: when it was confirmed, and when it ended. */
   began: Micros | undefined;
   ended: Micros | undefined;
+}
+
+/** What a proxied connection's client was told. Mirrors struct nf_conn_synproxy. */
+export interface SynproxyMemory {
+  /** The number that the client's side counts the server's bytes from. */
+  initialSequence: number;
+  /** The timestamp that the client got. */
+  initialTimestamp: number;
+  /** How far the server's timestamps are ahead of it. */
+  timestampOffset: number;
 }
 
 /** What `conntrack -E` gets to hear of a connection. Mirrors struct nf_conntrack_ecache. */
@@ -40,6 +52,7 @@ export function noExtensions(): Extensions {
   return {
     help: undefined,
     sequenceAdjust: undefined,
+    synproxy: undefined,
     timeouts: undefined,
     eventMasks: undefined,
     labels: 0n,

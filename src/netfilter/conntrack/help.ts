@@ -28,9 +28,10 @@ export function adopt(
   template: Connection | undefined,
 ): void {
   if (template?.ext !== undefined) {
-    const { timeouts, eventMasks } = template.ext;
+    const { timeouts, eventMasks, synproxy } = template.ext;
     if (timeouts !== undefined) entry.extend().timeouts = timeouts;
     if (eventMasks !== undefined) entry.extend().eventMasks = eventMasks;
+    if (synproxy !== undefined) entry.extend().synproxy = { ...synproxy };
   }
   const expectation = table.expectations.take(tuple, entry.zones);
   if (expectation !== undefined) {

@@ -22,6 +22,16 @@ export class SequenceAdjust {
   ];
 }
 
+/** Moves all numbers of `direction` by `offset` from now on. Mirrors nf_ct_seqadj_init(). */
+export function startAdjusting(entry: Connection, direction: Direction, offset: number): void {
+  if (offset >>> 0 === 0) return;
+  entry.status |= IPS_SEQ_ADJUST;
+  const extensions = entry.extend();
+  extensions.sequenceAdjust ??= new SequenceAdjust();
+  const shift = extensions.sequenceAdjust.sides[direction];
+  shift.before = shift.after = offset >>> 0;
+}
+
 /** Notes that the data of the segment at `sequence` grew by `growth` bytes, once. Mirrors nf_ct_seqadj_set(). */
 export function noteGrowth(
   entry: Connection,

@@ -19,6 +19,7 @@ import {
 import { conntrack } from "../conntrack/table.js";
 import { ipsets } from "../ipset/sets.js";
 import { type NatHook, registerNatLookup } from "../nat/hooks.js";
+import { releaseSynproxy, requireSynproxy } from "../synproxy/hook.js";
 import type { RuleFamily } from "./addresses.js";
 import { CompiledChains } from "./compiled-chain.js";
 import { recentUses, setRecentUses } from "./recent-tables.js";
@@ -35,6 +36,7 @@ interface Installed {
   readonly chains: Map<string, () => void>;
   tracks: boolean;
   defragments: boolean;
+  proxies: boolean;
 }
 
 const installedOf: (ns: NetworkNamespace) => Map<string, Installed> = perNamespace(
@@ -50,6 +52,7 @@ function installed(ns: NetworkNamespace, family: RuleFamily, variant: Variant): 
     chains: new Map<string, () => void>(),
     tracks: false,
     defragments: false,
+    proxies: false,
   };
   all.set(key, found);
   return found;
@@ -187,9 +190,12 @@ function updateTracking(ns: NetworkNamespace, current: Installed): void {
   if (defragments !== current.defragments)
     (defragments ? requireDefrag : releaseDefrag)(ns, family);
   current.defragments = defragments;
+  const proxies = needs(current.ruleset, "proxies");
+  if (proxies !== current.proxies) (proxies ? requireSynproxy : releaseSynproxy)(ns, family);
+  current.proxies = proxies;
 }
 
-function needs(ruleset: Ruleset, what: "tracks" | "defragments"): boolean {
+function needs(ruleset: Ruleset, what: "tracks" | "defragments" | "proxies"): boolean {
   for (const { rule } of allRules(ruleset)) {
     const { matches, action } = rule.spec;
     if (matches.some((match) => match[what])) return true;

@@ -83,8 +83,12 @@ export type Fidelity = "exact" | "simplified" | "unmodelled";
 /** `hotdrop` kills the packet at once; `unknown` says that hopwise cannot tell. */
 export type MatchResult = boolean | "hotdrop" | "unknown";
 
-/** What a target makes of a packet. `unknown` goes on after telling that what follows is not certain. */
-export type TargetResult = Verdict | { readonly kind: "continue" } | { readonly kind: "unknown" };
+/** What a target makes of a packet. `unknown` goes on after telling that what follows is not certain; `taken` ends it here. */
+export type TargetResult =
+  | Verdict
+  | { readonly kind: "continue" }
+  | { readonly kind: "unknown" }
+  | { readonly kind: "taken"; readonly by: string };
 
 export const CONTINUE: TargetResult = { kind: "continue" };
 
@@ -111,6 +115,8 @@ interface Definition<P> {
   readonly tracks?: boolean | ((params: P) => boolean);
   /** Whether a rule with it makes the namespace put packets together, tracked or not. */
   readonly defragments?: boolean;
+  /** Whether a rule with it shakes hands for servers, so that the namespace watches the connections that follow. */
+  readonly proxies?: boolean;
 }
 
 /** A match module: its text, its parameters and its decision in one place. `M` is what one rule remembers between packets. */
@@ -160,6 +166,7 @@ interface Part {
   readonly text: string;
   readonly tracks: boolean;
   readonly defragments: boolean;
+  readonly proxies: boolean;
   refuses(context: KernelContext): KernelRefusal | undefined;
 }
 
@@ -253,6 +260,10 @@ class Bound<P, M, D extends Definition<P> & { readonly remember?: (params: P) =>
 
   get defragments(): boolean {
     return this.definition.defragments ?? false;
+  }
+
+  get proxies(): boolean {
+    return this.definition.proxies ?? false;
   }
 
   refuses(context: KernelContext): KernelRefusal | undefined {

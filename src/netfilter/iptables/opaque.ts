@@ -18,6 +18,7 @@ export function opaqueMatch(name: string, words: readonly Word[]): Match {
     text: words.map(({ text, quoted }) => (quoted ? quoteText(text) : text)).join(" "),
     tracks: false,
     defragments: false,
+    proxies: false,
     refuses: () => undefined,
     matches: () => "unknown",
     why: () => "",

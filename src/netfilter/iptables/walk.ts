@@ -1,3 +1,4 @@
+import { deliver } from "../../core/drop.js";
 import type { HookState, Verdict } from "../../core/hooks.js";
 import { ACCEPT } from "../../core/hooks.js";
 import type { SkBuff } from "../../core/skbuff.js";
@@ -231,6 +232,10 @@ class Walk {
       case "stolen":
         this.#tellMatched(rule, result.kind);
         return result;
+      case "taken":
+        this.#tellMatched(rule, "stolen");
+        deliver(this.#skb, result.by);
+        return { kind: "stolen", by: result.by };
     }
   }
 
