@@ -9,7 +9,7 @@ export function formatErrors(error: UserError | UserErrors): string {
   const errors = error instanceof UserErrors ? error.errors : [error];
   const shown = errors.slice(0, shownErrors).map(formatError);
   const rest = errors.length - shown.length;
-  return `${shown.join("\n")}\n${rest > 0 ? `and ${rest} more errors\n` : ""}`;
+  return `${shown.join("\n")}\n${rest > 0 ? `and ${rest} more ${rest === 1 ? "error" : "errors"}\n` : ""}`;
 }
 
 /** The same for programs: the document that `--json` prints on exit 2. */
@@ -38,15 +38,27 @@ function formatError({ message, details }: UserError): string {
       : byte === undefined
         ? ""
         : `${byte.file}: byte ${byte.offset}: `;
-  const lines = [safeText(`${where}error: ${message}`)];
+  const lines = [safeText(`${where}error: ${shortened(message)}`)];
   if (place !== undefined && sourceLine !== undefined)
     lines.push(...caretLines(place, sourceLine, details.length ?? 1));
-  if (help !== undefined) lines.push(safeText(`help: ${help}`));
+  if (help !== undefined) lines.push(safeText(`help: ${shortened(help)}`));
   return lines.join("\n");
+}
+
+/** Messages repeat words of the input, which may be of any length. */
+const longestMessage = 1000;
+
+function shortened(text: string): string {
+  return text.length <= longestMessage
+    ? text
+    : `${text.slice(0, longestMessage)}.. (${text.length} characters)`;
 }
 
 /** How much of a long line is shown around the mistake. */
 const lineWidth = 100;
+
+/** How much of the mistake itself is shown: a whole rule is, an endless word is not. */
+const longestMark = 500;
 
 function caretLines(
   { line, column }: { readonly line: number; readonly column: number },
@@ -54,11 +66,12 @@ function caretLines(
   length: number,
 ): readonly string[] {
   const start = column > lineWidth - 20 ? column - 20 : 0;
-  const before = safeText(sourceLine.slice(start, column - 1).replaceAll("\t", " "));
-  const marked = safeText(sourceLine.slice(column - 1, column - 1 + length).replaceAll("\t", " "));
-  const after = safeText(
-    sourceLine.slice(column - 1 + length, start + lineWidth).replaceAll("\t", " "),
-  );
+  const shown = (from: number, to: number): string =>
+    safeText(sourceLine.slice(from, to).replaceAll("\t", " "));
+  const end = column - 1 + length;
+  const before = shown(start, column - 1);
+  const marked = shown(column - 1, Math.min(end, column - 1 + longestMark));
+  const after = length > longestMark ? ".." : shown(end, start + lineWidth);
   const gutter = String(line).padStart(5);
   const dots = start > 0 ? ".." : "";
   return [

@@ -53,6 +53,25 @@ describe("an error as text", () => {
     expect(line.slice(caret.indexOf("^"), caret.lastIndexOf("^") + 1)).toBe("HERE");
   });
 
+  it("cuts a word of any length, in the line and in the message", () => {
+    const word = "1".repeat(3_000_000);
+    const text = formatErrors(
+      new UserError("X", `"${word}" is no address`, {
+        place: { file: "f", line: 1, column: 4 },
+        sourceLine: `-s ${word}`,
+        length: word.length,
+      }),
+    );
+    expect(text.length).toBeLessThan(2_000);
+    expect(text).toContain(".. (3000016 characters)\n");
+    expect(text.split("\n")[1]).toMatch(/^ {4}1 \| -s 1{500}\.\.$/);
+  });
+
+  it("counts one more error as one", () => {
+    const errors = Array.from({ length: 21 }, () => new UserError("X", "mistake"));
+    expect(formatErrors(new UserErrors(errors))).toContain("and 1 more error\n");
+  });
+
   it("shows twenty of many and counts the rest", () => {
     const many = new UserErrors(
       Array.from({ length: 25 }, (_, index) => new UserError("X", `mistake ${index}`)),
