@@ -1,6 +1,7 @@
 import { type Random, seededRandom } from "../base/random.js";
 import { UserError } from "../base/errors.js";
 import { EventQueue } from "../sim/event-queue.js";
+import { TimerWheel } from "../sim/timer-wheel.js";
 import type { Micros } from "../sim/time.js";
 import type { Frame } from "../wire/frame.js";
 import { NetworkNamespace, type PernetOperations } from "./namespace.js";
@@ -17,6 +18,8 @@ export interface SimulationOptions {
 /** One world that packets live in: a clock, a source of chance, namespaces, and someone who may listen. */
 export class Simulation {
   readonly queue: EventQueue = new EventQueue();
+  /** Timers whose order, when they are due together, is the kernel's. */
+  readonly timers: TimerWheel = new TimerWheel(this.queue);
   readonly random: Random = () => this.#source();
   readonly namespaces: Map<string, NetworkNamespace> = new Map();
   /**

@@ -282,7 +282,7 @@ export class Neighbour<A extends IpAddress = Ipv4> {
   #startTimer(delay: Micros): void {
     this.#stopTimer();
     const label = `neighbour ${formatIp(this.address)} ${this.#state}`;
-    this.#timer = this.dev.ns.sim.queue.after(delay, label, () => this.#timeout());
+    this.#timer = this.dev.ns.sim.timers.after(delay, label, () => this.#timeout());
   }
 
   #stopTimer(): void {

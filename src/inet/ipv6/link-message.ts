@@ -11,9 +11,11 @@ import { route6Actions } from "./actions.js";
 import { devConf6 } from "./devconf.js";
 import { ip6Packet } from "./packet.js";
 
-/** A message of neighbour discovery or MLD: it stays on its link, so nobody looks for a route. */
+/** A message of neighbour discovery or MLD: it stays on its link, so nobody but a redirect looks for a route. */
 export interface LinkMessage {
   readonly dev: NetDevice;
+  /** The way that was looked for; left out, the message goes out of `dev`. */
+  readonly route?: RouteEntry<Ipv6> | undefined;
   readonly source: Ipv6;
   readonly destination: Ipv6;
   readonly hopLimit: number;
@@ -26,7 +28,7 @@ export interface LinkMessage {
   readonly cause: SkBuff | undefined;
 }
 
-/** Sends a message by its device, through OUTPUT and POSTROUTING. Mirrors net/ipv6/ndisc.c:ndisc_send_skb() with icmp6_dst_alloc(). */
+/** Sends a message by its device, through OUTPUT and POSTROUTING. Mirrors net/ipv6/ndisc.c:ndisc_send_skb(). */
 export function sendLinkMessage(message: LinkMessage): void {
   const { dev, source, destination, hopLimit, extensions = NO_EXTENSIONS } = message;
   const frame = ip6Packet(
@@ -45,22 +47,23 @@ export function sendLinkMessage(message: LinkMessage): void {
   const skb = newSkb(dev.ns, frame, message.by, message.cause);
   skb.socket = kernelSocket;
   skb.priority = CONTROL_PRIORITY;
+  attachRoute(skb, message.route ?? routeBy(message), "output");
+  route6Actions(dev.ns).localOut(skb);
+}
+
+/** Mirrors net/ipv6/route.c:icmp6_dst_alloc(). */
+function routeBy({ dev, source, destination }: LinkMessage): RouteEntry<Ipv6> {
   const actions = route6Actions(dev.ns);
   const type = isIpv6Multicast(destination) ? "multicast" : "unicast";
-  attachRoute(
-    skb,
-    new RouteEntry<Ipv6>({
-      ns: dev.ns,
-      type,
-      dev,
-      source,
-      decidedBy: `${type} ${formatIpv6(destination)} dev ${dev.name}`,
-      input: actions.localDeliver,
-      output: actions.output,
-    }),
-    "output",
-  );
-  actions.localOut(skb);
+  return new RouteEntry<Ipv6>({
+    ns: dev.ns,
+    type,
+    dev,
+    source,
+    decidedBy: `${type} ${formatIpv6(destination)} dev ${dev.name}`,
+    input: actions.localDeliver,
+    output: actions.output,
+  });
 }
 
 /** TC_PRIO_CONTROL. */

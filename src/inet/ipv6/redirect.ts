@@ -44,7 +44,8 @@ export function sendRedirect(skb: SkBuff): void {
   if (!isRoute6(back) || back.gateway !== undefined) return;
   if (!inetPeers(ns).allowError(network.source, milliseconds(1000))) return;
   sendLinkMessage({
-    dev,
+    dev: back.dev,
+    route: back,
     source,
     destination: network.source,
     hopLimit: 255,
