@@ -10,6 +10,7 @@ import type { ProxyNode } from "../../src/kube/proxy/node.js";
 import type { ProxyObjects } from "../../src/kube/proxy/objects.js";
 import { serviceObjects, serviceState } from "../../src/kube/proxy/service-state.js";
 import { later, seconds } from "../../src/sim/time.js";
+import { runTool } from "../../src/tools/index.js";
 import { withMacs } from "../../src/wire/frame.js";
 import type { Ipv4 } from "../../src/wire/ip.js";
 import { nodeA, plainConfig, service, slice } from "../kube/proxy/world.js";
@@ -35,7 +36,7 @@ export function manyServices(services: number, endpoints: number): ProxyObjects 
 }
 
 /** kube-proxy's rules for so many Services of two endpoints. */
-export function proxyRules(services: number): string {
+function proxyRules(services: number): string {
   const state = serviceState(serviceObjects(manyServices(services, 2), 4), nodeA);
   return renderNodeIptables(state, nodeA, plainConfig).text;
 }
@@ -75,6 +76,11 @@ export class ServiceNode {
     if (eth1 === undefined) throw new Error("no node");
     this.#eth1 = eth1;
     this.connect(1);
+  }
+
+  /** What `iptables-save` prints: each table once. nft restores that in a minute, and kube-proxy's own batches, with --noflush, in more than half an hour. */
+  savedRules(): string {
+    return runTool(this.sim, { ns: "node", argv: ["iptables-save"] }).stdout;
   }
 
   /**

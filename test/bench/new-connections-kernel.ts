@@ -37,7 +37,6 @@ export class KernelServiceNode {
   constructor(variant: KernelVariant, rules: string, services: number) {
     try {
       this.#build();
-      // With --noflush, nft needs half an hour for 240,000 rules, and 20 seconds without; there is nothing to keep here.
       this.#run([`iptables-${variant}-restore`], rules);
     } catch (error) {
       removeNamespaces();

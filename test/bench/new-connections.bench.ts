@@ -1,6 +1,6 @@
 import { afterAll, describe } from "vitest";
 import { rate, rateOf } from "./figures.js";
-import { proxyRules, ServiceNode } from "./many-services.js";
+import { ServiceNode } from "./many-services.js";
 import { KernelServiceNode, type KernelVariant, whyNoKernel } from "./new-connections-kernel.js";
 
 const sizes = [100, 1_000, 5_000, 10_000, 30_000] as const;
@@ -35,7 +35,11 @@ for (const services of sizes.filter((size) => only === undefined || only.include
         count,
         async () => {
           node = undefined;
-          kernel ??= new KernelServiceNode(variant, proxyRules(services), services);
+          kernel ??= new KernelServiceNode(
+            variant,
+            new ServiceNode(services).savedRules(),
+            services,
+          );
           await kernel.connect(connections);
         },
         {
