@@ -72,6 +72,8 @@ export function outsideCommands(outside: Outside, has6: boolean): readonly LabCo
         run("ip", "link", "add", WIRE, "address", macFor(`${ns} ${WIRE}`), "type", "bridge"),
         run("ip", "link", "set", WIRE, "up"),
       ];
+  // The only cable has no carrier: nothing comes from beyond, and no route can go over it.
+  if (single && ends.some(({ device }) => !device.running)) return cables;
   return [...bridge, ...cables, ...answerCommands(outside, run), ...(has6 ? answers6(run) : [])];
 }
 

@@ -97,6 +97,10 @@ function waysIn({ outsides }: RecordedLab): readonly WayIn[] {
   return outsides.flatMap((outside) => outside.ends.map((end) => ({ outside, end })));
 }
 
+function hasCarrier({ end: { device } }: WayIn): boolean {
+  return device.running;
+}
+
 function wayText({ end: { node, device } }: WayIn): string {
   return `${node.record.name}:${device.name}`;
 }
@@ -117,17 +121,21 @@ function endNamed(recorded: RecordedLab, input: string): WayIn {
     throw new UserError("IN_AMBIGUOUS", `several nodes have a device "${input}"`, {
       help: `say which: ${listed(found)}`,
     });
+  if (!hasCarrier(first))
+    throw new UserError("IN_DOWN", `no packet can come in by ${wayText(first)}`, {
+      help: "it was down, or had no carrier, when it was recorded",
+    });
   return first;
 }
 
 /** Without `--in`: the only way in, the one whose network holds the sender, or the one that a default route names. */
 function endTowards(recorded: RecordedLab, address: IpAddress): WayIn {
-  const all = waysIn(recorded);
+  const all = waysIn(recorded).filter(hasCarrier);
   const attached = all.filter(({ end }) =>
     addressesOf(end.device).some((prefix) => ipPrefixContains(prefix, address)),
   );
   const byDefault = all.filter(({ end: { node, device } }) =>
-    (node.record.routes ?? []).some(
+    ((typeof address === "bigint" ? node.record.routes6 : node.record.routes) ?? []).some(
       ({ destination, dev }) => destination === "default" && dev === device.name,
     ),
   );

@@ -162,6 +162,28 @@ describe("a recorded node", () => {
     expect(recording.unknown[0]).toContain("a device of kind wireguard (eth0) is not modelled");
   });
 
+  it("a device without a carrier has its address, and nothing comes in by it", () => {
+    const unplugged = [
+      { file: "dump/nodes/r1/iptables-save.txt", text: openRules },
+      json("dump/nodes/r1/ip-addr.json", [
+        loopback,
+        link(2, "eth0", [["192.0.2.10", 24]]),
+        link(3, "eth1", [["10.0.0.1", 24]], {
+          flags: ["BROADCAST", "MULTICAST", "NO-CARRIER", "UP"],
+        }),
+      ]),
+      json("dump/nodes/r1/ip-route.json", [
+        { dst: "192.0.2.0/24", dev: "eth0", protocol: "kernel", scope: "link", flags: [] },
+        { dst: "10.0.0.0/24", dev: "eth1", protocol: "kernel", scope: "link", flags: ["linkdown"] },
+      ]),
+    ];
+    expect(checkWorld(recordedWorld(unplugged)).summary).toMatch(/^1 recorded node/);
+    expect(verdict(trace(unplugged, "192.0.2.7", "10.0.0.1:80"))).toBe("DELIVERED");
+    expect(() => trace(unplugged, "10.0.0.9", "10.0.0.1:80", { inputDevice: "eth1" })).toThrow(
+      "no packet can come in by r1:eth1",
+    );
+  });
+
   it("check lists what is recorded, missing and not modelled", () => {
     const { summary, notes } = checkWorld(recordedWorld(router()));
     expect(summary).toBe("1 recorded node, 0 rules");
