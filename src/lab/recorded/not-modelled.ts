@@ -23,7 +23,7 @@ interface VirtualServer {
 
 /**
  * What of a node's dump is not modelled and was on the way of a packet, each once: nft tables of nobody's iptables, and
- * virtual servers of IPVS. Reads the trace.
+ * virtual servers of IPVS, and rules that ask about them. Reads the trace.
  */
 export function notModelledOnPath(
   records: Iterable<NodeRecord>,
@@ -36,6 +36,7 @@ export function notModelledOnPath(
     return [
       ...new Set([...tablesMet(record, v4, "ipv4"), ...tablesMet(record, v6, "ipv6")]),
       ...serversMet(record, v4),
+      ...questionsMet(record, [...v4, ...v6]),
     ];
   });
 }
@@ -110,6 +111,17 @@ function serversMet({ ipvs, name }: NodeRecord, here: readonly TraceEvent[]): re
     (server) =>
       `IPVS of ${name} balances ${server.name} (${ipvs.file}:${server.line}), and IPVS is not modelled`,
   );
+}
+
+/** Rules that asked whether IPVS had a packet, where IPVS has something to do. */
+function questionsMet({ ipvs, name }: NodeRecord, here: readonly TraceEvent[]): readonly string[] {
+  if (ipvs === undefined || virtualServers(ipvs.text).length === 0) return [];
+  const asked = here.find((event) => event.kind === "rule" && / -m ipvs /.test(event.text));
+  return asked === undefined
+    ? []
+    : [
+        `a rule of ${name} asks for packets of IPVS, and its virtual servers (${ipvs.file}:1) are not modelled`,
+      ];
 }
 
 /** Of the packet; neighbour discovery and its like are nobody's question. */

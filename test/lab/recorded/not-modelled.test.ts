@@ -124,6 +124,36 @@ describe("IPVS", () => {
     );
   });
 
+  const rules = `*filter
+:INPUT ACCEPT [0:0]
+-A INPUT -m ipvs --ipvs -j DROP
+-A INPUT -m ipvs --vaddr 192.0.2.10 --vport 22 -j DROP
+-A INPUT -m ipvs ! --ipvs --vport 23 -j DROP
+-A INPUT -p tcp -m tcp --dport 23 -m ipvs ! --ipvs -j REJECT
+COMMIT
+`;
+  const gateway = [
+    json("gw/ip-addr.json", [loopback, link(2, "eth0", [["192.0.2.10", 24]])]),
+    { file: "gw/iptables-save.txt", text: rules },
+  ];
+  const asked = (dumps: readonly DumpFile[], port: number): Recording =>
+    trace(dumps, "192.0.2.7", `192.0.2.10:${port}`, { inputDevice: "eth0" });
+
+  it("that is not there has had no packet: rules that ask for one are passed by", () => {
+    expect(unknown(asked(gateway, 22))[0]).toBe(0);
+    expect(unknown(asked(gateway, 23))[0]).toBe(1);
+  });
+
+  it("makes rules that ask for its packets UNKNOWN on a node that has virtual servers", () => {
+    const servers = { file: "gw/ipvsadm.txt", text: "-A -t 198.51.100.1:80 -s rr\n" };
+    expect(unknown(asked([...gateway, servers], 22))).toEqual([
+      3,
+      "a rule of gw asks for packets of IPVS, and its virtual servers (gw/ipvsadm.txt:1) are not modelled",
+    ]);
+    const none = { file: "gw/ipvsadm.txt", text: "" };
+    expect(unknown(asked([...gateway, none], 22))[0]).toBe(0);
+  });
+
   it.each(["ipvs", "nftables"])(
     "kube-proxy mode %s makes answers about Services UNKNOWN, and leaves those between pods",
     (mode) => {
