@@ -35,6 +35,7 @@ export const hmark: TargetExtension = defineTarget<Hmark>({
   fidelity: "exact",
   examples: [
     "--hmark-src-prefix 32 --hmark-dst-prefix 32 --hmark-rnd 0x0000feed --hmark-mod 10 --hmark-offset 1",
+    "--hmark-src-prefix 32 --hmark-dst-prefix 32 --hmark-rnd 0x0000feed --hmark-mod 10 --hmark-offset 0",
   ],
   options: [
     TUPLE_OPTION,
@@ -132,8 +133,8 @@ function wordsOf(
   add("proto", PROTO_MASK, 0xffff, (value) => hex(value, 2));
   add("", RND, 0, (value) => hex(value, 8));
   add("", MOD, 0, String);
-  const offset = args.value(OFFSET) ?? 0;
-  if (offset !== 0) words.push(`--hmark-offset ${offset}`);
+  const offset = args.value(OFFSET);
+  if (offset !== undefined) words.push(`--hmark-offset ${offset}`);
   if (tuple.includes("ct")) words.push("--hmark-tuple ct");
   return words;
 }
