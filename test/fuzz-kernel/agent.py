@@ -132,10 +132,12 @@ class Lab:
     def tables(self):
         """A namespace without rules has none to show and tracks nothing."""
         ruled = {command.get("ns") for command in self.spec["commands"] if command["argv"][0].endswith("-restore")}
-        found = {"rules": {}, "conntrack": {}, "neighbours": {}}
+        with_sets = {command.get("ns") for command in self.spec["commands"] if command["argv"][0] == "ipset"}
+        found = {"rules": {}, "conntrack": {}, "neighbours": {}, "sets": {}}
         for name, path in self.paths.items():
             enter(path)
             found["neighbours"][name] = output("ip", "neigh", "show")
+            found["sets"][name] = output("ipset", "save") if name in with_sets else ""
             savers = self.spec["savers"] if name in ruled else []
             found["rules"][name] = "".join(output(saver, "-c") for saver in savers)
             found["conntrack"][name] = output("conntrack", "-L", "-f", self.spec["family"]) if name in ruled else ""

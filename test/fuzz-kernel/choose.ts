@@ -43,3 +43,12 @@ export class Choose {
     return Array.from({ length: this.between(low, high) }, make);
   }
 }
+
+/** A stream for what is added to labs of some seeds: what a seed gave before stays as it was. */
+export function streamOf(seed: number, word: string): Choose {
+  const mixed = Array.from(word).reduce(
+    (sum, letter) => Math.imul(sum, 31) + letter.charCodeAt(0),
+    Math.imul(seed, 0x9e37_79b1),
+  );
+  return new Choose(mixed >>> 0);
+}

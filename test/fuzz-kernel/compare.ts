@@ -51,7 +51,7 @@ function sections(lines: readonly string[]): ReadonlyMap<string, readonly string
   for (const line of lines) {
     if (line.startsWith("refused: ")) name = "refused";
     else if (line.startsWith("probe ")) name = "";
-    if (/^(frames|rules|conntrack|neighbours) /.test(line)) name = line;
+    if (/^(frames|rules|sets|conntrack|neighbours) /.test(line)) name = line;
     else if (line !== "") found.set(name, [...(found.get(name) ?? []), line]);
   }
   return found;

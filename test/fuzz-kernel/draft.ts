@@ -16,6 +16,9 @@ export interface DraftProbe {
   readonly sport: number;
   readonly ttl?: number;
   readonly data?: string;
+  /** A frame in hexadecimal that leaves by a device as it is, instead of a request. */
+  readonly frame?: string;
+  readonly dev?: string;
 }
 
 /** A lab in pieces that can be left out one by one. */
@@ -68,7 +71,9 @@ function commandLines({ ns, run, rules }: DraftCommand): readonly string[] {
   return [`- ${ns}:`, `    run: ${run}`, "    stdin: |", ...rules.map((line) => `      ${line}`)];
 }
 
-function probeFields({ from, to, proto, port, sport, ttl, data }: DraftProbe): string {
+function probeFields(probe: DraftProbe): string {
+  const { from, to, proto, port, sport, ttl, data, frame, dev } = probe;
+  if (frame !== undefined) return `from: ${from}, dev: ${dev}, frame: "${frame}"`;
   const fields = [`from: ${from}`, `to: ${to}`, `proto: ${proto}`];
   if (proto !== "icmp") fields.push(`port: ${port}`);
   fields.push(`sport: ${sport}`);

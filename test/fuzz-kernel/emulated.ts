@@ -1,7 +1,7 @@
 import type { Simulation } from "../../src/core/simulation.js";
 import { startListener } from "../../src/lab/build.js";
 import type { Lab } from "../../src/lab/lab.js";
-import { later, microseconds, seconds } from "../../src/sim/time.js";
+import { type Micros, later, microseconds, seconds } from "../../src/sim/time.js";
 import type { LabCommand } from "../../src/tools/command.js";
 import { runTool } from "../../src/tools/index.js";
 import { createLinux } from "../../src/tools/stack.js";
@@ -58,8 +58,9 @@ export function runEmulated(
       bytes: encodeFrame(event.frame),
     });
   };
-  const results = probes.map((probe) => runProbe(sim, probe, distance));
-  sim.runUntilIdle(later(sim.queue.now, seconds(0.05)));
+  const budget: Budget = { steps: mostSteps };
+  const results = probes.map((probe) => runProbe(sim, probe, distance, budget));
+  runTo(sim, later(sim.queue.now, seconds(0.05)), budget, () => false);
   const each = (argv: readonly string[]): ReadonlyMap<string, string> =>
     new Map(lab.namespaces.map((ns) => [ns, runTool(sim, { ns, argv }).stdout]));
   const rulesOf = (ns: string): string =>
@@ -75,25 +76,40 @@ export function runEmulated(
       rules: new Map(lab.namespaces.map((ns) => [ns, rulesOf(ns)])),
       conntrack: each(["conntrack", "-L", "-f", family]),
       neighbours: each(["ip", "neigh", "show"]),
+      sets: each(["ipset", "save"]),
     },
   };
 }
 
 /** Runs one probe and then until the next one starts. */
-function runProbe(sim: Simulation, probe: ProbeSpec, distance: number): string {
+function runProbe(sim: Simulation, probe: ProbeSpec, distance: number, budget: Budget): string {
   const ns = sim.namespaces.get(probe.ns);
   if (ns === undefined) throw new Error(`no namespace ${probe.ns}`);
+  if (budget.steps <= 0) return "a storm";
   const end = later(sim.queue.now, seconds(distance));
   const running = startProbe(ns, probe);
   const stop = later(sim.queue.now, seconds(probe.limit));
-  let steps = 0;
-  while (running.text === undefined && (sim.queue.nextAt ?? Number.POSITIVE_INFINITY) <= stop) {
-    if (++steps > mostSteps) return "a storm";
-    sim.step();
-  }
-  if (running.text === undefined) sim.runUntilIdle(stop);
+  if (!runTo(sim, stop, budget, () => running.text !== undefined)) return "a storm";
   const text = running.text ?? `${running.waits}: timeout`;
   sim.queue.after(microseconds(1), "probe closes", running.close);
-  sim.runUntilIdle(end);
+  runTo(sim, end, budget, () => false);
   return text;
+}
+
+/** How many more events a lab may have. */
+interface Budget {
+  steps: number;
+}
+
+/** Goes on until a time, or until `isDone`; false when the lab has had its events. */
+function runTo(sim: Simulation, until: Micros, budget: Budget, isDone: () => boolean): boolean {
+  while (!isDone()) {
+    if ((sim.queue.nextAt ?? Number.POSITIVE_INFINITY) > until) {
+      sim.runUntilIdle(until);
+      return true;
+    }
+    if (budget.steps-- <= 0) return false;
+    sim.step();
+  }
+  return true;
 }

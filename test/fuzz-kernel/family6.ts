@@ -11,7 +11,7 @@ export function overIpv6(draft: Draft): Draft {
 }
 
 /** 10.1.0.2 is fd00:10:1:0::2, 127.0.0.1 and its like ::1. */
-function address6(address: string): string {
+export function address6(address: string): string {
   const [a, b, c, d] = address.split(".");
   return a === "127" ? "::1" : `fd00:${a}:${b}:${c}::${d}`;
 }

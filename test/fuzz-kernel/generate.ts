@@ -1,15 +1,18 @@
-import { Choose } from "./choose.js";
+import { Choose, streamOf } from "./choose.js";
 import type { Draft, DraftCommand } from "./draft.js";
 import { overIpv6 } from "./family6.js";
 import { makeProbes } from "./probes.js";
 import { addRouting } from "./routing.js";
+import type { Network } from "./network.js";
 import { addRules } from "./rules.js";
+import { addSets } from "./sets.js";
 import { makeNetwork } from "./topology.js";
 
 /** Makes a lab: the same seed makes the same one. Every third is about IPv6, every fifth has its rules in the legacy variant. */
 export function generate(seed: number): Draft {
-  const draft = overIpv4(seed);
-  const one = seed % 3 === 0 ? overIpv6(draft) : draft;
+  const six = seed % 3 === 0;
+  const draft = overIpv4(seed, six);
+  const one = six ? overIpv6(draft) : draft;
   return seed % 5 === 0 ? { ...one, commands: one.commands.map(legacy) } : one;
 }
 
@@ -17,11 +20,14 @@ function legacy(command: DraftCommand): DraftCommand {
   return { ...command, run: command.run.replace(/^(ip6?tables)-restore$/, "$1-legacy-restore") };
 }
 
-function overIpv4(seed: number): Draft {
+/** `six`: it will be about IPv6. */
+function overIpv4(seed: number, six: boolean): Draft {
   const choose = new Choose(seed);
   const network = makeNetwork(choose);
   addRouting(network);
   addRules(network);
+  const probes = [...makeProbes(network)];
+  inSome(network, seed, "sets", 0.25, () => addSets(network, six));
   return {
     name: `fuzz-${seed}`,
     about: `made by npm run fuzz:kernel, seed ${seed}`,
@@ -34,6 +40,18 @@ function overIpv4(seed: number): Draft {
       ),
     ),
     listen: network.listen,
-    probes: makeProbes(network),
+    probes,
   };
+}
+
+/** Adds something to the labs of a share of the seeds, drawn from a stream of its own. */
+function inSome(
+  network: Network,
+  seed: number,
+  word: string,
+  share: number,
+  add: () => unknown,
+): void {
+  network.choose = streamOf(seed, word);
+  if (network.choose.chance(share)) add();
 }

@@ -19,7 +19,8 @@ export class Network {
   readonly routers: string[] = [];
   /** Namespaces with a bridge, and its ports. */
   readonly bridges: { readonly ns: string; readonly dev: string; readonly ports: string[] }[] = [];
-  readonly choose: Choose;
+  /** What is drawn from; parts that only some seeds have draw from streams of their own. */
+  choose: Choose;
 
   constructor(choose: Choose) {
     this.choose = choose;

@@ -2,6 +2,8 @@ import { type ChildProcessByStdio, spawn } from "node:child_process";
 import { createInterface } from "node:readline";
 import type { Readable, Writable } from "node:stream";
 import type { Lab } from "../../src/lab/lab.js";
+import { formatHex } from "../../src/wire/bytes.js";
+import { encodeFrame } from "../../src/wire/frame.js";
 import { formatIp } from "../../src/wire/ip.js";
 import type { SeenFrame } from "../kernel/normalise.js";
 import type { ProbeSpec } from "../kernel/observation.js";
@@ -25,6 +27,7 @@ interface Answer {
   readonly rules: Readonly<Record<string, string>>;
   readonly conntrack: Readonly<Record<string, string>>;
   readonly neighbours: Readonly<Record<string, string>>;
+  readonly sets: Readonly<Record<string, string>>;
   /** How late the latest probe started, in seconds: the machine was busy. */
   readonly late: number;
 }
@@ -99,7 +102,12 @@ function specOf(lab: Lab, probes: readonly ProbeSpec[], distance: number): objec
     profile: [...realOnlyKnobs(family), ...fuzzProfile(family)],
     commands: lab.commands.map(({ ns, argv, stdin }) => ({ ns, argv, stdin })),
     listeners: lab.listeners.map((one) => ({ ...one, address: formatIp(one.address) })),
-    probes: probes.map((one) => ({ ...one, address: formatIp(one.address), ttl: one.ttl ?? 0 })),
+    probes: probes.map((one) => ({
+      ...one,
+      address: formatIp(one.address),
+      ttl: one.ttl ?? 0,
+      frame: one.frame === undefined ? "" : formatHex(encodeFrame(one.frame)),
+    })),
     slot: distance,
   };
 }
@@ -120,6 +128,7 @@ function runOf(answer: Answer): RealRun {
       rules: map(answer.rules),
       conntrack: map(answer.conntrack),
       neighbours: map(answer.neighbours),
+      sets: map(answer.sets),
     },
   };
 }

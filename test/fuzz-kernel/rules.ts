@@ -1,14 +1,7 @@
 import { matchWords, type Protocol, type RulePlace } from "./matches.js";
 import type { Network } from "./network.js";
+import { HOOKS } from "./ruleset.js";
 import { targetWords } from "./targets.js";
-
-const HOOKS: Readonly<Record<RulePlace["table"], readonly string[]>> = {
-  raw: ["PREROUTING", "OUTPUT"],
-  mangle: ["PREROUTING", "INPUT", "FORWARD", "OUTPUT", "POSTROUTING"],
-  nat: ["PREROUTING", "INPUT", "OUTPUT", "POSTROUTING"],
-  filter: ["INPUT", "FORWARD", "OUTPUT"],
-  security: ["INPUT", "FORWARD", "OUTPUT"],
-};
 
 /** Gives some namespaces rulesets: routers nearly always. */
 export function addRules(network: Network): void {

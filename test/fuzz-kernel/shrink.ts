@@ -69,7 +69,7 @@ const commands: Part = {
   without: (draft, from, to) => ({ ...draft, commands: cut(draft.commands, from, to) }),
 };
 
-/** The rules of all rulesets, counted on. */
+/** The rules of all rulesets and the elements of all sets, counted on. */
 const rules: Part = {
   count: (draft) =>
     draft.commands.reduce((sum, command) => sum + (command.rules ?? []).filter(isRule).length, 0),
@@ -108,7 +108,7 @@ const spaces: Part = {
 };
 
 function isRule(line: string): boolean {
-  return line.startsWith("-A ");
+  return /^(?:-A|add) /.test(line);
 }
 
 /** Without user chains that no rule names. */

@@ -30,6 +30,8 @@ export interface Observation {
   readonly conntrack: ReadonlyMap<string, string>;
   /** `ip neigh show`, by namespace. */
   readonly neighbours: ReadonlyMap<string, string>;
+  /** `ipset save`, by namespace; undefined where nobody asked. */
+  readonly sets?: ReadonlyMap<string, string> | undefined;
   /** What each command under `show` printed; undefined where labs have none. */
   readonly shown?: readonly string[] | undefined;
 }
@@ -80,6 +82,7 @@ export function comparable(seen: Observation, lab: Lab, probes: readonly Probe[]
   sections.push(
     ...tables("rules", seen.rules, ruleLines),
     ...tables("rules6", seen.rules6 ?? new Map<string, string>(), ruleLines),
+    ...tables("sets", seen.sets ?? new Map<string, string>(), setLines),
     ...tables("conntrack", seen.conntrack, (text) => conntrackLines(text, normaliser)),
     ...tables("neighbours", seen.neighbours, neighbourLines),
     ...(lab.show ?? []).flatMap(({ ns = "", argv }, index) => [
@@ -161,6 +164,15 @@ function ruleLines(text: string): readonly string[] {
     .map((line) =>
       line.replace(/^\[\d+:\d+\](?=.* --icmpv6-type 143 -j (?:ACCEPT|DROP)$)/, "[reports]"),
     );
+}
+
+/** Seeds of hashes are random, and the order with them; timeouts run. */
+function setLines(text: string): readonly string[] {
+  return text
+    .split("\n")
+    .filter((line) => line !== "")
+    .map((line) => line.replace(/ initval \w+/, "").replace(/ timeout [1-9]\d*/, " timeout T"))
+    .toSorted();
 }
 
 /** Timeouts run; the order is that of a random hash. */
