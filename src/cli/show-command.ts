@@ -4,6 +4,7 @@ import {
   podEnvironmentText,
   podResolvText,
   showInLab,
+  type ShowSettings,
   showTable,
   type Table,
 } from "../lab/show.js";
@@ -31,19 +32,14 @@ export function showCommand(
   if (known === undefined) throw unknownKind(kind);
   const paths = worldPaths(options.world);
   const world = loadWorld(readWorlds(paths), paths.join(" "));
-  if (world.kind !== "cluster")
-    throw new UserError(
-      "SHOW_LAB",
-      `${world.name} is a lab without Kubernetes; show needs a cluster`,
-    );
   const json = options.json === true || options.output === "json";
-  if (known === "rules" && name !== undefined && splitObjectName(name) !== undefined)
+  if (world.kind === "cluster" && known === "rules" && name !== undefined && splitObjectName(name) !== undefined)
     return showObjectRules(world, name, node, json, streams);
   if (node !== undefined)
     throw new UserError("SHOW_WHERE", `"${node}" is one word too many`, {
       help: "a node is named after an object: hopwise show rules svc/shop/api worker-1",
     });
-  const shown = shownIn(world, known, name, options.seed);
+  const shown = shownIn(world, known, name, { seed: options.seed, ipv6: options[6] });
   if (typeof shown === "string")
     streams.out(
       json
@@ -83,7 +79,7 @@ function shownIn(
   world: World,
   kind: ShowKind,
   name: string | undefined,
-  seed: number,
+  settings: ShowSettings,
 ): Table | string {
   if (kind === "env") {
     if (world.kind !== "cluster" || name === undefined)
@@ -92,9 +88,9 @@ function shownIn(
       });
     return podEnvironmentText(world, name);
   }
-  if (world.kind !== "cluster") return showInLab(world, kind, name, seed);
+  if (world.kind !== "cluster") return showInLab(world, kind, name, settings);
   if (kind === "dns" && name !== undefined) return podResolvText(world, name);
-  return showTable(world, kind, name, seed);
+  return showTable(world, kind, name, settings);
 }
 
 function tableJson(kind: ShowKind, { header, rows }: Table): object {

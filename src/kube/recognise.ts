@@ -18,6 +18,10 @@ export type TextKind =
   | "ip-route"
   | "ip-rule"
   | "ip-neigh"
+  | "ip6-addr"
+  | "ip6-route"
+  | "ip6-rule"
+  | "ip6-neigh"
   | "bridge-fdb"
   | "bridge-link"
   | "netns-ids"
@@ -77,15 +81,45 @@ function recogniseJson(text: string, lines: readonly string[]): TextKind {
 function recogniseList(items: readonly Record<string, unknown>[]): TextKind {
   const has = (...fields: readonly string[]): boolean =>
     items.some((item) => fields.every((field) => field in item));
-  if (has("ifname", "addr_info")) return "ip-addr";
+  if (has("ifname", "addr_info"))
+    return isAbout6(items.flatMap(addressesIn), ({ family }) => family === "inet6")
+      ? "ip6-addr"
+      : "ip-addr";
   if (has("mac", "ifname")) return "bridge-fdb";
   if (has("ifname", "link_type")) return "ip-link";
   if (has("ifname", "hairpin")) return "bridge-link";
   if (has("ifname", "ifindex")) return "ip-link";
-  if (has("priority", "src")) return "ip-rule";
+  if (has("priority", "src")) return isRules6(items) ? "ip6-rule" : "ip-rule";
   if (has("nsid")) return "netns-ids";
-  if (has("dst", "state")) return "ip-neigh";
-  return has("dst") ? "ip-route" : "unknown";
+  const six = isAbout6(items, (item) => "pref" in item || hasColon(item, "dst"));
+  if (has("dst", "state")) return six ? "ip6-neigh" : "ip-neigh";
+  return has("dst") ? (six ? "ip6-route" : "ip-route") : "unknown";
+}
+
+/** Whether a list is about IPv6 alone. */
+function isAbout6(
+  items: readonly Record<string, unknown>[],
+  isIpv6: (item: Record<string, unknown>) => boolean,
+): boolean {
+  return items.length > 0 && items.every((item) => Object.keys(item).length === 0 || isIpv6(item));
+}
+
+function addressesIn({ addr_info: list }: Record<string, unknown>): Record<string, unknown>[] {
+  return Array.isArray(list) ? list.filter((item) => isMapping(item)) : [];
+}
+
+function hasColon(item: Record<string, unknown>, field: string): boolean {
+  return String(item[field]).includes(":");
+}
+
+/** Rules name addresses of one family; without any, IPv4 has a table more at the end than IPv6 when the kernel begins. */
+function isRules6(items: readonly Record<string, unknown>[]): boolean {
+  const addresses = items.flatMap(({ src, dst }) =>
+    [src, dst].filter((one) => typeof one === "string" && one !== "all"),
+  );
+  if (addresses.length > 0) return addresses.some((one) => String(one).includes(":"));
+  const tables = items.map(({ table }) => table);
+  return tables.includes("local") && tables.includes("main") && !tables.includes("default");
 }
 
 /** For JSON that does not parse: its keys tell which reader shall complain. YAML in flow style looks the same. */

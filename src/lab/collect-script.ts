@@ -52,6 +52,7 @@ const NODE_FILES: readonly (readonly [file: string, command: string])[] = [
   ["ip-addr.json", "ip -d -j addr show"],
   ["ip-route.json", "ip -j route show table all"],
   ["ip-rule.json", "ip -j rule show"],
+  ["ip6-rule.json", "ip -j -6 rule show"],
   ["ip-neigh.json", "ip -j neigh show nud all"],
   ["bridge-fdb.json", "bridge -j fdb show"],
   ["bridge-link.json", "bridge -d -j link show"],

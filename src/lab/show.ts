@@ -10,7 +10,8 @@ import { effectiveTypes } from "../kube/policy/oracle.js";
 import { runTool } from "../tools/index.js";
 import { nodeAddresses, ofFamily, podAddresses } from "../kube/own-addresses.js";
 import { formatIp, formatIpv4Prefix, formatIpv6Prefix, type IpAddress } from "../wire/ip.js";
-import { buildLab } from "./build.js";
+import { buildLab, settleIpv6 } from "./build.js";
+import { usesIpv6 } from "./lab.js";
 import type { EndpointAddress } from "kubernetes-types/core/v1.js";
 import { legacyEndpoints } from "../kube/controllers/legacy-endpoints.js";
 import { parseSource } from "./endpoints.js";
@@ -213,17 +214,32 @@ const toolCommands: Readonly<
   neigh: ["ip", "neigh", "show"],
 };
 
+/** The same of IPv6. Connections and bridges' entries are listed whatever the family. */
+const toolCommands6: Readonly<Partial<Record<keyof typeof toolCommands, readonly string[]>>> = {
+  routes: ["ip", "-6", "route", "show"],
+  rules: ["ip6tables-save", "-c"],
+  ct: ["conntrack", "-L", "-f", "ipv6"],
+  neigh: ["ip", "-6", "neigh", "show"],
+};
+
 type ToolKind = keyof typeof toolCommands;
 export type ShowKind = keyof typeof listers | ToolKind;
+
+export interface ShowSettings {
+  readonly seed: number;
+  /** `-6`: what the tool prints of IPv6. */
+  readonly ipv6?: boolean | undefined;
+}
 
 /** A table of objects, narrowed to `name` when given, or the text of a tool in the node or pod `name`. Throws UserError. */
 export function showTable(
   world: ClusterWorld,
   kind: ShowKind,
   name: string | undefined,
-  seed: number,
+  options: ShowSettings,
 ): Table | string {
-  if (isToolKind(kind)) return toolText(world, kind, name, seed);
+  if (isToolKind(kind)) return toolText(world, kind, name, options);
+  if (options.ipv6 === true) throw noFamily(kind);
   const table = listers[kind](world);
   if (name === undefined) return table;
   const rows = table.rows.filter(
@@ -266,12 +282,27 @@ function isToolKind(kind: ShowKind): kind is ToolKind {
   return kind in toolCommands;
 }
 
+/** The command of a kind, in the family that is asked for. Throws UserError. */
+function commandOf(kind: ToolKind, { ipv6 }: ShowSettings): readonly string[] {
+  if (ipv6 !== true) return toolCommands[kind];
+  const command = toolCommands6[kind];
+  if (command === undefined) throw noFamily(kind);
+  return command;
+}
+
+function noFamily(kind: string): UserError {
+  return new UserError("SHOW_FAMILY", `${kind} are not of one family of addresses`, {
+    help: `-6 is for ${Object.keys(toolCommands6).join(", ")}`,
+  });
+}
+
 function toolText(
   world: ClusterWorld,
   kind: ToolKind,
   name: string | undefined,
-  seed: number,
+  options: ShowSettings,
 ): string {
+  const argv = commandOf(kind, options);
   if (name === undefined) throw whereMissing(kind, world.cluster.nodes[0]?.name ?? "NODE");
   const source = parseSource(name, world.cluster, world.name);
   const ns =
@@ -281,7 +312,7 @@ function toolText(
         : podNamespace(source.pod)
       : undefined;
   if (ns === undefined) throw new UserError("SHOW_WHERE", `"${name}" is outside the cluster`);
-  return runTool(buildLiveCluster(world, seed).sim, { ns, argv: toolCommands[kind] }).stdout;
+  return runTool(buildLiveCluster(world, options.seed).sim, { ns, argv }).stdout;
 }
 
 /** The text of a tool in a lab's namespace; objects there are none. Throws UserError. */
@@ -289,7 +320,7 @@ export function showInLab(
   { lab, name: world }: Pick<LabWorld, "lab" | "name">,
   kind: ShowKind,
   name: string | undefined,
-  seed: number,
+  options: ShowSettings,
 ): string {
   if (!isToolKind(kind)) {
     throw new UserError("SHOW_LAB", `${world} is a lab without Kubernetes: it has no ${kind}`, {
@@ -297,7 +328,16 @@ export function showInLab(
     });
   }
   if (name === undefined) throw whereMissing(kind, lab.namespaces[0] ?? "NAMESPACE");
-  return runTool(buildLab(lab, seed), { ns: name, argv: toolCommands[kind] }).stdout;
+  const argv = commandOf(kind, options);
+  if (!lab.namespaces.includes(name)) {
+    const near = nearest(name, lab.namespaces);
+    throw new UserError("SHOW_WHERE", `${world} has no namespace "${name}"`, {
+      help: near === undefined ? `it has ${lab.namespaces.join(", ")}` : `did you mean ${near}?`,
+    });
+  }
+  const sim = buildLab(lab, options.seed);
+  if (usesIpv6(lab)) settleIpv6(sim);
+  return runTool(sim, { ns: name, argv }).stdout;
 }
 
 function whereMissing(kind: string, example: string): UserError {

@@ -93,8 +93,8 @@ export function withTable(
   const { world } = open;
   const shown =
     world.kind === "cluster"
-      ? showTable(world, show, where, seed)
-      : showInLab(world, show, where, seed);
+      ? showTable(world, show, where, { seed })
+      : showInLab(world, show, where, { seed });
   const table = typeof shown === "string" ? tableOfText(shown) : shown;
   const title = where === undefined ? show : `${show} ${where}`;
   const before = state.screens.filter((screen) => screen.kind !== "table");

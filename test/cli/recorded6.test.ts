@@ -96,7 +96,7 @@ describe("ip6tables-save alone", () => {
       "a packet that no recorded route knows is UNKNOWN",
       "fd00::7 [2001:db8:77::1]:80 --in eth1",
       3,
-      "UNKNOWN  no routes of gw6 were recorded (ip -j route), so where 2001:db8:77::1 goes is not known",
+      "UNKNOWN  no IPv6 routes of gw6 were recorded (ip -j -6 route), so where 2001:db8:77::1 goes is not known",
     ],
     [
       "a rule that rejects is named by its words",

@@ -216,18 +216,18 @@ describe("the lists of a dual-stack cluster", () => {
       const at = table.header.indexOf(name);
       return table.rows.map((row) => row[at] ?? "");
     };
-    expect(column(showTable(both, "nodes", undefined, 1), "ADDRESS")).toEqual([
+    expect(column(showTable(both, "nodes", undefined, { seed: 1 }), "ADDRESS")).toEqual([
       "192.168.10.11,fd00:10::11",
       "192.168.10.12,fd00:10::12",
     ]);
-    expect(column(showTable(both, "nodes", undefined, 1), "PODCIDR")).toEqual([
+    expect(column(showTable(both, "nodes", undefined, { seed: 1 }), "PODCIDR")).toEqual([
       "10.244.0.0/24,fd00:10:244::/64",
       "10.244.1.0/24,fd00:10:244:1::/64",
     ]);
-    expect(column(showTable(both, "pods", undefined, 1), "ADDRESS")[0]).toBe(
+    expect(column(showTable(both, "pods", undefined, { seed: 1 }), "ADDRESS")[0]).toBe(
       "10.244.0.2,fd00:10:244::2",
     );
-    expect(column(showTable(v6, "nodes", undefined, 1), "ADDRESS")).toEqual([
+    expect(column(showTable(v6, "nodes", undefined, { seed: 1 }), "ADDRESS")).toEqual([
       "fd00:10::11",
       "fd00:10::12",
     ]);

@@ -25,6 +25,8 @@ export interface ShowOptions {
   readonly output: "text" | "json";
   readonly json?: boolean;
   readonly seed: number;
+  /** -6 */
+  readonly 6?: boolean;
 }
 
 export function registerShow(program: Command, streams: Streams): void {
@@ -42,6 +44,7 @@ export function registerShow(program: Command, streams: Streams): void {
         .default("text"),
     )
     .option("--json", "the same as -o json")
+    .option("-6", "routes, rules, ct and neigh of IPv6")
     .option("--seed <n>", "seed of everything random", wholeNumber(0, 4_294_967_295), 1)
     .action(
       async (

@@ -1,25 +1,20 @@
 import type { LabCommand } from "../../tools/command.js";
-import { formatIpv4, formatIpv4Prefix, formatIpv6Prefix, maskIpv4 } from "../../wire/ip.js";
+import { formatIpv4, formatIpv4Prefix, maskIpv4 } from "../../wire/ip.js";
 import type { RecordedNode } from "./cables.js";
 import type { Device } from "./devices.js";
 import type { RecordedAddress, RecordedRoute } from "./node-record.js";
 
-/** Gives devices their addresses, in the recorded order: it decides which is the first of a network. */
+/** Gives devices their IPv4 addresses, in the recorded order: it decides which is the first of a network. */
 export function addressCommands({ record, devices }: RecordedNode): readonly LabCommand[] {
-  return devices.flatMap((device) => [
-    ...device.addresses
+  return devices.flatMap((device) =>
+    device.addresses
       .filter((address) => !(device.kind === "loopback" && isLoopbackNet(address)))
       .map((address) => ({
         ns: record.name,
         argv: ["ip", "addr", "add", ...addressWords(address), "dev", device.name],
         place: device.link?.place,
       })),
-    ...(device.addresses6 ?? []).map((prefix) => ({
-      ns: record.name,
-      argv: ["ip", "addr", "add", formatIpv6Prefix(prefix), "dev", device.name],
-      place: device.link?.place,
-    })),
-  ]);
+  );
 }
 
 /** 127.0.0.1/8, which the kernel gives `lo` itself. */
@@ -52,6 +47,7 @@ export function routeCommands(node: RecordedNode): readonly LabCommand[] {
     table === "main" && made.some((one) => one.destination === destination && one.dev === dev);
   const wanted = (routes ?? []).filter(
     (route) =>
+      route.unmodelled === undefined &&
       !(route.protocol === "kernel" && (isMade(route) || route.table === "local")) &&
       route.type !== "multicast" &&
       (route.dev === undefined || up.has(route.dev)),

@@ -1,4 +1,4 @@
-import { prefixesOverlap } from "../../wire/ip.js";
+import { ipPrefixContains, isIpv6LinkLocal, prefixesOverlap } from "../../wire/ip.js";
 import { netnsName } from "../shell.js";
 import type { Device } from "./devices.js";
 import type { NodeRecord } from "./node-record.js";
@@ -110,6 +110,17 @@ function segmentsOf(ends: readonly CableEnd[]): readonly (readonly CableEnd[])[]
 
 function shareNetwork(one: Device, other: Device): boolean {
   if (one.kind !== "cable" || other.kind !== "cable") return false;
+  const six = one.addresses6.some((a) =>
+    other.addresses6.some(
+      (b) =>
+        a.length < 128 &&
+        a.length === b.length &&
+        a.address !== b.address &&
+        !isIpv6LinkLocal(a.address) &&
+        ipPrefixContains(a, b.address),
+    ),
+  );
+  if (six) return true;
   return one.addresses.some((a) =>
     other.addresses.some(
       (b) =>

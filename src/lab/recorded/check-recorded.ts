@@ -1,5 +1,6 @@
 import { unmodelledParts } from "../../netfilter/iptables/ruleset.js";
 import { parseRestore } from "../../netfilter/iptables/restore.js";
+import { isIpv6LinkLocal } from "../../wire/ip.js";
 import type { CheckNote, CheckReport } from "../check.js";
 import type { RecordedNode } from "./cables.js";
 import type { NodeRecord } from "./node-record.js";
@@ -72,6 +73,51 @@ const PARTS: readonly {
   },
 ];
 
+/** The same of IPv6, for a node that has addresses or rules of it. */
+const PARTS6: typeof PARTS = [
+  {
+    what: "IPv6 rules",
+    command: "ip6tables-save",
+    without: "answers of IPv6 packets that pass it are UNKNOWN",
+    has: ({ rules }) => rules.some(({ family }) => family === "ipv6"),
+  },
+  {
+    what: "IPv6 addresses",
+    command: "ip -d -j addr",
+    without: "those that --addr and rules name are assumed",
+    has: ({ hasAddresses6 }) => hasAddresses6,
+  },
+  {
+    what: "IPv6 routes",
+    command: "ip -j -6 route show table all",
+    without: "networks of its addresses are assumed, others make an answer UNKNOWN",
+    has: ({ routes6 }) => routes6 !== undefined,
+  },
+  {
+    what: "IPv6 policy rules",
+    command: "ip -j -6 rule",
+    without: "the kernel's own two are assumed",
+    has: ({ policyRules6 }) => policyRules6 !== undefined,
+  },
+  {
+    what: "IPv6 neighbours",
+    command: "ip -j -6 neigh",
+    without: "hosts behind devices are assumed to answer",
+    has: ({ neighbours6 }) => neighbours6 !== undefined,
+  },
+];
+
+/** Whether IPv6 beyond links and the host itself is spoken of. */
+function speaksIpv6({ rules, links = [], routes6 = [] }: NodeRecord): boolean {
+  return (
+    rules.some(({ family }) => family === "ipv6") ||
+    links.some(({ loopback, addresses6 }) =>
+      addresses6.some(({ address }) => !loopback && !isIpv6LinkLocal(address)),
+    ) ||
+    routes6.some(({ words }) => words.includes("via"))
+  );
+}
+
 /** Lists what each node's dumps tell and what stands in for the rest. */
 export function checkRecorded({ records, recorded }: RecordedParts): Omit<CheckReport, "files"> {
   const rules = records.flatMap((record) => record.rules);
@@ -85,6 +131,11 @@ export function checkRecorded({ records, recorded }: RecordedParts): Omit<CheckR
       ...records.flatMap(partNotes),
       ...recorded.nodes.flatMap(deviceNotes),
       ...recorded.notes.map(({ text, place }) => ({ what: "note" as const, text, place })),
+      ...recorded.gaps.map(({ what }) => ({
+        what: "unmodelled" as const,
+        text: what,
+        place: undefined,
+      })),
       ...records.flatMap(unmodelledNotes),
       ...records.flatMap(enginesNotModelled),
     ],
@@ -93,8 +144,9 @@ export function checkRecorded({ records, recorded }: RecordedParts): Omit<CheckR
 
 /** What of one node is recorded and what is missing. */
 export function partNotes(record: NodeRecord): readonly CheckNote[] {
-  const recorded = PARTS.filter(({ has }) => has(record)).map(({ what }) => what);
-  const missing = PARTS.filter(({ has }) => !has(record));
+  const parts = speaksIpv6(record) ? [...PARTS, ...PARTS6] : PARTS;
+  const recorded = parts.filter(({ has }) => has(record)).map(({ what }) => what);
+  const missing = parts.filter(({ has }) => !has(record));
   return [
     {
       what: "recorded",

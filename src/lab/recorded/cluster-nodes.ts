@@ -188,6 +188,7 @@ const plain: Device = {
   master: undefined,
   ports: new Map(),
   addresses: [],
+  addresses6: [],
   link: undefined,
   assumedFrom: undefined,
 };

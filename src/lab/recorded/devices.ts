@@ -1,11 +1,12 @@
 import { UserError } from "../../base/errors.js";
 import { macFor } from "../../kube/cni/host.js";
-import { formatMac, type IpPrefix, type Ipv6Prefix } from "../../wire/ip.js";
+import { formatMac, type IpPrefix, isIpv6LinkLocal } from "../../wire/ip.js";
 import type {
   GivenAddress,
   NodeRecord,
   PortSwitches,
   RecordedAddress,
+  RecordedAddress6,
   RecordedLink,
 } from "./node-record.js";
 
@@ -34,8 +35,7 @@ export interface Device {
   readonly master: string | undefined;
   readonly ports: PortSwitches;
   readonly addresses: readonly RecordedAddress[];
-  /** IPv6 addresses given by hand: dumps of addresses are read for IPv4. */
-  readonly addresses6?: readonly Ipv6Prefix[] | undefined;
+  readonly addresses6: readonly RecordedAddress6[];
   /** Where it was recorded; undefined for a device that is assumed. */
   readonly link: RecordedLink | undefined;
   /** `--addr`, or the rule that names it. */
@@ -110,7 +110,7 @@ function recordedDevice(
     master: link.master,
     ports: link.ports,
     addresses: [...link.addresses, ...givenAddresses(link.name, given)],
-    addresses6: givenAddresses6(link.name, given),
+    addresses6: [...link.addresses6, ...givenAddresses6(link.name, given)],
     link,
     assumedFrom: undefined,
   };
@@ -172,15 +172,31 @@ function givenAddresses(name: string, given: readonly GivenAddress[]): readonly 
   );
 }
 
-function givenAddresses6(name: string, given: readonly GivenAddress[]): readonly Ipv6Prefix[] {
+function givenAddresses6(
+  name: string,
+  given: readonly GivenAddress[],
+): readonly RecordedAddress6[] {
   return given.flatMap(({ dev, prefix: { address, length } }) =>
-    dev === name && typeof address === "bigint" ? [{ address, length }] : [],
+    dev !== name || typeof address !== "bigint"
+      ? []
+      : [
+          {
+            address,
+            length,
+            peer: undefined,
+            metric: undefined,
+            deprecated: false,
+            noDad: false,
+            noPrefixRoute: false,
+            failed: false,
+          },
+        ],
   );
 }
 
-/** Every address of a device, of both families. */
-export function addressesOf({ addresses, addresses6 = [] }: Device): readonly IpPrefix[] {
-  return [...addresses, ...addresses6];
+/** Every address that a device can be reached by from afar, of both families. */
+export function addressesOf({ addresses, addresses6 }: Device): readonly IpPrefix[] {
+  return [...addresses, ...addresses6.filter(({ address }) => !isIpv6LinkLocal(address))];
 }
 
 function macOf(record: NodeRecord, dev: string): string {
@@ -193,8 +209,9 @@ function namedDevices(record: NodeRecord): readonly (readonly [name: string, fro
   const add = (name: string | undefined, from: string): void => {
     if (name !== undefined && name !== "lo" && !found.has(name)) found.set(name, from);
   };
-  for (const { dev } of record.routes ?? []) add(dev, "a route");
-  for (const { dev } of record.neighbours ?? []) add(dev, "a neighbour");
+  for (const { dev } of [...(record.routes ?? []), ...(record.routes6 ?? [])]) add(dev, "a route");
+  for (const { dev } of [...(record.neighbours ?? []), ...(record.neighbours6 ?? [])])
+    add(dev, "a neighbour");
   for (const { file, text } of record.rules) {
     text.split("\n").forEach((line, index) => {
       if (!line.includes("-A ")) return;

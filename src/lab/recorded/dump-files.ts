@@ -1,14 +1,16 @@
 import { UserError } from "../../base/errors.js";
 import type { InputText } from "../../kube/load.js";
 import { recognise, type TextKind } from "../../kube/recognise.js";
-import type { NodeRecord } from "./node-record.js";
+import type { NodeRecord, RecordedLink } from "./node-record.js";
 import { readLinks, readPorts } from "./read-links.js";
 import {
   readFdb,
   readNeighbours,
+  readNeighbours6,
   readNetnsNames,
   readPolicyRules,
   readRoutes,
+  readRoutes6,
 } from "./read-routes.js";
 import { readRules, readSockets, readSysctls } from "./read-texts.js";
 
@@ -23,6 +25,10 @@ type NodeKind = Extract<
   | "ip-route"
   | "ip-rule"
   | "ip-neigh"
+  | "ip6-addr"
+  | "ip6-route"
+  | "ip6-rule"
+  | "ip6-neigh"
   | "bridge-fdb"
   | "bridge-link"
   | "netns-ids"
@@ -37,6 +43,10 @@ const NAMES_OF_KINDS: readonly (readonly [RegExp, NodeKind])[] = [
   [/^(ip6?tables([-_.](nft|legacy))?([-_.]save)?([-_.](nft|legacy))?|rules)$/, "iptables-save"],
   [/^ipset([-_.]save)?$/, "ipset-save"],
   [/^(conntrack|nf_conntrack)([-_.]l|[-_.]list)?$/, "conntrack"],
+  [/^(ip[-_.]?(v?6)[-_.]addr(ess(es)?)?|(ip[-_.])?addr(ess(es)?)?[-_.]?6)$/, "ip6-addr"],
+  [/^(ip[-_.]?(v?6)[-_.]routes?|(ip[-_.])?routes?[-_.]?6)$/, "ip6-route"],
+  [/^(ip[-_.]?(v?6)[-_.]rules?|ip[-_.]rules?[-_.]?6)$/, "ip6-rule"],
+  [/^(ip[-_.]?(v?6)[-_.]neigh(bou?rs?)?|(ip[-_.])?neigh(bou?rs?)?[-_.]?6)$/, "ip6-neigh"],
   [/^(ip[-_.])?addr(ess(es)?)?$/, "ip-addr"],
   [/^(ip[-_.])?links?$/, "ip-link"],
   [/^(ip[-_.])?routes?$/, "ip-route"],
@@ -67,7 +77,10 @@ export function isNodeKind(kind: TextKind): kind is NodeKind {
 /** The kind of a file of a node: by its content, or, where that tells nothing (an empty table), by its name. */
 export function kindOfDump({ file, text }: InputText): TextKind {
   const kind = recognise(text);
-  return kind === "unknown" ? (namedKind(stemOf(file)) ?? "unknown") : kind;
+  const named = namedKind(stemOf(file)) ?? namedKind(stemOf(file).split(".").at(-1) ?? "");
+  if (kind === "unknown") return named ?? "unknown";
+  // Rules that name no address are alike in both families.
+  return kind === "ip-rule" && named === "ip6-rule" ? named : kind;
 }
 
 function namedKind(stem: string): NodeKind | undefined {
@@ -132,22 +145,30 @@ function readRecord(name: string, files: readonly Owned[]): NodeRecord {
     return input === undefined ? undefined : reader(input);
   };
   const addresses = read("ip-addr", readLinks);
+  const addresses6 = read("ip6-addr", readLinks);
   const links = read("ip-link", readLinks);
   const ports = read("bridge-link", readPorts);
+  const mixed = read("ip-route", readRoutes6) ?? [];
+  const mixed6 = read("ip-neigh", readNeighbours6) ?? [];
   return {
     name,
     host: [...hosts][0],
     files: files.map(({ input: { file } }) => file),
     rules: rulesOf(name, files),
-    links: (addresses ?? links)?.map((link) => ({
+    links: withAddresses6(name, addresses ?? links, addresses6)?.map((link) => ({
       ...link,
       kind: link.kind ?? links?.find((other) => other.name === link.name)?.kind,
       ports: ports?.get(link.name) ?? link.ports,
     })),
     hasAddresses: addresses !== undefined,
+    hasAddresses6:
+      addresses6 !== undefined || (addresses ?? []).some((link) => link.addresses6.length > 0),
     routes: read("ip-route", readRoutes),
+    routes6: read("ip6-route", readRoutes6) ?? (mixed.length > 0 ? mixed : undefined),
     policyRules: read("ip-rule", readPolicyRules),
+    policyRules6: read("ip6-rule", readPolicyRules),
     neighbours: read("ip-neigh", readNeighbours),
+    neighbours6: read("ip6-neigh", readNeighbours6) ?? (mixed6.length > 0 ? mixed6 : undefined),
     fdb: read("bridge-fdb", readFdb),
     netnsNames: read("netns-ids", readNetnsNames) ?? new Map<number, string>(),
     sysctls: read("sysctl", readSysctls),
@@ -157,6 +178,27 @@ function readRecord(name: string, files: readonly Owned[]): NodeRecord {
     nft: one("nft"),
     ipvs: one("ipvsadm-save"),
   };
+}
+
+/** Devices of one list with the IPv6 addresses of another, which leaves out devices that have none. Throws UserError. */
+function withAddresses6(
+  node: string,
+  links: readonly RecordedLink[] | undefined,
+  six: readonly RecordedLink[] | undefined,
+): readonly RecordedLink[] | undefined {
+  if (links === undefined || six === undefined) return links ?? six;
+  const names = new Set(links.map(({ name }) => name));
+  const stray = six.find(({ name }) => !names.has(name));
+  if (stray !== undefined)
+    throw new UserError(
+      "DUMP_MIXED",
+      `IPv6 addresses of ${node} are on the device ${stray.name}, and ${node} has none: are dumps of two nodes mixed up?`,
+      { place: stray.place, help: `its devices are ${[...names].slice(0, 10).join(", ")}` },
+    );
+  return links.map((link) => ({
+    ...link,
+    addresses6: six.find(({ name }) => name === link.name)?.addresses6 ?? [],
+  }));
 }
 
 /** The one file of a kind. Two of them are dumps of two nodes, or of two moments: nobody can say which holds. */

@@ -59,8 +59,10 @@ function missingRoute(
   event: Extract<TraceEvent, { kind: "route" }>,
 ): string | undefined {
   const header = event.frame.network;
-  if (event.result !== "error" || record.routes !== undefined || !isIp(header)) return undefined;
-  return `no routes of ${record.name} were recorded (ip -j route), so where ${formatAddress(header.destination)} goes is not known`;
+  if (event.result !== "error" || !isIp(header)) return undefined;
+  const six = header.kind === "ipv6";
+  if ((six ? record.routes6 : record.routes) !== undefined) return undefined;
+  return `no ${six ? "IPv6 " : ""}routes of ${record.name} were recorded (ip -j ${six ? "-6 " : ""}route), so where ${formatAddress(header.destination)} goes is not known`;
 }
 
 function isIp(header: NetworkHeader | undefined): header is IpHeader {

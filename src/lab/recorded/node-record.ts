@@ -2,7 +2,7 @@ import type { InputText } from "../../kube/load.js";
 import type { RuleFamily } from "../../netfilter/iptables/addresses.js";
 import type { Variant } from "../../netfilter/iptables/tables.js";
 import type { Place } from "../../base/errors.js";
-import type { IpPrefix, Ipv4, Mac } from "../../wire/ip.js";
+import type { IpAddress, IpPrefix, Ipv4, Ipv6, Mac } from "../../wire/ip.js";
 
 /** An `iptables-save` of one family and one of the two kernels' sides. */
 export interface RecordedRules extends InputText {
@@ -19,6 +19,21 @@ export interface RecordedAddress {
   /** `global`, `link`, `host` or a number. */
   readonly scope: string;
   readonly noPrefixRoute: boolean;
+}
+
+export interface RecordedAddress6 {
+  readonly address: Ipv6;
+  /** 0..128 */
+  readonly length: number;
+  readonly peer: Ipv6 | undefined;
+  /** Of the network's route; undefined for the kernel's own. */
+  readonly metric: number | undefined;
+  readonly deprecated: boolean;
+  readonly noDad: boolean;
+  /** No route to its network comes with it: it was asked for so, or a router advertised the network apart from it. */
+  readonly noPrefixRoute: boolean;
+  /** Somebody else has it: it is not used. */
+  readonly failed: boolean;
 }
 
 /** What of a bridge port is not as the kernel sets it at first, by its `bridge link set` word: `on`, `off`, or the spanning tree's state. */
@@ -47,10 +62,12 @@ export interface RecordedLink {
   /** What `ip link add … type KIND` is told besides, for kinds that are built from it; undefined for the others. */
   readonly settings: readonly string[] | undefined;
   readonly addresses: readonly RecordedAddress[];
+  /** Newest first, as the kernel keeps them. */
+  readonly addresses6: readonly RecordedAddress6[];
   readonly place: Place;
 }
 
-/** One IPv4 route in the words of `ip route`. */
+/** One route in the words of `ip route`, or of `ip -6 route`. */
 export interface RecordedRoute {
   readonly words: readonly string[];
   readonly table: string;
@@ -58,6 +75,9 @@ export interface RecordedRoute {
   readonly type: string;
   readonly destination: string;
   readonly dev: string | undefined;
+  readonly metric: number | undefined;
+  /** What of it is not modelled: such a route is not built. */
+  readonly unmodelled: string | undefined;
   readonly place: Place;
 }
 
@@ -67,12 +87,14 @@ export interface RecordedPolicyRule {
   readonly place: Place;
 }
 
-export interface RecordedNeighbour {
-  readonly address: Ipv4;
+export interface RecordedNeighbour<A extends IpAddress = Ipv4> {
+  readonly address: A;
   readonly dev: string;
   readonly mac: Mac | undefined;
   /** In lower case: `stale`. */
   readonly state: string;
+  /** It said that it is a router: IPv6. */
+  readonly router: boolean;
   readonly place: Place;
 }
 
@@ -93,7 +115,7 @@ export interface RecordedSysctl {
 
 export interface RecordedSocket {
   readonly protocol: "tcp" | "udp";
-  readonly address: Ipv4;
+  readonly address: IpAddress;
   readonly port: number;
 }
 
@@ -108,9 +130,14 @@ export interface NodeRecord {
   readonly links: readonly RecordedLink[] | undefined;
   /** Whether the links were recorded with their addresses. */
   readonly hasAddresses: boolean;
+  /** Whether their IPv6 addresses were recorded. */
+  readonly hasAddresses6: boolean;
   readonly routes: readonly RecordedRoute[] | undefined;
+  readonly routes6: readonly RecordedRoute[] | undefined;
   readonly policyRules: readonly RecordedPolicyRule[] | undefined;
+  readonly policyRules6: readonly RecordedPolicyRule[] | undefined;
   readonly neighbours: readonly RecordedNeighbour[] | undefined;
+  readonly neighbours6: readonly RecordedNeighbour<Ipv6>[] | undefined;
   readonly fdb: readonly RecordedFdbEntry[] | undefined;
   /** Names of namespaces by the ids that links give. */
   readonly netnsNames: ReadonlyMap<number, string>;

@@ -40,9 +40,9 @@ export interface Outside {
   /** Why nothing is known of what happens beyond; undefined where hosts are simply assumed to be there. */
   readonly missing: string | undefined;
   /** Addresses that answer; undefined for all. */
-  readonly answers: readonly Ipv4[] | undefined;
+  readonly answers: readonly IpAddress[] | undefined;
   /** Addresses that are known not to answer. */
-  readonly silent: readonly Ipv4[];
+  readonly silent: readonly IpAddress[];
 }
 
 /** Makes the cables of an outside, its own side of them, and its answers. Its namespace exists. */
@@ -91,13 +91,17 @@ function answerCommands(
     run("ip", "link", "add", "hole", "type", "bridge"),
     run("ip", "link", "set", "hole", "up"),
     run("ip", "route", "add", "default", "dev", "hole"),
-    ...[...new Set([...own, ...silent])].map((address) =>
+    ...[...new Set([...own, ...silent.filter(isIpv4)])].map((address) =>
       run("ip", "route", "add", formatIpv4(address), "dev", WIRE),
     ),
-    ...(answers ?? []).map((address) =>
-      run("ip", "neigh", "add", "proxy", formatIpv4(address), "dev", WIRE),
-    ),
+    ...(answers ?? [])
+      .filter(isIpv4)
+      .map((address) => run("ip", "neigh", "add", "proxy", formatIpv4(address), "dev", WIRE)),
   ];
+}
+
+function isIpv4(address: IpAddress): address is Ipv4 {
+  return typeof address === "number";
 }
 
 /** The same for IPv6; whom neighbours are asked for is seen as they are asked, by `answerAll6`. */
@@ -172,10 +176,11 @@ export function endWorld(sim: Simulation, outside: Outside): void {
   });
 }
 
-/** Whoever is asked for is there, but for the nodes themselves. */
-function answer6(sim: Simulation, { ns, ends }: Outside, target: Ipv6): void {
+/** Whoever is asked for is there, but for the nodes themselves and those that are known not to be. */
+function answer6(sim: Simulation, { ns, ends, answers, silent }: Outside, target: Ipv6): void {
+  if (silent.includes(target) || answers?.includes(target) === false) return;
   const isNode = ends.some(({ node: { devices } }) =>
-    devices.some(({ addresses6 = [], mac }) => {
+    devices.some(({ addresses6, mac }) => {
       const linkLocal = linkLocalOf(parseMac(mac) ?? MAC_ZERO);
       return target === linkLocal || addresses6.some(({ address }) => address === target);
     }),

@@ -1,7 +1,12 @@
 import * as v from "valibot";
 import type { InputText } from "../../kube/load.js";
-import { parseIpv4, parseMac } from "../../wire/ip.js";
-import type { PortSwitches, RecordedAddress, RecordedLink } from "./node-record.js";
+import { parseIpv4, parseIpv6, parseMac } from "../../wire/ip.js";
+import type {
+  PortSwitches,
+  RecordedAddress,
+  RecordedAddress6,
+  RecordedLink,
+} from "./node-record.js";
 import { type Item, readList } from "./read-list.js";
 
 const index = v.pipe(v.number(), v.integer(), v.minValue(1), v.maxValue(2_147_483_647));
@@ -21,6 +26,11 @@ const addressSchema = v.looseObject({
   broadcast: v.optional(v.string()),
   scope: v.optional(v.union([v.string(), v.number()]), "global"),
   noprefixroute: v.optional(v.boolean(), false),
+  metric: v.optional(v.pipe(v.number(), v.integer(), v.minValue(0), v.maxValue(4_294_967_295))),
+  deprecated: v.optional(v.boolean(), false),
+  nodad: v.optional(v.boolean(), false),
+  dadfailed: v.optional(v.boolean(), false),
+  mngtmpaddr: v.optional(v.boolean(), false),
 });
 
 const linkSchema = v.looseObject({
@@ -46,7 +56,7 @@ const linkSchema = v.looseObject({
 
 type LinkItem = Item<v.InferOutput<typeof linkSchema>>;
 
-/** Reads `ip -j addr` or `ip -j link`, with or without `-d`. IPv6 addresses are passed over. */
+/** Reads `ip -j addr` or `ip -j link`, with or without `-d`, of one family or both. */
 export function readLinks(input: InputText): readonly RecordedLink[] {
   return readList(input, "ip addr", linkSchema).map(linkOf);
 }
@@ -71,6 +81,7 @@ function linkOf(item: LinkItem): RecordedLink {
     lower: value.link,
     settings: settingsOf(value.linkinfo?.info_kind, value.linkinfo?.info_data ?? {}),
     addresses: value.addr_info.flatMap((address) => addressOf(item, address)),
+    addresses6: value.addr_info.flatMap((address) => address6Of(item, address)),
     place: item.place,
   };
 }
@@ -94,6 +105,32 @@ function addressOf(item: LinkItem, given: Record<string, unknown>): readonly Rec
       broadcast: broadcast === undefined ? undefined : parseIpv4(broadcast),
       scope: String(scope),
       noPrefixRoute: noprefixroute,
+    },
+  ];
+}
+
+function address6Of(item: LinkItem, given: Record<string, unknown>): readonly RecordedAddress6[] {
+  if (given["family"] !== "inet6") return [];
+  const parsed = v.safeParse(addressSchema, given);
+  if (!parsed.success) throw item.refuse("addr_info", "an address that is not as it prints it");
+  const { local = "", prefixlen, address: peer, metric, deprecated, ...flags } = parsed.output;
+  const address = parseIpv6(local);
+  if (address === undefined)
+    throw item.refuse(
+      "addr_info",
+      `"${local}/${prefixlen}" is not an IPv6 address with its length`,
+    );
+  return [
+    {
+      address,
+      length: prefixlen,
+      peer: peer === undefined ? undefined : parseIpv6(peer),
+      metric,
+      deprecated,
+      noDad: flags.nodad,
+      // The network of an address that a router's prefix made has a route of its own.
+      noPrefixRoute: flags.noprefixroute || flags.mngtmpaddr,
+      failed: flags.dadfailed,
     },
   ];
 }

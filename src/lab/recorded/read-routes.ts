@@ -1,6 +1,16 @@
 import * as v from "valibot";
 import type { InputText } from "../../kube/load.js";
-import { parseIpv4, parseIpv4Prefix, parseMac } from "../../wire/ip.js";
+import type { RuleFamily } from "../../netfilter/iptables/addresses.js";
+import {
+  type IpAddress,
+  type Ipv4,
+  type Ipv6,
+  parseIpv4,
+  parseIpv4Prefix,
+  parseIpv6,
+  parseIpv6Prefix,
+  parseMac,
+} from "../../wire/ip.js";
 import type {
   RecordedFdbEntry,
   RecordedNeighbour,
@@ -34,21 +44,45 @@ const routeSchema = v.looseObject({
   metric: v.optional(number),
   tos: v.optional(wordOrNumber),
   metrics: v.optional(
-    v.array(v.looseObject({ mtu: v.optional(number), advmss: v.optional(number) })),
+    v.array(
+      v.looseObject({
+        mtu: v.optional(number),
+        advmss: v.optional(number),
+        hoplimit: v.optional(number),
+      }),
+    ),
   ),
+  pref: v.optional(word),
   nexthops: v.optional(v.array(hopSchema), []),
   flags: v.optional(v.array(v.string()), []),
 });
 
 type RouteItem = Item<v.InferOutput<typeof routeSchema>>;
 
-/** Reads `ip -j route show`, of one table or of all. IPv6 routes are passed over. */
+/** Reads the IPv4 routes of `ip -j route show`, of one table or of all. */
 export function readRoutes(input: InputText): readonly RecordedRoute[] {
+  return routesOf(input, "ipv4");
+}
+
+/** Reads the IPv6 routes of `ip -j -6 route show`, or of a list of both families. */
+export function readRoutes6(input: InputText): readonly RecordedRoute[] {
+  return routesOf(input, "ipv6");
+}
+
+/** What the kernel has as the last route of all where no other one fits: it is there without being asked for. */
+const NULL_ROUTE_METRIC = 4_294_967_295;
+
+function routesOf(input: InputText, family: RuleFamily): readonly RecordedRoute[] {
   return readList(input, "ip route", routeSchema).flatMap((item) => {
     const { value } = item;
-    if (value.dst.includes(":") || value.gateway?.includes(":") === true) return [];
-    if (value.dst !== "default" && parseIpv4Prefix(value.dst) === undefined)
-      throw item.refuse("dst", `"${value.dst}" is not an IPv4 network`);
+    if (routeFamily(item) !== family) return [];
+    if (family === "ipv6" && value.metric === NULL_ROUTE_METRIC) return [];
+    const prefix = family === "ipv4" ? parseIpv4Prefix(value.dst) : parseIpv6Prefix(value.dst);
+    if (value.dst !== "default" && prefix === undefined)
+      throw item.refuse(
+        "dst",
+        `"${value.dst}" is not an ${family === "ipv4" ? "IPv4" : "IPv6"} network`,
+      );
     return [
       {
         words: routeWords(item),
@@ -57,11 +91,23 @@ export function readRoutes(input: InputText): readonly RecordedRoute[] {
         type: value.type,
         destination: value.dst,
         dev: value.dev,
+        metric: value.metric,
+        unmodelled: UNMODELLED_OF_ROUTES.find((name) => name in value),
         place: item.place,
       },
     ];
   });
 }
+
+/** Of which family a route is: every IPv6 route has a preference, and a default route may have no address in it. */
+function routeFamily({ value: { dst, gateway, pref } }: RouteItem): RuleFamily {
+  return dst.includes(":") || gateway?.includes(":") === true || pref !== undefined
+    ? "ipv6"
+    : "ipv4";
+}
+
+/** Routes for some senders alone, routes into tunnels, and next hops that are objects of their own. */
+const UNMODELLED_OF_ROUTES: readonly string[] = ["from", "encap", "nhid"];
 
 /** The route as `ip route add` takes it. */
 function routeWords({ value }: RouteItem): readonly string[] {
@@ -82,6 +128,8 @@ function routeWords({ value }: RouteItem): readonly string[] {
     ...pair("tos", value.tos),
     ...pair("mtu", metrics?.mtu),
     ...pair("advmss", metrics?.advmss),
+    ...pair("hoplimit", metrics?.hoplimit),
+    ...pair("pref", value.pref === "medium" ? undefined : value.pref),
     ...(value.flags.includes("onlink") ? ["onlink"] : []),
     ...value.nexthops.flatMap((hop) => [
       "nexthop",
@@ -114,7 +162,7 @@ const ruleSchema = v.looseObject({
   suppress_prefixlen: v.optional(number),
 });
 
-/** Reads `ip -j rule`. */
+/** Reads `ip -j rule`, or `ip -j -6 rule`. */
 export function readPolicyRules(input: InputText): readonly RecordedPolicyRule[] {
   return readList(input, "ip rule", ruleSchema).map((item) => ({
     priority: item.value.priority,
@@ -160,13 +208,28 @@ const neighbourSchema = v.looseObject({
   proxy: v.optional(v.unknown()),
 });
 
-/** Reads `ip -j neigh`. IPv6 neighbours are passed over. */
+/** Reads the IPv4 neighbours of `ip -j neigh`. */
 export function readNeighbours(input: InputText): readonly RecordedNeighbour[] {
+  return neighboursOf<Ipv4>(input, parseIpv4);
+}
+
+/** Reads the IPv6 neighbours of `ip -j neigh` or `ip -j -6 neigh`. */
+export function readNeighbours6(input: InputText): readonly RecordedNeighbour<Ipv6>[] {
+  return neighboursOf<Ipv6>(input, parseIpv6);
+}
+
+function neighboursOf<A extends IpAddress>(
+  input: InputText,
+  parse: (text: string) => A | undefined,
+): readonly RecordedNeighbour<A>[] {
   return readList(input, "ip neigh", neighbourSchema).flatMap((item) => {
     const { dst, dev, lladdr, state } = item.value;
-    if (dst.includes(":") || "proxy" in item.value) return [];
-    const address = parseIpv4(dst);
-    if (address === undefined) throw item.refuse("dst", `"${dst}" is not an IPv4 address`);
+    if ("proxy" in item.value) return [];
+    const address = parse(dst);
+    if (address === undefined) {
+      if (parseIpv4(dst) !== undefined || parseIpv6(dst) !== undefined) return [];
+      throw item.refuse("dst", `"${dst}" is not an ${dst.includes(":") ? "IPv6" : "IPv4"} address`);
+    }
     if (dev === undefined) throw item.refuse("dst", `the neighbour ${dst} has no device`);
     const mac = lladdr === undefined ? undefined : parseMac(lladdr);
     if (lladdr !== undefined && mac === undefined)
@@ -177,6 +240,7 @@ export function readNeighbours(input: InputText): readonly RecordedNeighbour[] {
         dev,
         mac,
         state: (state[0] ?? "none").toLowerCase(),
+        router: "router" in item.value,
         place: item.place,
       },
     ];

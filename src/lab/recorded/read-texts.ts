@@ -1,6 +1,6 @@
 import { UserError } from "../../base/errors.js";
 import type { InputText } from "../../kube/load.js";
-import { IPV4_ANY, parseIpv4 } from "../../wire/ip.js";
+import { IPV4_ANY, IPV6_ANY, parseIpv4, parseIpv6 } from "../../wire/ip.js";
 import type { RecordedRules, RecordedSocket, RecordedSysctl } from "./node-record.js";
 
 /** More lines than this in one text are refused. */
@@ -30,7 +30,7 @@ export function readSysctls(input: InputText): readonly RecordedSysctl[] {
   });
 }
 
-/** Reads `ss -H -tuln`: what listens. Sockets of IPv6 alone are passed over; `*` and `[::]` take IPv4 too. */
+/** Reads `ss -H -tuln`: what listens. `*` takes both families, and so does `:::` of an older ss; `[::]` takes IPv6 alone. */
 export function readSockets(input: InputText): readonly RecordedSocket[] {
   return linesOf(input, "ss").flatMap((line, index) => {
     if (line.trim() === "" || /^Netid\b/.test(line)) return [];
@@ -43,9 +43,11 @@ export function readSockets(input: InputText): readonly RecordedSocket[] {
         sourceLine: line.slice(0, 2_000),
       });
     const host = local.slice(0, colon).replace(/%.*$/, "");
-    const address = host === "*" || host === "[::]" ? IPV4_ANY : parseIpv4(host);
-    if (address === undefined || (protocol !== "tcp" && protocol !== "udp")) return [];
-    return [{ protocol, address, port }];
+    if (protocol !== "tcp" && protocol !== "udp") return [];
+    if (host === "*" || host === "::")
+      return [IPV4_ANY, IPV6_ANY].map((address) => ({ protocol, address, port }));
+    const address = parseIpv4(host) ?? parseIpv6(host.replace(/^\[(.*)\]$/, "$1"));
+    return address === undefined ? [] : [{ protocol, address, port }];
   });
 }
 

@@ -135,7 +135,7 @@ function endTowards(recorded: RecordedLab, address: IpAddress): WayIn {
     addressesOf(end.device).some((prefix) => ipPrefixContains(prefix, address)),
   );
   const byDefault = all.filter(({ end: { node, device } }) =>
-    (node.record.routes ?? []).some(
+    ((typeof address === "bigint" ? node.record.routes6 : node.record.routes) ?? []).some(
       ({ destination, dev }) => destination === "default" && dev === device.name,
     ),
   );

@@ -2,9 +2,13 @@ import type { TraceEvent } from "../../core/trace.js";
 import {
   type Ipv4Prefix,
   IPV4_ANY,
+  type IpPrefix,
+  ipPrefixContains,
+  IPV6_ANY,
+  type Ipv6Prefix,
   parseIpv4,
   parseIpv4Prefix,
-  prefixContains,
+  parseIpv6Prefix,
 } from "../../wire/ip.js";
 
 /** Something recorded of a node that could not be built: packets that meet it have no certain answer. */
@@ -13,7 +17,7 @@ export type RecordedGap =
   | {
       readonly kind: "route";
       readonly node: string;
-      readonly to: Ipv4Prefix;
+      readonly to: IpPrefix;
       readonly what: string;
     };
 
@@ -31,7 +35,15 @@ function meets(gap: RecordedGap, event: TraceEvent): boolean {
   if (event.kind !== "route" || event.ns !== gap.node || event.result === "local") return false;
   if (gap.kind === "device") return event.out === gap.dev;
   const header = event.frame.network;
-  return header?.kind === "ipv4" && prefixContains(gap.to, header.destination);
+  return (
+    (header?.kind === "ipv4" || header?.kind === "ipv6") &&
+    ipPrefixContains(gap.to, header.destination)
+  );
+}
+
+/** `default`, `2001:db8::/32` or `2001:db8::1` of an IPv6 route. */
+export function prefix6Of(text: string): Ipv6Prefix | undefined {
+  return text === "default" ? { address: IPV6_ANY, length: 0 } : parseIpv6Prefix(text);
 }
 
 /** `default`, `10.0.0.0/8` or `10.0.0.1` as a route's destination is printed. */

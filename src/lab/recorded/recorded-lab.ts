@@ -1,12 +1,22 @@
 import type { Place } from "../../base/errors.js";
 import type { LabCommand } from "../../tools/command.js";
-import { type IpAddress, type Ipv4, parseIpv4, parseIpv6 } from "../../wire/ip.js";
+import {
+  type IpAddress,
+  IPV6_ANY,
+  IPV6_LOOPBACK,
+  type Ipv6,
+  isIpv6LinkLocal,
+  parseIpv4,
+  parseIpv6,
+} from "../../wire/ip.js";
 import type { Lab } from "../lab.js";
 import { addressCommands, routeCommands } from "./address-commands.js";
+import { addressCommands6, generationCommands, routeCommands6 } from "./address6-commands.js";
 import { childCommand, findParents } from "./children.js";
 import { type CableEnd, type Cables, findCables, type RecordedNode } from "./cables.js";
-import { addressesOf, devicesOf } from "./devices.js";
-import type { GivenAddress, NodeRecord } from "./node-record.js";
+import { addressesOf, type Device, devicesOf } from "./devices.js";
+import type { GivenAddress, NodeRecord, RecordedNeighbour } from "./node-record.js";
+import { prefix6Of, prefixOf, type RecordedGap } from "./recorded-gaps.js";
 import { type Outside, outsideCommands } from "./outside.js";
 import { stateCommands } from "./state-commands.js";
 import { sysctlCommands } from "./sysctl-commands.js";
@@ -23,6 +33,8 @@ export interface RecordedLab {
   readonly nodes: readonly RecordedNode[];
   readonly outsides: readonly Outside[];
   readonly notes: readonly RecordedNote[];
+  /** Routes that are not modelled. */
+  readonly gaps: readonly RecordedGap[];
 }
 
 /** Builds what dumps tell, as commands that a real Linux takes too. */
@@ -38,9 +50,7 @@ export function recordedLab(
   const notes: RecordedNote[] = nodes.flatMap(assumptionsOf);
   for (const { ns, missing } of outsides)
     if (missing !== undefined) notes.push({ text: `${ns}: ${missing}`, place: undefined });
-  const has6 = nodes.some(({ devices }) =>
-    devices.some(({ addresses6 = [] }) => addresses6.length > 0),
-  );
+  const has6 = nodes.some(({ devices }) => devices.some(({ addresses6 }) => addresses6.length > 0));
   const commands = [
     ...(has6
       ? quiet6Commands([...records.map((one) => one.name), ...outsides.map(({ ns }) => ns)])
@@ -51,10 +61,13 @@ export function recordedLab(
     ...nodes.flatMap(tunnelCommands),
     ...children.map(childCommand),
     ...nodes.flatMap((node) => [
+      ...generationCommands(node),
       ...linkStateCommands(node),
       ...addressCommands(node),
+      ...addressCommands6(node),
       ...sysctlCommands(node, notes),
       ...routeCommands(node),
+      ...(has6 ? routeCommands6(node) : []),
       ...stateCommands(node, notes),
     ]),
     ...nodes.flatMap(portStateCommands),
@@ -71,22 +84,45 @@ export function recordedLab(
     nodes,
     outsides,
     notes,
+    gaps: records.flatMap(routeGaps),
   };
 }
 
 /** The programs that recorded sockets tell of. */
 export function socketListeners(records: readonly NodeRecord[]): Lab["listeners"] {
   const found = new Map<string, Lab["listeners"][number]>();
-  for (const { name: ns, sockets, links } of records) {
+  for (const { name: ns, sockets, links, hasAddresses6 } of records) {
     // The kernel's own sockets of tunnels are listed too.
     const tunnels = (links ?? []).map(({ settings = [] }) => dstPortOf(settings));
     for (const { protocol, address, port } of sockets ?? []) {
       if (protocol === "udp" && tunnels.includes(port)) continue;
+      // Without IPv6 addresses nobody comes to them.
+      if (typeof address === "bigint" && (!hasAddresses6 || isElsewhere(address, links))) continue;
       const key = `${ns} ${protocol} ${address} ${port}`;
       if (!found.has(key)) found.set(key, { ns, protocol, port, address });
     }
   }
   return [...found.values()];
+}
+
+/** Whether no device has the address: a failed one, or one that came after the devices were listed. */
+function isElsewhere(address: Ipv6, links: NodeRecord["links"] = []): boolean {
+  if (address === IPV6_ANY || address === IPV6_LOOPBACK) return false;
+  return (
+    isIpv6LinkLocal(address) ||
+    !links.some(({ addresses6 }) => addresses6.some((one) => one.address === address))
+  );
+}
+
+/** Routes of either family that say what is not modelled. */
+function routeGaps({ name, routes = [], routes6 = [] }: NodeRecord): readonly RecordedGap[] {
+  return [...routes, ...routes6].flatMap((route): readonly RecordedGap[] => {
+    const { unmodelled, destination, words, place } = route;
+    const to = routes6.includes(route) ? prefix6Of(destination) : prefixOf(destination);
+    if (unmodelled === undefined || to === undefined) return [];
+    const what = `${name} recorded the route "${words.join(" ")}" (${place.file}:${place.line}), and "${unmodelled}" of routes is not modelled`;
+    return [{ kind: "route", node: name, to, what }];
+  });
 }
 
 function dstPortOf(settings: readonly string[]): number {
@@ -109,7 +145,7 @@ function outsideOf(ends: readonly CableEnd[], records: readonly NodeRecord[]): O
         : undefined,
     answers: answersOf(ends),
     silent: ends.flatMap(({ node: { record }, device: { name: dev } }) =>
-      (record.neighbours ?? []).flatMap((one) =>
+      neighboursOf(record).flatMap((one) =>
         one.dev === dev && one.state === "failed" ? [one.address] : [],
       ),
     ),
@@ -120,7 +156,7 @@ function outsideOf(ends: readonly CableEnd[], records: readonly NodeRecord[]): O
  * Behind one of several open ports of a bridge only those answer that the node has seen there: by its neighbours'
  * MAC addresses and its bridge's table.
  */
-function answersOf(ends: readonly CableEnd[]): readonly Ipv4[] | undefined {
+function answersOf(ends: readonly CableEnd[]): readonly IpAddress[] | undefined {
   const [end] = ends;
   if (end === undefined || end.device.master === undefined) return undefined;
   const { record, devices } = end.node;
@@ -131,9 +167,17 @@ function answersOf(ends: readonly CableEnd[]): readonly Ipv4[] | undefined {
   const macs = new Set(
     (record.fdb ?? []).flatMap(({ dev, mac }) => (dev === end.device.name ? [mac] : [])),
   );
-  return (record.neighbours ?? []).flatMap(({ address, dev, mac }) =>
+  return neighboursOf(record).flatMap(({ address, dev, mac }) =>
     dev === end.device.master && mac !== undefined && macs.has(mac) ? [address] : [],
   );
+}
+
+/** Of both families. */
+function neighboursOf({
+  neighbours = [],
+  neighbours6 = [],
+}: NodeRecord): readonly RecordedNeighbour<IpAddress>[] {
+  return [...neighbours, ...neighbours6];
 }
 
 function assumptionsOf({ record, devices }: RecordedNode): readonly RecordedNote[] {
@@ -146,9 +190,16 @@ function assumptionsOf({ record, devices }: RecordedNode): readonly RecordedNote
     );
   if (record.routes === undefined)
     notes.push(`${record.name}: no routes recorded; networks of its addresses are assumed`);
+  else if (record.routes6 === undefined && devices.some(hasFarAddress6))
+    notes.push(`${record.name}: no IPv6 routes recorded; networks of its addresses are assumed`);
   if (record.sysctls === undefined)
     notes.push(`${record.name}: no sysctls recorded; forwarding is assumed to be on`);
   return notes.map((text) => ({ text, place: undefined }));
+}
+
+/** An IPv6 address beyond the link and the host itself. */
+function hasFarAddress6({ kind, addresses6 }: Device): boolean {
+  return kind !== "loopback" && addresses6.some(({ address }) => !isIpv6LinkLocal(address));
 }
 
 function bridgeAndDummyCommands({ record, devices }: RecordedNode): readonly LabCommand[] {

@@ -37,6 +37,7 @@ import {
 } from "./recorded-ends.js";
 import { notModelledOnPath } from "./not-modelled.js";
 import { missingOnPath } from "./missing.js";
+import { gapsMet } from "./recorded-gaps.js";
 
 /** How often a program may be assumed to listen: once for each place that redirects send the request to. */
 const ROUNDS = 4;
@@ -89,7 +90,11 @@ export function traceRecorded(world: RecordedWorld, request: TraceRequest): Reco
     makers: new Map(),
     chain: chainsAtRest(sim),
     notes: [...recorded.notes.map(({ text }) => text), ...run.notes, ...listens],
-    unknown: [...missingOnPath(recorded, events), ...notModelledOnPath(world.records, events)],
+    unknown: [
+      ...missingOnPath(recorded, events),
+      ...notModelledOnPath(world.records, events),
+      ...gapsMet(recorded.gaps, events),
+    ],
     oneWay: request.oneWay,
     assumedRoutes: assumedRoutes(world),
     unreached: unreached(world, sim, events),
@@ -165,7 +170,8 @@ function assumeWayBack(
 ): readonly string[] {
   const { record } = end.node;
   const ns = sim.namespaces.get(record.name);
-  if (ns === undefined || record.routes !== undefined) return [];
+  const routes = typeof address === "bigint" ? record.routes6 : record.routes;
+  if (ns === undefined || routes !== undefined) return [];
   if (hasRoute(ns, address)) return [];
   const to = formatIp(address);
   runLabCommand(sim, {
@@ -217,19 +223,22 @@ export function namesOf({ recorded }: RecordedWorld): ReadonlyMap<string, string
 /** Networks that are known from `--addr` alone, by `NODE NETWORK dev DEVICE`. */
 export function assumedRoutes({ recorded }: RecordedWorld): ReadonlyMap<string, string> {
   return new Map(
-    recorded.nodes
-      .filter(({ record }) => record.routes === undefined)
-      .flatMap(({ record, devices }) =>
-        devices.flatMap((device) =>
-          addressesOf(device).map((prefix) => {
+    recorded.nodes.flatMap(({ record, devices }) =>
+      devices.flatMap((device) =>
+        addressesOf(device)
+          .filter(({ address }) => {
+            const routes = typeof address === "bigint" ? record.routes6 : record.routes;
+            return routes === undefined;
+          })
+          .map((prefix) => {
             const { name, assumedFrom } = device;
             return [
               `${record.name} ${networkText(prefix)} dev ${name}`,
               `assumed from ${assumedFrom ?? "its address"}`,
             ] as const;
           }),
-        ),
       ),
+    ),
   );
 }
 

@@ -65,6 +65,12 @@ function checkDevices(records: readonly NodeRecord[]): void {
     const users = [
       ...(record.routes ?? []).map(({ dev, place }) => ({ dev, place, what: "a route" })),
       ...(record.neighbours ?? []).map(({ dev, place }) => ({ dev, place, what: "a neighbour" })),
+      ...(record.routes6 ?? []).map(({ dev, place }) => ({ dev, place, what: "an IPv6 route" })),
+      ...(record.neighbours6 ?? []).map(({ dev, place }) => ({
+        dev,
+        place,
+        what: "an IPv6 neighbour",
+      })),
       ...(record.fdb ?? []).map(({ dev, place }) => ({ dev, place, what: "a bridge entry" })),
       ...links.map(({ master, place }) => ({ dev: master, place, what: "a bridge port" })),
     ];

@@ -1,9 +1,16 @@
 import { tools } from "../../tools/index.js";
 import type { LabCommand } from "../../tools/command.js";
-import { formatIpv4, formatMac, isMulticastMac, MAC_ZERO } from "../../wire/ip.js";
+import {
+  formatIp,
+  type IpAddress,
+  formatIpv4,
+  formatMac,
+  isMulticastMac,
+  MAC_ZERO,
+} from "../../wire/ip.js";
 import type { RecordedNode } from "./cables.js";
 import type { RecordedNote } from "./recorded-lab.js";
-import type { RecordedFdbEntry, RecordedRules } from "./node-record.js";
+import type { RecordedFdbEntry, RecordedNeighbour, RecordedRules } from "./node-record.js";
 
 /** States of neighbours that can be set; the others say that nobody is known there. */
 const NEIGHBOUR_STATES: Readonly<Record<string, string>> = {
@@ -39,22 +46,35 @@ export function stateCommands(node: RecordedNode, notes: RecordedNote[]): readon
   );
   return [
     ...neighbourCommands(node),
+    ...neighbourCommands6(node),
     ...fdb,
     ...setCommands(record, notes),
     ...record.rules.map(ruleCommand(ns)),
   ];
 }
 
-/** Neighbours whose addresses are known, of devices that are built. */
-export function neighbourCommands({ record, devices }: RecordedNode): readonly LabCommand[] {
+/** IPv4 neighbours whose addresses are known, of devices that are built. */
+export function neighbourCommands(node: RecordedNode): readonly LabCommand[] {
+  return knownNeighbours(node, node.record.neighbours);
+}
+
+function neighbourCommands6(node: RecordedNode): readonly LabCommand[] {
+  return knownNeighbours(node, node.record.neighbours6);
+}
+
+function knownNeighbours(
+  { record, devices }: RecordedNode,
+  neighbours: readonly RecordedNeighbour<IpAddress>[] = [],
+): readonly LabCommand[] {
   const built = new Set(devices.map(({ name }) => name));
-  return (record.neighbours ?? []).flatMap(({ address, dev, mac, state, place }) => {
+  return neighbours.flatMap(({ address, dev, mac, state, router, place }) => {
     const nud = NEIGHBOUR_STATES[state];
     if (mac === undefined || nud === undefined || !built.has(dev)) return [];
     // The kernel makes those of groups and of devices without neighbours itself.
     if (state === "noarp" && (isMulticastMac(mac) || mac === MAC_ZERO)) return [];
-    const words = [formatIpv4(address), "lladdr", formatMac(mac), "dev", dev, "nud", nud];
-    return [{ ns: record.name, argv: ["ip", "neigh", "replace", ...words], place }];
+    const words = [formatIp(address), "lladdr", formatMac(mac), "dev", dev, "nud", nud];
+    const flags = router ? ["router"] : [];
+    return [{ ns: record.name, argv: ["ip", "neigh", "replace", ...words, ...flags], place }];
   });
 }
 

@@ -11,6 +11,22 @@ const READ_ONLY: ReadonlySet<string> = new Set([
   "net.netfilter.nf_conntrack_buckets",
 ]);
 
+/** How devices come to IPv6 addresses: those that were recorded are given by hand, and nobody is asked about them. */
+const OURS =
+  /^net\.ipv6\.conf\.[^.]+\.(accept_dad|addr_gen_mode|router_solicitations|stable_secret)$/;
+
+/** Knobs of IPv6 that `all` sets on every device. */
+const SPREADING = /\.(forwarding|disable_ipv6)$/;
+
+/** Whether a device's knob of IPv6 is as every device begins. There are many, and what is for `all` does not reach them. */
+function isAsBorn(known: Sysctls, { name, value }: RecordedSysctl): boolean {
+  const device = deviceIn(name);
+  if (!name.startsWith("net.ipv6.conf.") || device === undefined || SPREADING.test(name))
+    return false;
+  if (device === "all" || device === "default") return false;
+  return known.find(name.replace(`.${device}.`, ".default."))?.get() === value;
+}
+
 /**
  * Sets the recorded knobs that hopwise has and that are not at their beginning; forwarding is assumed to be on where
  * nothing was recorded. Values that hopwise cannot take are told.
@@ -28,7 +44,7 @@ export function sysctlCommands(
   if (sysctls === undefined)
     return [
       set("net.ipv4.ip_forward", "1"),
-      ...(devices.some(({ addresses6 = [] }) => addresses6.length > 0)
+      ...(devices.some(({ addresses6 }) => addresses6.length > 0)
         ? [set("net.ipv6.conf.all.forwarding", "1")]
         : []),
     ];
@@ -40,6 +56,8 @@ export function sysctlCommands(
   ]);
   return inOrder(sysctls)
     .filter(({ name }) => !READ_ONLY.has(name) && names.has(deviceIn(name) ?? "all"))
+    .filter(({ name }) => !OURS.test(name))
+    .filter((one) => !isAsBorn(known, one))
     .filter((one) => isSettable(known, one, notes))
     .map(({ name, value, place }) => set(name, value, place));
 }
@@ -56,7 +74,7 @@ function inOrder(sysctls: readonly RecordedSysctl[]): readonly RecordedSysctl[] 
 
 /** `eth0` of `net.ipv4.conf.eth0.rp_filter`. */
 function deviceIn(name: string): string | undefined {
-  return /^net\.ipv4\.(?:conf|neigh)\.([^.]+)\./.exec(name)?.[1];
+  return /^net\.ipv[46]\.(?:conf|neigh)\.([^.]+)\./.exec(name)?.[1];
 }
 
 function isSettable(

@@ -7,9 +7,11 @@ import { readLinks, readPorts } from "../../../src/lab/recorded/read-links.js";
 import {
   readFdb,
   readNeighbours,
+  readNeighbours6,
   readNetnsNames,
   readPolicyRules,
   readRoutes,
+  readRoutes6,
 } from "../../../src/lab/recorded/read-routes.js";
 import { readRules, readSockets, readSysctls } from "../../../src/lab/recorded/read-texts.js";
 import { loadWorld } from "../../../src/lab/world.js";
@@ -142,6 +144,34 @@ const samples: readonly (readonly [
     "bridge fdb",
     readFdb,
     JSON.stringify([{ mac: "02:00:00:00:00:01", ifname: "v0", master: "br0", state: "" }]),
+  ],
+  [
+    "ip -6 addr",
+    readLinks,
+    JSON.stringify([
+      {
+        ...link(2, "eth0", []),
+        addr_info: [
+          { family: "inet6", local: "2001:db8::1", prefixlen: 64, scope: "global", metric: 7 },
+          { family: "inet6", local: "fe80::1", prefixlen: 64, scope: "link", nodad: true },
+        ],
+      },
+    ]),
+  ],
+  [
+    "ip -6 route",
+    readRoutes6,
+    JSON.stringify([
+      { dst: "default", gateway: "fe80::1", dev: "eth0", metric: 1024, pref: "high" },
+      { dst: "2001:db8::/32", from: "fd00::/8", dev: "eth0", metrics: [{ hoplimit: 9 }] },
+    ]),
+  ],
+  [
+    "ip -6 neigh",
+    readNeighbours6,
+    JSON.stringify([
+      { dst: "fe80::9", dev: "eth0", lladdr: "02:00:00:00:00:09", router: null, state: ["STALE"] },
+    ]),
   ],
   ["ip netns", readNetnsNames, JSON.stringify([{ nsid: 0, name: "a" }])],
   [
