@@ -1,3 +1,4 @@
+import { counted } from "../base/counted.js";
 import type { Place } from "../base/errors.js";
 import type { Cluster } from "../kube/cluster.js";
 import { checkClusterRecords, checkRecorded } from "./recorded/check-recorded.js";
@@ -50,7 +51,7 @@ export function checkWorld(world: World, options: CheckPolicyOptions = {}): Chec
   if (world.kind === "lab") {
     const { namespaces, listeners, probes } = world.lab;
     return {
-      summary: `lab ${world.lab.name}: ${namespaces.length} namespaces, ${listeners.length} listeners, ${probes.length} probes`,
+      summary: `lab ${world.lab.name}: ${counted(namespaces.length, "namespace")}, ${counted(listeners.length, "listener")}, ${counted(probes.length, "probe")}`,
       files,
       notes: [],
     };
@@ -58,7 +59,12 @@ export function checkWorld(world: World, options: CheckPolicyOptions = {}): Chec
   const { nodes, pods, services, objects, notes } = world.cluster;
   const policies = objects.NetworkPolicy;
   return {
-    summary: `${nodes.length} nodes, ${pods.length} pods, ${services.length} services, ${policies.length} policies`,
+    summary: [
+      counted(nodes.length, "node"),
+      counted(pods.length, "pod"),
+      counted(services.length, "service"),
+      counted(policies.length, "policy", "policies"),
+    ].join(", "),
     files,
     notes: [
       ...notes.map(({ text, place }) => ({ what: "note" as const, text, place })),

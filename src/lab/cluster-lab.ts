@@ -1,3 +1,4 @@
+import { counted } from "../base/counted.js";
 import type { ContainerPort, Service } from "kubernetes-types/core/v1.js";
 import type { RuleMaker } from "../core/recording.js";
 import type { Cluster, ClusterNode, ClusterPod } from "../kube/cluster.js";
@@ -105,7 +106,7 @@ export function clusterLab(
   return {
     lab: {
       name: world.name,
-      about: `${nodes.length} nodes, ${pods.length} pods`,
+      about: `${counted(nodes.length, "node")}, ${counted(pods.length, "pod")}`,
       namespaces,
       commands: withoutNamespaces(commands),
       listeners: withRecordedSockets(

@@ -1,3 +1,4 @@
+import { counted } from "../base/counted.js";
 import { netifReceiveSkb, packetTypeFor } from "../core/device.js";
 import { drop } from "../core/drop.js";
 import type { NetworkNamespace } from "../core/namespace.js";
@@ -332,19 +333,18 @@ export class Replay {
   }
 
   #tell(): void {
-    const count = (n: number, one: string): string => `${n} ${one}${n === 1 ? "" : "s"}`;
     this.notes.push(...this.#capture.notes);
     if (this.#replacedMacs > 0)
       this.notes.push(
-        `MAC addresses of ${count(this.#replacedMacs, "packet")} are not those of this world and were replaced by its own`,
+        `MAC addresses of ${counted(this.#replacedMacs, "packet")} are not those of this world and were replaced by its own`,
       );
     if (this.#filled > 0)
       this.notes.push(
-        `${count(this.#filled, "packet")} of which only the beginning was captured: the rest is taken to be zeros`,
+        `${counted(this.#filled, "packet")} of which only the beginning was captured: the rest is taken to be zeros`,
       );
     if (this.#passedOver > 0)
       this.notes.push(
-        `${count(this.#passedOver, "ARP packet")} that went out, and that this world sent at no such time, passed over`,
+        `${counted(this.#passedOver, "ARP packet")} that went out, and that this world sent at no such time, passed over`,
       );
     this.notes.push(...this.#world.common.notes);
   }

@@ -1,3 +1,4 @@
+import { counted } from "../base/counted.js";
 import { formatIp } from "../wire/ip.js";
 import { placeText } from "../view/text.js";
 import { checkWorld, type CheckNote } from "../lab/check.js";
@@ -44,7 +45,7 @@ const CHECKED_AT_ONCE = 500;
 export function worldSummary(open: OpenWorld): string {
   const { world } = open;
   if (world.kind === "cluster" && world.cluster.pods.length > CHECKED_AT_ONCE)
-    return `${world.cluster.nodes.length} nodes, ${world.cluster.pods.length} pods; :world checks them`;
+    return `${counted(world.cluster.nodes.length, "node")}, ${counted(world.cluster.pods.length, "pod")}; :world checks them`;
   const { summary, notes } = checkWorld(open.world);
   const told = notes.filter(({ what }) => SIGNS[what] !== undefined);
   return told.length === 0 ? summary : `${summary}; ${countedNotes(told)}: :world lists them`;

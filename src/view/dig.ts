@@ -1,3 +1,4 @@
+import { counted } from "../base/counted.js";
 import { safeText } from "../base/safe-text.js";
 import type { DigRecording, DigRound } from "../core/dig-recording.js";
 import type { DnsPluginEvent } from "../core/trace.js";
@@ -185,14 +186,10 @@ function recordLine({ name, ttl, class: klass, type, data }: DnsRecord): string 
 /** What the lookup cost, and what it would have cost with the name written out. */
 function costLine({ lastName, error, unknown }: DigRound, queries: readonly DigQuery[]): string {
   const packets = queries.reduce((sum, query) => sum + query.packets, 0);
-  const cost = `;; ${counted(queries.length, "query", "queries")}, ${counted(packets, "packet", "packets")}`;
+  const cost = `;; ${counted(queries.length, "query", "queries")}, ${counted(packets, "packet")}`;
   const alone = queries.filter(({ name }) => name === lastName);
   if (unknown !== undefined || error === "timeout" || alone.length >= queries.length) return cost;
   return `${cost}; with a trailing dot (${lastName}) it would be ${alone.length}`;
-}
-
-function counted(count: number, one: string, many: string): string {
-  return `${count} ${count === 1 ? one : many}`;
 }
 
 /** `5 s`, `0.25 s`: microseconds as seconds. */

@@ -1,3 +1,4 @@
+import { counted } from "../base/counted.js";
 import { type UserError, UserErrors } from "../base/errors.js";
 import { safeText } from "../base/safe-text.js";
 
@@ -9,7 +10,7 @@ export function formatErrors(error: UserError | UserErrors): string {
   const errors = error instanceof UserErrors ? error.errors : [error];
   const shown = errors.slice(0, shownErrors).map(formatError);
   const rest = errors.length - shown.length;
-  return `${shown.join("\n")}\n${rest > 0 ? `and ${rest} more ${rest === 1 ? "error" : "errors"}\n` : ""}`;
+  return `${shown.join("\n")}\n${rest > 0 ? `and ${counted(rest, "more error")}\n` : ""}`;
 }
 
 /** The same for programs: the document that `--json` prints on exit 2. */

@@ -1,3 +1,4 @@
+import { counted } from "../base/counted.js";
 import { safeText } from "../base/safe-text.js";
 import { flowText, type ReplayRow } from "./replay-row.js";
 
@@ -53,11 +54,7 @@ function summary({ read, all, rows, hidden }: ReplayCount): string {
   const what = all ? "replayed" : rows.length === 1 ? "flow" : "flows";
   const left = hidden === 0 ? "" : `, ${hidden} left out by the filter`;
   const hint = all ? "" : "   (first packet of each flow; --all replays every packet)";
-  return `${plural(read, "packet")} read, ${rows.length} ${what}${parts === "" ? "" : `: ${parts}`}${left}${hint}`;
-}
-
-function plural(n: number, word: string): string {
-  return `${n} ${word}${n === 1 ? "" : "s"}`;
+  return `${counted(read, "packet")} read, ${rows.length} ${what}${parts === "" ? "" : `: ${parts}`}${left}${hint}`;
 }
 
 /** The same for programs. */

@@ -42,10 +42,13 @@ export function formatTrace(view: TraceView, options: TextOptions): string {
   return `${told.map(safeText).join("\n")}\n`;
 }
 
-/** The verdict line alone: `-q`. */
-export function formatVerdict(view: TraceView): string {
-  const { verdict } = view;
-  return `${safeText([verdictName(verdict), verdict.because].filter((part) => part !== "").join("  "))}\n`;
+/** The verdict line alone: `-q`; of what was delivered only that it was. */
+export function formatVerdict({ verdict, recording }: TraceView): string {
+  const line =
+    verdict.exit === 0
+      ? [verdictName(verdict), verdict.because].filter((part) => part !== "").join("  ")
+      : verdictLine(verdict, recording);
+  return `${safeText(line)}\n`;
 }
 
 /** Only what changed in the packet, and the verdict: `-o minimal`. It survives rules that move. */
@@ -179,18 +182,22 @@ function verdictLines(view: TraceView, hidden: number): readonly string[] {
       ...notes.map((note) => `note: ${note}`),
     ];
   }
-  if (verdict.outcome === "UNKNOWN") {
-    return [
-      `${name}  ${[verdict.because, ...(verdict.deciding === undefined ? [] : placeOfEvent(verdict.deciding))].join("   ")}`,
-    ];
-  }
+  if (verdict.outcome === "UNKNOWN") return [verdictLine(verdict, recording)];
   return [
-    `${name}  ${deciderText(verdict, recording)}`.trimEnd(),
+    verdictLine(verdict, recording),
     ...chainLines(verdict, recording),
     ...madeLines(verdict, recording),
     ...nearestLines(view),
     ...sees(verdict),
   ];
+}
+
+/** What became of a packet that was not delivered, and what decided it. */
+function verdictLine(verdict: Verdict, recording: Recording): string {
+  const name = verdictName(verdict);
+  if (verdict.outcome !== "UNKNOWN") return `${name}  ${deciderText(verdict, recording)}`.trimEnd();
+  const places = verdict.deciding === undefined ? [] : placeOfEvent(verdict.deciding);
+  return `${name}  ${[verdict.because, ...places].join("   ")}`;
 }
 
 /** The rule that would have let the packet pass with the fewest changes, when none did. */

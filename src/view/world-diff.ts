@@ -1,3 +1,4 @@
+import { counted } from "../base/counted.js";
 import type { Place } from "../base/errors.js";
 import { safeText } from "../base/safe-text.js";
 import type { MadeLine } from "../core/recording.js";
@@ -64,7 +65,7 @@ export function formatWorldDiff(diff: WorldDiffView, { all }: { readonly all: bo
       : diff.pairs.changed === 0
         ? ["PAIRS    NetworkPolicy allows the same in both"]
         : [
-            `PAIRS    ${plural(diff.pairs.changed, "pair")} of pods by NetworkPolicy`,
+            `PAIRS    ${counted(diff.pairs.changed, "pair")} of pods by NetworkPolicy`,
             ...cut(
               diff.pairs.lines.map((line) => `  ${line}`),
               SHOWN.pairs,
@@ -144,7 +145,7 @@ function objectLines(
         ({ path, before, after }) => `      ${path}: ${valueText(before)} => ${valueText(after)}`,
       ),
       ...(shown.length < fields.length
-        ? [`      and ${plural(fields.length - shown.length, "more field")} (-v shows them)`]
+        ? [`      and ${counted(fields.length - shown.length, "more field")} (-v shows them)`]
         : []),
     ];
   });
@@ -240,8 +241,4 @@ function valueText(value: unknown): string {
   if (value === undefined || value === null) return "(not set)";
   const text = typeof value === "string" ? value : JSON.stringify(value);
   return text.length > 100 ? `${text.slice(0, 99)}…` : text;
-}
-
-function plural(count: number, word: string): string {
-  return `${count} ${word}${count === 1 ? "" : "s"}`;
 }

@@ -1,3 +1,4 @@
+import { counted } from "../../base/counted.js";
 import { safeText } from "../../base/safe-text.js";
 import { type Matrix, type MatrixLine, verdictsAt } from "./matrix.js";
 import { judge } from "./oracle.js";
@@ -24,10 +25,7 @@ export function matrixReasons(matrix: Matrix): readonly string[] {
   }
   return [...pairs]
     .toSorted(([a, x], [b, y]) => y - x || (a < b ? -1 : 1))
-    .map(
-      ([reason, count]) =>
-        `${`${count} pair${count === 1 ? "" : "s"}`.padStart(9)}  ${safeText(reason)}`,
-    );
+    .map(([reason, count]) => `${counted(count, "pair").padStart(9)}  ${safeText(reason)}`);
 }
 
 /** Every reason for which some port of a cell is not delivered, once. */

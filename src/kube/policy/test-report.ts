@@ -1,3 +1,4 @@
+import { counted } from "../../base/counted.js";
 import { safeText } from "../../base/safe-text.js";
 import type { TestResult, TestRun } from "./run-tests.js";
 
@@ -41,7 +42,7 @@ export function testText(
       ...observed.reasons.map((reason) => `      ${safeText(reason)}`),
     ];
   });
-  const sum = `${results.length} test${results.length === 1 ? "" : "s"}: ${passed} passed, ${failed} failed, ${unknown} unknown`;
+  const sum = `${counted(results.length, "test")}: ${passed} passed, ${failed} failed, ${unknown} unknown`;
   return [...lines, sum];
 }
 

@@ -1,3 +1,4 @@
+import { counted } from "../../base/counted.js";
 import type { Place } from "../../base/errors.js";
 import { safeText } from "../../base/safe-text.js";
 import { formatAddress } from "./cidr.js";
@@ -209,10 +210,7 @@ function policyLines(
   const more = rules.length - shown.length;
   return more === 0
     ? lines
-    : [
-        ...lines,
-        column("", `and ${more} more rule${more === 1 ? "" : "s"} further away (-v shows them)`),
-      ];
+    : [...lines, column("", `and ${counted(more, "more rule")} further away (-v shows them)`)];
 }
 
 function ruleLines(name: string, { place, text, failures }: RuleExplanation): readonly string[] {

@@ -1,3 +1,4 @@
+import { counted } from "../../base/counted.js";
 import { unmodelledParts } from "../../netfilter/iptables/ruleset.js";
 import { parseRestore } from "../../netfilter/iptables/restore.js";
 import { isIpv6LinkLocal } from "../../wire/ip.js";
@@ -126,7 +127,7 @@ export function checkRecorded({ records, recorded }: RecordedParts): Omit<CheckR
     0,
   );
   return {
-    summary: `${records.length} recorded ${records.length === 1 ? "node" : "nodes"}, ${count} rules`,
+    summary: `${counted(records.length, "recorded node")}, ${counted(count, "rule")}`,
     notes: [
       ...records.flatMap(partNotes),
       ...recorded.nodes.flatMap(deviceNotes),
