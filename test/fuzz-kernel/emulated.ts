@@ -12,7 +12,10 @@ import type { ProbeSpec } from "../kernel/observation.js";
 import type { RunOfLab } from "./compare.js";
 import { builtBy, deviceKnobs, familyOfLab, fuzzProfile, saversOf, slot } from "./profile.js";
 
-/** Packets of one lab: more is a storm that neither side should see. */
+/** More frames than any lab has whose probes end. */
+export const manyFrames = 600;
+
+/** Events of one lab: more is a storm that neither side should see. */
 const mostSteps = 200_000;
 
 /** Builds a lab in the emulator, going on after commands that fail, and starts its probes at fixed distances. */
@@ -48,6 +51,7 @@ export function runEmulated(
   sim.runUntilIdle(later(sim.queue.now, seconds(0.1)));
   const frames: SeenFrame[] = [];
   const unknown = new Set<string>();
+  const budget: Budget = { steps: mostSteps };
   sim.trace = (event) => {
     if (event.kind === "unknown") unknown.add(JSON.stringify(event));
     if (event.kind !== "device" || event.dev === undefined) return;
@@ -57,8 +61,9 @@ export function runEmulated(
       direction: event.direction,
       bytes: encodeFrame(event.frame),
     });
+    // Nothing more is to be learned of it.
+    if (frames.length > manyFrames) budget.steps = 0;
   };
-  const budget: Budget = { steps: mostSteps };
   const results = probes.map((probe) => runProbe(sim, probe, distance, budget));
   runTo(sim, later(sim.queue.now, seconds(0.05)), budget, () => false);
   const each = (argv: readonly string[]): ReadonlyMap<string, string> =>

@@ -3,7 +3,7 @@ import { join } from "node:path";
 import type { Lab } from "../../src/lab/lab.js";
 import { difference, probesOf, textOf } from "./compare.js";
 import { type Draft, labFile, labOf } from "./draft.js";
-import { runEmulated } from "./emulated.js";
+import { manyFrames, runEmulated } from "./emulated.js";
 import { generate } from "./generate.js";
 import { RealKernel } from "./real.js";
 import { shrink } from "./shrink.js";
@@ -31,9 +31,6 @@ export interface FuzzResult {
   /** Seeds where programs answer each other until the lab ends: how often they do hangs on the machine's speed. */
   readonly endless: readonly number[];
 }
-
-/** More frames than any lab has whose probes end. */
-const manyFrames = 600;
 
 /** How often the real kernel is asked before a difference counts. */
 const tries = 3;
