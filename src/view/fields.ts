@@ -1,6 +1,7 @@
 import { unreachable } from "../base/errors.js";
 import { formatIp, formatIpv4, formatIpv6, formatMac } from "../wire/ip.js";
-import { type Frame, type TransportHeader, isIcmp } from "../wire/frame.js";
+import type { Frame, TransportHeader } from "../wire/frame.js";
+import { IPPROTO_SCTP, portsOfFrame } from "../wire/ports.js";
 
 /** One header field by its name in Wireshark's filters, with its value as text. */
 export interface Field {
@@ -20,7 +21,7 @@ export function fieldsOf(frame: Frame): readonly Field[] {
     { name: "eth.dst", value: formatMac(frame.link.destination) },
     { name: "eth.src", value: formatMac(frame.link.source) },
     ...networkFields(frame),
-    ...(frame.transport === undefined ? [] : transportFields(frame.transport)),
+    ...(frame.transport === undefined ? sctpFields(frame) : transportFields(frame.transport)),
   ];
 }
 
@@ -44,12 +45,13 @@ export function destinationOf(frame: Frame): string {
 }
 
 function endpoint(frame: Frame, side: "source" | "destination"): string {
-  const { network, transport } = frame;
+  const { network } = frame;
   if (network === undefined || network.kind === "arp") return "";
   const address = formatIp(network[side]);
-  if (transport === undefined || isIcmp(transport)) return address;
+  const ports = portsOfFrame(frame);
+  if (ports === undefined) return address;
   const host = network.kind === "ipv6" ? `[${address}]` : address;
-  return `${host}:${side === "source" ? transport.sourcePort : transport.destinationPort}`;
+  return `${host}:${ports[side]}`;
 }
 
 function networkFields(frame: Frame): readonly Field[] {
@@ -86,6 +88,19 @@ function networkFields(frame: Frame): readonly Field[] {
     default:
       return unreachable(network);
   }
+}
+
+/** The ports of SCTP, which a frame keeps as bytes. */
+function sctpFields(frame: Frame): readonly Field[] {
+  const { network } = frame;
+  if (network === undefined || network.kind === "arp" || network.protocol !== IPPROTO_SCTP)
+    return [];
+  const ports = portsOfFrame(frame);
+  if (ports === undefined) return [];
+  return [
+    { name: "sctp.srcport", value: String(ports.source) },
+    { name: "sctp.dstport", value: String(ports.destination) },
+  ];
 }
 
 function transportFields(transport: TransportHeader): readonly Field[] {

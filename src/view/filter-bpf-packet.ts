@@ -2,9 +2,9 @@ import { get16, get32, get8 } from "../wire/bytes.js";
 import { ETH_P_ARP, ETH_P_IP, ETH_P_IPV6 } from "../wire/ethernet.js";
 import { getIpv6, type Ipv4, ipv4 } from "../wire/ip.js";
 import { IPPROTO_TCP, IPPROTO_UDP } from "../wire/ipv4.js";
+import { IPPROTO_SCTP } from "../wire/ports.js";
 
 const ETH_P_RARP = 0x8035;
-const IPPROTO_SCTP = 132;
 
 /*
  * What a packet filter asks of the bytes of an Ethernet frame. `shift` is how far VLAN tags that were tested for move

@@ -20,9 +20,9 @@ import {
 } from "../wire/ipv6-extension.js";
 import { IPPROTO_ICMPV6, IPV6_HLEN, type Ipv6Header } from "../wire/ipv6.js";
 import { decodeTcp, TCP_HLEN, type TcpHeader } from "../wire/tcp.js";
+import { IPPROTO_UDPLITE } from "../wire/ports.js";
 
 const IPPROTO_ESP = 50;
-const IPPROTO_UDPLITE = 136;
 
 /** How a TCP header is told, which is as in IPv4. */
 type TcpWords = (header: TcpHeader) => string;

@@ -1,10 +1,13 @@
+import { get16 } from "./bytes.js";
 import { formatArp, ARP_LENGTH } from "./arp.js";
 import { decodeBpdu, formatBpdu } from "./bpdu.js";
 import { decodeDns } from "./dns.js";
 import { formatEthernet } from "./ethernet.js";
 import { formatDns } from "./format-dns.js";
 import { formatIpv6Packet } from "./format-ipv6.js";
-import { type Frame, decodeFrame, decodeIpPacket, isIcmp } from "./frame.js";
+import { formatSctp } from "./format-sctp.js";
+import { type Frame, type IpHeader, decodeFrame, decodeIpPacket, isIcmp } from "./frame.js";
+import { formatGre, GRE_PROTOCOLS, IPPROTO_GRE } from "./gre.js";
 import {
   ICMP_DEST_UNREACH,
   ICMP_FRAG_NEEDED,
@@ -17,8 +20,11 @@ import {
   formatIcmp,
 } from "./icmp.js";
 import { decodeIgmp, formatIgmp, IPPROTO_IGMP } from "./igmp.js";
-import { formatIpv4, ipv4 } from "./ip.js";
+import { formatIpv4, formatIpv6, ipv4 } from "./ip.js";
 import { type Ipv4Header, formatIpv4Header, isFragment } from "./ipv4.js";
+import { formatIpv6Header, type Ipv6Header } from "./ipv6.js";
+import { IPPROTO_SCTP, portsIn } from "./ports.js";
+import { SCTP_HLEN } from "./sctp.js";
 import { type TcpHeader, formatTcp } from "./tcp.js";
 import { type UdpHeader, formatUdp } from "./udp.js";
 import { decodeVxlan, formatVxlan, isVxlanPort } from "./vxlan.js";
@@ -35,7 +41,7 @@ export function formatFrame(frame: Frame): string {
   if (network.kind === "arp") return `ARP, ${formatArp(network)}, length ${ARP_LENGTH}`;
   return network.kind === "ipv4"
     ? `IP ${formatPacket(frame, network)}`
-    : `IP6 ${formatIpv6Packet(frame, network, formatSegment)}`;
+    : `IP6 ${formatPacket6(frame, network)}`;
 }
 
 /** A frame with a length instead of a type that is of spanning tree. */
@@ -47,8 +53,12 @@ function formatBpduOf({ link, payload }: Frame): string | undefined {
 
 function formatPacket(frame: Frame, network: Ipv4Header): string {
   const { transport, payload } = frame;
-  if (transport === undefined)
-    return `${formatIpv4Header(network)}: ${formatIgmpOf(frame, network) ?? formatOpaque(network, payload.length)}`;
+  if (transport === undefined) {
+    if (network.fragmentOffset === 0 && network.protocol === IPPROTO_SCTP)
+      return formatSctpPacket(payload, formatIpv4(network.source), formatIpv4(network.destination));
+    const known = formatIgmpOf(frame, network) ?? formatGreOf(frame, network);
+    return `${formatIpv4Header(network)}: ${known ?? formatOpaque(network, payload.length)}`;
+  }
   if (isIcmp(transport)) {
     const message = transport.kind === "icmp" ? formatIcmpMessage(frame, transport) : "icmpv6";
     return `${formatIpv4Header(network)}: ${message}`;
@@ -58,6 +68,63 @@ function formatPacket(frame: Frame, network: Ipv4Header): string {
   const ends = `${source}.${transport.sourcePort} > ${destination}.${transport.destinationPort}`;
   return `${ends}: ${formatSegment(transport, payload)}`;
 }
+
+/** The protocols that a frame keeps as bytes are printed as over IPv4, where they stand right behind the header. */
+function formatPacket6(frame: Frame, network: Ipv6Header): string {
+  const { transport, payload } = frame;
+  if (transport === undefined && network.extensions.length === 0) {
+    if (network.protocol === IPPROTO_SCTP)
+      return formatSctpPacket(payload, formatIpv6(network.source), formatIpv6(network.destination));
+    const gre = formatGreOf(frame, network);
+    if (gre !== undefined) return `${formatIpv6Header(network)}: ${gre}`;
+  }
+  return formatIpv6Packet(frame, network, formatSegment);
+}
+
+function formatSctpPacket(payload: Uint8Array, source: string, destination: string): string {
+  const missing = SCTP_HLEN - payload.length;
+  if (missing > 0) return `truncated-sctp - ${missing} bytes missing!`;
+  const ports = portsIn(IPPROTO_SCTP, payload);
+  const ends = `${source}.${ports?.source} > ${destination}.${ports?.destination}`;
+  return `${ends}: ${formatSctp(payload)}`;
+}
+
+/** A tunnel's packet and the one in it; a later fragment has no header. */
+function formatGreOf({ payload }: Frame, network: IpHeader): string | undefined {
+  if (network.protocol !== IPPROTO_GRE) return undefined;
+  if (network.kind === "ipv4" && network.fragmentOffset !== 0) return undefined;
+  return formatGre(payload, formatCarried);
+}
+
+function formatCarried(protocol: number, payload: Uint8Array): string {
+  switch (protocol) {
+    case GRE_PROTOCOLS.ipv4:
+    case GRE_PROTOCOLS.ipv6: {
+      const packet = decodeIpPacket(payload);
+      if (packet.ok) return formatFrame(packet.value);
+      return protocol === GRE_PROTOCOLS.ipv4 ? "[|ip]" : "[|ip6]";
+    }
+    case GRE_PROTOCOLS.ethernet: {
+      const inner = decodeFrame(payload);
+      return inner.ok ? formatFrame(inner.value) : "[|ether]";
+    }
+    case GRE_PROTOCOLS.ppp:
+      return formatPpp(payload);
+    default:
+      return `gre-proto-0x${protocol.toString(16)}`;
+  }
+}
+
+/** Of PPP only IP is read. RFC 1662 §2, RFC 1332 §2. */
+function formatPpp(payload: Uint8Array): string {
+  const rest = payload[0] === 0xff && payload[1] === 3 ? payload.subarray(2) : payload;
+  if (rest.length < 2) return "[|ppp]";
+  const protocol = get16(rest, 0);
+  if (protocol === PPP_IP) return formatCarried(GRE_PROTOCOLS.ipv4, rest.subarray(2));
+  return `unknown PPP protocol (0x${protocol.toString(16).padStart(4, "0")})`;
+}
+
+const PPP_IP = 0x0021;
 
 function formatSegment(transport: TcpHeader | UdpHeader, payload: Uint8Array): string {
   return transport.kind === "tcp"

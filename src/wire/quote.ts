@@ -7,9 +7,7 @@ import { IPPROTO_ICMP, IPPROTO_TCP, IPPROTO_UDP, IPV4_HLEN } from "./ipv4.js";
 import { decodeExtensions } from "./ipv6-extension.js";
 import { decodeIpv6, fragmentExtension, IPPROTO_ICMPV6 } from "./ipv6.js";
 import { withSctpPorts } from "./sctp.js";
-
-const IPPROTO_SCTP = 132;
-const IPPROTO_UDPLITE = 136;
+import { IPPROTO_SCTP, IPPROTO_UDPLITE } from "./ports.js";
 
 /** What NAT changes in a quoted packet. Addresses of the other family change nothing. */
 export interface QuoteChange {

@@ -17,7 +17,9 @@ import { SctpTrack } from "./sctp.js";
 import { SCTP_STATES, type SctpState } from "./sctp-states.js";
 import { TCP_STATES } from "./tcp-states.js";
 import { pickedUpIn } from "./tcp-track.js";
-import { IPPROTO_GRE, IPPROTO_SCTP, isIcmpProtocol } from "./tuple.js";
+import { IPPROTO_GRE } from "../../wire/gre.js";
+import { IPPROTO_SCTP } from "../../wire/ports.js";
+import { isIcmpProtocol } from "./tuple.js";
 
 /** A line of `conntrack -L` or `/proc/net/nf_conntrack` as values. */
 export interface ListedConnection {

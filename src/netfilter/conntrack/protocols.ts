@@ -6,7 +6,8 @@ import { icmpv6 } from "./icmpv6.js";
 import { type ConntrackProtocol, VALID, refreshAndCount, timeoutsOf } from "./protocol.js";
 import { sctp } from "./sctp.js";
 import { tcp } from "./tcp.js";
-import { IPPROTO_GRE, IPPROTO_SCTP, IPPROTO_UDPLITE } from "./tuple.js";
+import { IPPROTO_GRE } from "../../wire/gre.js";
+import { IPPROTO_SCTP, IPPROTO_UDPLITE } from "../../wire/ports.js";
 import { udp, udplite } from "./udp.js";
 
 /** Everything else: one entry per pair of addresses. Mirrors net/netfilter/nf_conntrack_proto_generic.c. */

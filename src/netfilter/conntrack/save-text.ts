@@ -12,7 +12,7 @@ import { IPPROTO_ICMP, IPPROTO_TCP, IPPROTO_UDP } from "../../wire/ipv4.js";
 import { IPPROTO_ICMPV6 } from "../../wire/ipv6.js";
 import type { Connection } from "./connection.js";
 import { conntrackProtocol } from "./protocols.js";
-import { IPPROTO_SCTP, IPPROTO_UDPLITE } from "./tuple.js";
+import { IPPROTO_SCTP, IPPROTO_UDPLITE } from "../../wire/ports.js";
 
 /** `-A` for what is there and what begins, `-U` for what changed, `-D` for what ended. */
 export type SaveCommand = "-A" | "-U" | "-D";

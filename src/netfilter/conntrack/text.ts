@@ -18,7 +18,8 @@ import { type LabelNames, labelsOf } from "./labels.js";
 import type { ConntrackSettings } from "./settings.js";
 import type { ConntrackStatistics, TableEvent } from "./table.js";
 import { IPPROTO_ICMPV6 } from "../../wire/ipv6.js";
-import { IPPROTO_GRE, IPPROTO_SCTP, IPPROTO_UDPLITE } from "./tuple.js";
+import { IPPROTO_GRE } from "../../wire/gre.js";
+import { IPPROTO_SCTP, IPPROTO_UDPLITE } from "../../wire/ports.js";
 /** What `-o` asks for. */
 export interface EntryFormat {
   /** `-o extended`: the network protocol in front. */

@@ -2,7 +2,8 @@ import { IPPROTO_ICMP, IPPROTO_TCP, IPPROTO_UDP } from "../../wire/ipv4.js";
 import { IPPROTO_ICMPV6 } from "../../wire/ipv6.js";
 import type { TimeoutName } from "./settings.js";
 import { GENERIC_PROTOCOL } from "./timeout-policies.js";
-import { IPPROTO_GRE, IPPROTO_SCTP, IPPROTO_UDPLITE } from "./tuple.js";
+import { IPPROTO_GRE } from "../../wire/gre.js";
+import { IPPROTO_SCTP, IPPROTO_UDPLITE } from "../../wire/ports.js";
 
 /** A state of a protocol as `nfct` names it, and the time that it has. */
 export type TimeoutState = readonly [string, TimeoutName];

@@ -3,13 +3,10 @@ import { get8, get16 } from "../../wire/bytes.js";
 import { type Frame, decodeIpPacket, isIcmp } from "../../wire/frame.js";
 import { type IpAddress, foldAddress } from "../../wire/ip.js";
 import { IPPROTO_ICMP, IPPROTO_TCP, IPPROTO_UDP } from "../../wire/ipv4.js";
+import { IPPROTO_GRE } from "../../wire/gre.js";
+import { IPPROTO_SCTP, IPPROTO_UDPLITE, portsIn } from "../../wire/ports.js";
 import { IPPROTO_ICMPV6, IPPROTO_NONE, type Ipv6Header } from "../../wire/ipv6.js";
 import { upperHeaderOf } from "../ipv6-headers.js";
-
-/** Protocols that conntrack knows and frames keep as bytes, by their names in netinet/in.h. */
-export const IPPROTO_GRE = 47;
-export const IPPROTO_SCTP = 132;
-export const IPPROTO_UDPLITE = 136;
 
 /** The two directions of a connection. Mirrors enum ip_conntrack_dir. */
 export type Direction = 0 | 1;
@@ -121,12 +118,13 @@ function tupleOfBytes(
     case IPPROTO_ICMPV6:
       return undefined;
     case IPPROTO_SCTP:
-    case IPPROTO_UDPLITE:
-      return bytes.length < 8
-        ? undefined
-        : withPorts(source, destination, protocol, get16(bytes, 0), get16(bytes, 2));
+    case IPPROTO_UDPLITE: {
+      const ports = bytes.length < 8 ? undefined : portsIn(protocol, bytes);
+      if (ports === undefined) return undefined;
+      return withPorts(source, destination, protocol, ports.source, ports.destination);
+    }
     case IPPROTO_GRE: {
-      // Only PPTP's version 1 has a call id; version 0 is tracked by addresses alone. RFC 2637 §4.1.
+      // Only PPTP's version 1 has a call id, whatever its flags say; version 0 is tracked by addresses alone. RFC 2637 §4.1.
       if (bytes.length < 8) return undefined;
       const isPptp = (get8(bytes, 1) & 7) === 1;
       return withPorts(source, destination, protocol, 0, isPptp ? get16(bytes, 6) : 0);

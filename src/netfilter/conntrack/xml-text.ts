@@ -5,14 +5,9 @@ import { IPPROTO_TCP, IPPROTO_UDP } from "../../wire/ipv4.js";
 import type { Connection } from "./connection.js";
 import { type LabelNames, labelsOf } from "./labels.js";
 import { conntrackProtocol } from "./protocols.js";
-import {
-  type Direction,
-  IPPROTO_GRE,
-  IPPROTO_SCTP,
-  IPPROTO_UDPLITE,
-  ORIGINAL,
-  REPLY,
-} from "./tuple.js";
+import { IPPROTO_GRE } from "../../wire/gre.js";
+import { IPPROTO_SCTP, IPPROTO_UDPLITE } from "../../wire/ports.js";
+import { type Direction, ORIGINAL, REPLY } from "./tuple.js";
 
 export const XML_HEAD = '<?xml version="1.0" encoding="utf-8"?>\n<conntrack>\n';
 export const XML_TAIL = "</conntrack>\n";

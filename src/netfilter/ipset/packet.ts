@@ -18,6 +18,7 @@ import { ListSet } from "./list-set.js";
 import { type IpSets, ipsets } from "./sets.js";
 import type { Found } from "./store.js";
 import { hasNets } from "./types.js";
+import { IPPROTO_SCTP, IPPROTO_UDPLITE } from "../../wire/ports.js";
 
 export type Direction = "src" | "dst";
 
@@ -45,8 +46,6 @@ interface Visit {
   readonly directions: readonly Direction[];
 }
 
-const IPPROTO_SCTP = 132;
-const IPPROTO_UDPLITE = 136;
 const WITH_PORTS: readonly number[] = [IPPROTO_TCP, IPPROTO_UDP, IPPROTO_SCTP, IPPROTO_UDPLITE];
 /** What has to be there of a header before its ports are read, in bytes. */
 const HEADER_SIZES: ReadonlyMap<number, number> = new Map([

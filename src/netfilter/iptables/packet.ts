@@ -9,6 +9,7 @@ import {
 } from "../../wire/frame.js";
 import { IPPROTO_TCP, IPPROTO_UDP, type Ipv4Header } from "../../wire/ipv4.js";
 import { fragmentExtension, type Ipv6Header, NO_EXTENSIONS } from "../../wire/ipv6.js";
+import { type Ports, portsIn } from "../../wire/ports.js";
 import { TCP_HLEN, type TcpHeader } from "../../wire/tcp.js";
 import { UDP_HLEN, type UdpHeader } from "../../wire/udp.js";
 import { isExtensionHeader, upperHeaderOf } from "../ipv6-headers.js";
@@ -131,9 +132,7 @@ export function upperPayload(
 }
 
 /** Source and destination port. Four bytes are enough, whatever becomes of the rest of the header. */
-export function portsOf(
-  skb: SkBuff,
-): { readonly source: number; readonly destination: number } | undefined {
+export function portsOf(skb: SkBuff): Ports | undefined {
   const transport = transportIn(skb.frame);
   if (transport?.kind === "tcp" || transport?.kind === "udp") {
     return { source: transport.sourcePort, destination: transport.destinationPort };
@@ -141,15 +140,8 @@ export function portsOf(
   // UDP-Lite, SCTP and DCCP begin with their ports as well; their headers, and those cut short, stay in the payload.
   if (transport !== undefined) return undefined;
   const upper = upperPayload(skb.frame);
-  if (upper === undefined || upper.payload.length < 4 || !PORTED.includes(upper.protocol))
-    return undefined;
-  const { payload } = upper;
-  const port = (at: number): number => ((payload[at] ?? 0) << 8) | (payload[at + 1] ?? 0);
-  return { source: port(0), destination: port(2) };
+  return upper === undefined ? undefined : portsIn(upper.protocol, upper.payload);
 }
-
-/** TCP, UDP, DCCP, SCTP, UDP-Lite. */
-const PORTED: readonly number[] = [6, 17, 33, 132, 136];
 
 /** The state a conntrack match sees: INVALID when nothing tracks the packet. */
 export function ctStateOf(

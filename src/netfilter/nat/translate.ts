@@ -11,7 +11,8 @@ import { type Icmpv6Header, ICMPV6_ECHO_REPLY, ICMPV6_ECHO_REQUEST } from "../..
 import type { IpAddress } from "../../wire/ip.js";
 import { type QuoteChange, rewriteQuote } from "../../wire/quote.js";
 import { withSctpPorts } from "../../wire/sctp.js";
-import { IPPROTO_SCTP, IPPROTO_UDPLITE, isIcmpProtocol } from "../conntrack/tuple.js";
+import { IPPROTO_SCTP, IPPROTO_UDPLITE } from "../../wire/ports.js";
+import { isIcmpProtocol } from "../conntrack/tuple.js";
 import type { NatKind } from "./range.js";
 
 /** ICMP messages that have an id: queries and their answers. */

@@ -13,14 +13,8 @@ import { conntrackProtocol } from "../conntrack/protocols.js";
 import type { ConntrackTable } from "../conntrack/table.js";
 import { TCP_CLOSE, TCP_SYN_SENT, TCP_TIME_WAIT } from "../conntrack/tcp-states.js";
 import { before } from "../conntrack/tcp-track.js";
-import {
-  IPPROTO_SCTP,
-  IPPROTO_UDPLITE,
-  REPLY,
-  invertTuple,
-  isIcmpProtocol,
-  sameTuple,
-} from "../conntrack/tuple.js";
+import { IPPROTO_SCTP, IPPROTO_UDPLITE } from "../../wire/ports.js";
+import { REPLY, invertTuple, isIcmpProtocol, sameTuple } from "../conntrack/tuple.js";
 import { chooseAddress } from "./choose-address.js";
 import {
   type NatKind,

@@ -13,6 +13,7 @@ import {
   portRange,
   type Range,
 } from "../values.js";
+import { IPPROTO_SCTP } from "../../../wire/ports.js";
 
 interface Chunk {
   readonly type: number;
@@ -124,8 +125,6 @@ export const sctp: MatchExtension = defineMatch<Sctp>({
     return `packet has chunks ${types.join(",")}`;
   },
 });
-
-const IPPROTO_SCTP = 132;
 
 /** From the SCTP header on; undefined for later fragments. */
 function packetOf({ frame }: SkBuff): Uint8Array | undefined {
