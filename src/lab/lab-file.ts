@@ -314,5 +314,7 @@ function schemaError(source: SourceText, issue: v.BaseIssue<unknown>): UserError
           : `did you mean "${near}"?`,
     });
   }
-  return new UserError("LAB_FIELD", issue.message, source.details(0, path, "value"));
+  const field = path.length === 0 ? "a lab" : path.join(".");
+  const message = `${field}: ${issue.message}`;
+  return new UserError("LAB_FIELD", message, source.details(0, path, "value"));
 }

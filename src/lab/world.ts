@@ -103,7 +103,10 @@ export function loadWorld(
     conflist,
     missing: options.missing,
   });
-  const cluster = { ...made, notes: [...made.notes, ...conflistNotes(conflist, passedOver)] };
+  const cluster = {
+    ...made,
+    notes: [...made.notes, ...conflistNotes(conflist, passedOver, conflists)],
+  };
   throwCollected(validatePolicies(policyObjectsOf(cluster)));
   const dumps = readClusterDumps(files, cluster);
   return {
@@ -137,15 +140,26 @@ export function unusedFiles(world: World): readonly WorldFile[] {
   );
 }
 
-/** Which of several CNI configurations counts, and what is wrong with those that do not load. */
+/** Which of several CNI configurations counts, what is wrong with those that do not load, and that others are not used. */
 function conflistNotes(
   conflist: Conflist | undefined,
   passedOver: readonly UserError[],
+  files: readonly WorldFile[],
 ): readonly Note[] {
-  return passedOver.map(({ message, details: { place } }) => ({
+  const broken = passedOver.map(({ message, details: { place } }) => ({
     text: `CNI configuration passed over, as runtimes do: ${message}${conflist === undefined ? "" : `; ${conflist.file} counts`}`,
     place,
   }));
+  if (conflist === undefined) return broken;
+  const used = files.find(({ file }) => file === conflist.file);
+  const refused = new Set(passedOver.map(({ details: { place } }) => place?.file));
+  const [first, ...more] = files.filter(
+    ({ file, text }) => text !== used?.text && !refused.has(file),
+  );
+  if (first === undefined) return broken;
+  const others = more.length === 0 ? "" : `, nor ${more.length} more`;
+  const text = `CNI configuration ${first.file} is not used${others}: ${conflist.file} comes first by name, as runtimes choose`;
+  return [...broken, { text, place: { file: first.file, line: 1, column: 1 } }];
 }
 
 function noObjects(files: readonly WorldFile[], name: string): UserError {

@@ -73,6 +73,26 @@ describe("input that no cluster would have is refused by check and by trace, wit
   });
 });
 
+describe("what the API server refuses of a Service's ports", () => {
+  it.each([
+    ["ports: [{port: 80}, {port: 81}]", "spec.ports[1]: name: Required value"],
+    [
+      "ports: [{name: a, port: 80}, {name: a, port: 81}]",
+      'spec.ports[1].name: Duplicate value: "a"',
+    ],
+    [
+      "ports: [{name: a, port: 80}, {name: b, port: 80}]",
+      "spec.ports[1].port: Duplicate value: 80/TCP",
+    ],
+    ["selector: {app: web}", "spec.ports: Required value"],
+  ])("%s", async (spec, error) => {
+    const run = await hopwise(`check ${beside("ports.yaml", service("wrong", spec))}`);
+    expect(run.exit).toBe(2);
+    expect(run.err).toContain(`error: Service shop/wrong: ${error}\n`);
+    expect(run.err).toMatch(/ports\.yaml:\d+:\d+: error/);
+  });
+});
+
 describe("input that leads nowhere is loaded, warned of by check and explained by trace", () => {
   it("a targetPort by a name that no pod has", async () => {
     const world = beside(
@@ -128,6 +148,17 @@ describe("input that leads nowhere is loaded, warned of by check and explained b
       exit: 2,
       err: expect.stringContaining('no pod, service or node "shop/lost"'),
     });
+  });
+
+  it("a CNI configuration that comes after another one", async () => {
+    const conflist = '{"cniVersion": "1.0.0", "name": "x", "plugins": [{"type": "cilium-cni"}]}';
+    const note = "is not used: 10-bridge.conflist comes first by name, as runtimes choose";
+    const world = beside("90-cilium.conflist", conflist);
+    const check = await hopwise(`check ${world}`);
+    expect(check.exit).toBe(0);
+    expect(check.out).toContain(note);
+    const trace = await hopwise(`trace shop/web-0 shop/web-1:8080 -q ${world}`);
+    expect(trace).toMatchObject({ exit: 0, err: expect.stringContaining(note) });
   });
 
   it("a CNI configuration that does not load is passed over, and check names the one that counts", async () => {

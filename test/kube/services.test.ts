@@ -111,17 +111,20 @@ describe("what a Service gets", () => {
   test.each([
     [
       "taken address",
-      ["{clusterIP: 10.96.0.5}", "{clusterIP: 10.96.0.5}"],
+      [
+        "{clusterIP: 10.96.0.5, ports: [{port: 80}]}",
+        "{clusterIP: 10.96.0.5, ports: [{port: 80}]}",
+      ],
       'world.yaml:9:19: Service default/s1: spec.clusterIPs: Invalid value: ["10.96.0.5"]: failed to allocate IP 10.96.0.5: provided IP is already allocated\nhelp: Service default/s0 (world.yaml:1) has it; leave clusterIP out and one that is free is taken',
     ],
     [
       "address outside",
-      ["{clusterIP: 10.97.0.5}"],
+      ["{clusterIP: 10.97.0.5, ports: [{port: 80}]}"],
       'world.yaml:4:19: Service default/s0: spec.clusterIPs: Invalid value: ["10.97.0.5"]: failed to allocate IP 10.97.0.5: provided IP is not in the valid range. The range of valid IPs is 10.96.0.0/16',
     ],
     [
       "no address",
-      ["{clusterIP: here}"],
+      ["{clusterIP: here, ports: [{port: 80}]}"],
       'world.yaml:4:19: Service default/s0: spec.clusterIPs: Invalid value: ["here"]: must be a valid IP address',
     ],
     [

@@ -102,4 +102,10 @@ describe("a lab as a shell script", () => {
     expect(script).toContain("netns t-a type veth peer name eth0");
     expect(script).not.toMatch(/netns (exec )?a\b/);
   });
+
+  it("names the field whose value is of another kind", () => {
+    expect(() => parseLab("x.yaml", "lab: x\nnamespaces:\n  a: {}\n")).toThrow(
+      "namespaces: Invalid type: Expected Array but received Object",
+    );
+  });
 });

@@ -67,7 +67,8 @@ export function allocateAddress(host: CniHost, list: Conflist, attachment: Attac
     ({ type, raw }) =>
       type === "flannel" || (isMapping(raw["ipam"]) && raw["ipam"]["type"] !== undefined),
   );
-  if (plugin === undefined) return fail("no plugin of the list gives addresses");
+  if (plugin === undefined)
+    return fail(`no plugin of ${list.file} gives addresses: none has an ipam section`);
   const config = configFor(list, plugin, attachment, undefined);
   const asked = plugin.type === "flannel" ? flannelDelegate(host, config) : config;
   return delegateAdd(host, asked, callFor(attachment));

@@ -96,7 +96,7 @@ export function findNetworks(
       112,
     );
   const { dnsDomain } = networking;
-  if (!ipv6Only) reportOverlap(pods, services, errors);
+  if (!ipv6Only) reportOverlap(pods, services, objects, errors);
   const dualStack = pods6 !== undefined || services6 !== undefined;
   return {
     pods,
@@ -299,10 +299,23 @@ function guess(usual: string, inside: readonly Ipv4Prefix[]): Ipv4Prefix {
   return networkOf({ address: first as Ipv4, length });
 }
 
-function reportOverlap(pods: KnownNetwork, services: KnownNetwork, errors: UserError[]): void {
+function reportOverlap(
+  pods: KnownNetwork,
+  services: KnownNetwork,
+  { Node: nodes }: LoadResult["objects"],
+  errors: UserError[],
+): void {
   if (!prefixesOverlap(pods.prefix, services.prefix)) return;
   const inside = services.prefix.length >= pods.prefix.length;
-  const place = services.from ?? pods.from;
+  // Networks that nobody wrote down are guessed from those of nodes.
+  const culprit = nodes.find(({ object: { spec } }) => {
+    const block = parseIpv4Prefix(spec?.podCIDR ?? "");
+    return block !== undefined && prefixesOverlap(block, services.prefix);
+  });
+  const place =
+    services.from ??
+    pods.from ??
+    (culprit && { origin: culprit.origin, path: ["spec", "podCIDR"] as const });
   const message = `service CIDR ${formatIpv4Prefix(services.prefix)} ${inside ? "lies inside" : "overlaps"} the cluster CIDR ${formatIpv4Prefix(pods.prefix)}: a Service and a pod could have the same address`;
   const help = "give the pods and the Services networks that are apart";
   errors.push(

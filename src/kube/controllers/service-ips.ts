@@ -20,7 +20,7 @@ import {
   ipv6Range,
   takeAddress6,
 } from "./service-families.js";
-import { hasNodePorts, healthCheckPort, takePorts } from "./service-ports.js";
+import { checkPorts, hasNodePorts, healthCheckPort, takePorts } from "./service-ports.js";
 
 /** What Services get their addresses from: one range a family. */
 interface Ranges {
@@ -53,7 +53,10 @@ export function allocateServices(
     if (families.includes(4)) takeAddress(service, ranges.v4, cidr, { errors, all: withFamilies });
     takeAddress6(service, ranges.v6, errors);
   }
-  for (const service of withFamilies) takePorts(service, ports, taken, errors);
+  for (const service of withFamilies) {
+    checkPorts(service, errors);
+    takePorts(service, ports, taken, errors);
+  }
   return withFamilies.map((service) => complete(service, ranges, ports, errors));
 }
 

@@ -1,7 +1,40 @@
 import type { Service, ServiceSpec } from "kubernetes-types/core/v1.js";
 import { UserError } from "../../base/errors.js";
+import type { FieldPath } from "../load/source-text.js";
 import { keyOf, type Loaded } from "../objects.js";
 import type { BandedRange } from "./banded-range.js";
+
+/**
+ * What the API server refuses in a Service's list of ports: none at all, several without names, and two alike. Mirrors
+ * pkg/apis/core/validation/validation.go:ValidateService().
+ */
+export function checkPorts({ object, origin }: Loaded<Service>, errors: UserError[]): void {
+  const { type, clusterIP, ports = [] } = object.spec ?? {};
+  const refuse = (path: FieldPath, what: string, help?: string): void => {
+    const field = ["spec", ...path].join(".").replace(/\.(\d+)/g, "[$1]");
+    const details = origin.details(["spec", ...path], path.length > 2 ? "value" : "key");
+    errors.push(
+      new UserError("SERVICE_PORTS", `Service ${keyOf(object)}: ${field}: ${what}`, {
+        ...details,
+        help,
+      }),
+    );
+  };
+  if (ports.length === 0 && type !== "ExternalName" && clusterIP !== "None")
+    refuse(["ports"], "Required value");
+  const names = new Set<string>();
+  const numbers = new Set<string>();
+  for (const [index, { name = "", port, protocol = "TCP" }] of ports.entries()) {
+    const number = `${port}/${protocol}`;
+    if (name === "" && ports.length > 1)
+      refuse(["ports", index], "name: Required value", "ports need names where there are several");
+    if (name !== "" && names.has(name))
+      refuse(["ports", index, "name"], `Duplicate value: "${name}"`);
+    if (numbers.has(number)) refuse(["ports", index, "port"], `Duplicate value: ${number}`);
+    names.add(name);
+    numbers.add(number);
+  }
+}
 
 /** Takes the node ports that a Service asks for. */
 export function takePorts(
