@@ -12,10 +12,15 @@ import {
   ICMPV6_UNK_OPTION,
   type Icmpv6Header,
   isIcmpv6Error,
-  NDISC_REDIRECT,
 } from "../../wire/icmpv6.js";
 import { IPV6_ANY, type Ipv6, isIpv6LinkLocal, isIpv6Multicast } from "../../wire/ip.js";
-import { IPPROTO_ICMPV6, IPV6_HLEN, IPV6_MIN_MTU, type Ipv6Header } from "../../wire/ipv6.js";
+import {
+  fragmentExtension,
+  IPPROTO_ICMPV6,
+  IPV6_HLEN,
+  IPV6_MIN_MTU,
+  type Ipv6Header,
+} from "../../wire/ipv6.js";
 import { allowGlobally, spendGlobally } from "../icmp-limit.js";
 import { inetPeers } from "../inet-peer.js";
 import { attachRoute } from "../route-entry.js";
@@ -89,11 +94,17 @@ export function deviceOf({ dev, route }: SkBuff): NetDevice | undefined {
   return dev?.isLoopback === true ? (owner ?? dev) : dev;
 }
 
-/** An error about an error would go on for ever. Mirrors is_ineligible(). */
-function isIneligible({ transport, payload }: Frame, { protocol }: Ipv6Header): boolean {
-  if (protocol !== IPPROTO_ICMPV6) return false;
+/**
+ * An error about an error would go on for ever. A piece without the ICMPv6 header is answered, and so is a redirect.
+ * Mirrors is_ineligible().
+ */
+function isIneligible({ transport, payload }: Frame, network: Ipv6Header): boolean {
+  if (network.protocol !== IPPROTO_ICMPV6) return false;
+  const fragment = fragmentExtension(network);
+  if (fragment !== undefined && fragment.fragmentOffset !== 0) return false;
   const type = transport?.kind === "icmpv6" ? transport.type : payload[0];
-  return type === undefined || isIcmpv6Error(type) || type === NDISC_REDIRECT;
+  if (type === undefined) return fragment?.moreFragments !== true;
+  return isIcmpv6Error(type);
 }
 
 /** A bucket of six for each remote address, fuller for those behind short prefixes. Mirrors icmpv6_xrlim_allow(). */
