@@ -4,36 +4,62 @@ export interface Sysctl {
   set(value: string): void;
 }
 
+/** Knobs that stand together, `net.ipv4.conf.eth0.*`: each is made when somebody asks for it. */
+interface Folder {
+  readonly names: readonly string[];
+  readonly find: (name: string) => Sysctl | undefined;
+}
+
 /** The knobs of one namespace by dotted name. Floors keep typed values of their own and define their knobs here. */
 export class Sysctls {
   readonly #knobs = new Map<string, Sysctl>();
+  /** By what stands before their last dot. */
+  readonly #folders = new Map<string, Folder>();
 
   define(name: string, sysctl: Sysctl): void {
     this.#knobs.set(name, sysctl);
   }
 
-  /** Forgets a knob, when its device goes. */
-  remove(name: string): void {
-    this.#knobs.delete(name);
+  /** Defines `path.NAME` for each name. A device brings a hundred knobs, and hardly any is ever asked for. */
+  defineFolder<Name extends string>(
+    path: string,
+    names: readonly Name[],
+    make: (name: Name) => Sysctl,
+  ): void {
+    const find = (wanted: string): Sysctl | undefined => {
+      const name = names.find((known) => known === wanted);
+      return name === undefined ? undefined : make(name);
+    };
+    this.#folders.set(path, { names, find });
+  }
+
+  /** Forgets the knobs of a device that goes. */
+  removeFolder(path: string): void {
+    this.#folders.delete(path);
   }
 
   /** Moves the knobs of a device to its new name; a dot in a device's name stands as a slash. */
   renameDevice(from: string, to: string): void {
-    const segment = `.${from.replaceAll(".", "/")}.`;
-    for (const [name, knob] of [...this.#knobs]) {
-      if (!name.includes(segment)) continue;
-      this.#knobs.delete(name);
-      this.#knobs.set(name.replace(segment, `.${to.replaceAll(".", "/")}.`), knob);
+    const end = `.${from.replaceAll(".", "/")}`;
+    for (const [path, folder] of [...this.#folders]) {
+      if (!path.endsWith(end)) continue;
+      this.#folders.delete(path);
+      this.#folders.set(`${path.slice(0, -end.length)}.${to.replaceAll(".", "/")}`, folder);
     }
   }
 
   find(name: string): Sysctl | undefined {
-    return this.#knobs.get(name);
+    const dot = name.lastIndexOf(".");
+    return (
+      this.#knobs.get(name) ?? this.#folders.get(name.slice(0, dot))?.find(name.slice(dot + 1))
+    );
   }
 
-  /** All names in order of definition. */
   names(): readonly string[] {
-    return [...this.#knobs.keys()];
+    const inFolders = [...this.#folders].flatMap(([path, { names }]) =>
+      names.map((name) => `${path}.${name}`),
+    );
+    return [...this.#knobs.keys(), ...inFolders];
   }
 }
 

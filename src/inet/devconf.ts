@@ -72,16 +72,13 @@ export class DevConfs {
 
   forget(dev: NetDevice): void {
     this.#byIfindex[dev.ifindex] = undefined;
-    for (const name of NAMES) this.#ns.sysctls.remove(knob(dev.name, name));
+    this.#ns.sysctls.removeFolder(folder(dev.name));
   }
 
   #define(scope: string, conf: DevConf): void {
-    for (const name of NAMES) {
-      this.#ns.sysctls.define(
-        knob(scope, name),
-        name === "forwarding" ? this.#forwarding(scope, conf) : this.#knob(conf, name),
-      );
-    }
+    this.#ns.sysctls.defineFolder(folder(scope), NAMES, (name) =>
+      name === "forwarding" ? this.#forwarding(scope, conf) : this.#knob(conf, name),
+    );
   }
 
   #knob(conf: DevConf, name: DevConfName): Sysctl {
@@ -118,8 +115,8 @@ export class DevConfs {
 }
 
 /** A device name with a dot stands with a slash in a dotted sysctl name, as sysctl(8) has it. */
-function knob(scope: string, name: DevConfName): string {
-  return `net.ipv4.conf.${scope.replaceAll(".", "/")}.${name}`;
+function folder(scope: string): string {
+  return `net.ipv4.conf.${scope.replaceAll(".", "/")}`;
 }
 
 export const devConfs: (ns: NetworkNamespace) => DevConfs = perNamespace((ns) => new DevConfs(ns));

@@ -93,25 +93,22 @@ class AllParms {
 
   forget(dev: NetDevice): void {
     if (!this.#byDevice.delete(dev)) return;
-    for (const name of NAMES) this.#ns.sysctls.remove(knob(this.#family, dev.name, name));
+    this.#ns.sysctls.removeFolder(folder(this.#family, dev.name));
   }
 
   #define(scope: string, { values }: NeighbourParms): void {
-    for (const name of NAMES) {
+    this.#ns.sysctls.defineFolder(folder(this.#family, scope), NAMES, (name) => {
       const set = (value: number): void => {
         values[name] = value;
       };
-      this.#ns.sysctls.define(
-        knob(this.#family, scope, name),
-        numberSysctl(() => values[name], set),
-      );
-    }
+      return numberSysctl(() => values[name], set);
+    });
   }
 }
 
 /** A device name with a dot stands with a slash in a dotted sysctl name, as sysctl(8) has it. */
-function knob(family: string, scope: string, name: NeighbourKnob): string {
-  return `net.${family}.neigh.${scope.replaceAll(".", "/")}.${name}`;
+function folder(family: string, scope: string): string {
+  return `net.${family}.neigh.${scope.replaceAll(".", "/")}`;
 }
 
 const allParms: (ns: NetworkNamespace) => AllParms = perNamespace((ns) => new AllParms(ns, "ipv4"));

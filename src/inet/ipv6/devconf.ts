@@ -99,12 +99,13 @@ export class DevConfs6 {
 
   forget(dev: NetDevice): void {
     this.#devices.delete(dev);
-    for (const name of NAMES) this.#ns.sysctls.remove(knob(dev.name, name));
+    this.#ns.sysctls.removeFolder(folder(dev.name));
   }
 
   #define(scope: string, conf: DevConf6, dev: NetDevice | undefined): void {
-    for (const name of NAMES)
-      this.#ns.sysctls.define(knob(scope, name), this.#knob(scope, conf, name, dev));
+    this.#ns.sysctls.defineFolder(folder(scope), NAMES, (name) =>
+      this.#knob(scope, conf, name, dev),
+    );
   }
 
   #knob(scope: string, conf: DevConf6, name: DevConf6Name, dev: NetDevice | undefined): Sysctl {
@@ -135,8 +136,8 @@ export class DevConfs6 {
 const SPREADING: ReadonlySet<DevConf6Name> = new Set(["forwarding", "disable_ipv6"]);
 
 /** A device name with a dot stands with a slash in a dotted sysctl name, as sysctl(8) has it. */
-function knob(scope: string, name: DevConf6Name): string {
-  return `net.ipv6.conf.${scope.replaceAll(".", "/")}.${name}`;
+function folder(scope: string): string {
+  return `net.ipv6.conf.${scope.replaceAll(".", "/")}`;
 }
 
 export const devConfs6: (ns: NetworkNamespace) => DevConfs6 = perNamespace(

@@ -36,12 +36,12 @@ const BOUNDS: Partial<Record<Ipv6Knob, readonly [low: number, high: number]>> = 
 };
 
 /** Types of messages that are limited: errors but "packet too big". Mirrors icmpv6_ratemask's default. */
-const DEFAULT_MASK = "0-1,3-127";
+const DEFAULT_MASK = parseBitmap("0-1,3-127");
 
 /** The knobs of one namespace that are not per device. */
 export class Ipv6Sysctls {
   readonly #values: Record<Ipv6Knob, number> = { ...DEFAULTS };
-  #limited: ReadonlySet<number> = parseBitmap(DEFAULT_MASK);
+  #limited: ReadonlySet<number> = DEFAULT_MASK;
 
   constructor(ns: NetworkNamespace) {
     for (const name of Object.keys(DEFAULTS) as readonly Ipv6Knob[]) {
