@@ -46,7 +46,7 @@ export class CompiledRule {
     this.in = from;
     this.out = out;
     this.fragment = fragment === undefined ? undefined : !fragment.invert;
-    this.tests = matches.filter(({ extension }) => extension.name !== "comment");
+    this.tests = testsAmong(matches);
     this.target = undefined;
   }
 
@@ -101,6 +101,14 @@ export function fitsProtocol6(
 /** A hook without a device on that side has the empty name there. */
 export function fitsInterface(test: InterfaceTest, name = ""): boolean {
   return (test.prefix ? name.startsWith(test.name) : name === test.name) !== test.invert;
+}
+
+const NO_TESTS: readonly Match[] = [];
+
+/** Hardly any rule has more than a comment and one test; a list that is filtered has room for sixteen. */
+function testsAmong(matches: readonly Match[]): readonly Match[] {
+  const tests = matches.filter(({ extension }) => extension.name !== "comment");
+  return tests.length === 0 ? NO_TESTS : tests.length === matches.length ? matches : tests.slice();
 }
 
 function maskOf(test: AddressTest | undefined): number {

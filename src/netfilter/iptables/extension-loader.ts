@@ -43,7 +43,7 @@ export class LoadedExtension<E extends ExtensionInfo = ExtensionInfo> {
     { typed, second, invert, context }: GivenOption,
   ): void {
     const option = spec.names[0] ?? "";
-    this.words = [this.words, invert ? "!" : "", typed, text, second].join("\0");
+    this.words += `\0${invert ? "!" : ""}\0${typed}\0${text ?? ""}\0${second}`;
     readOption(spec, text, {
       context,
       owner: this.extension.name,
@@ -184,5 +184,6 @@ function asNftKeeps(matches: readonly Match[]): readonly Match[] {
     if (merged === undefined) kept.push(match);
     else kept[at] = merged;
   }
-  return kept;
+  // A list that grew has room for many more, and nearly every rule's is as it was.
+  return kept.length === matches.length ? matches : kept;
 }

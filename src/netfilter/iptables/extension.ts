@@ -204,14 +204,10 @@ export function defineMatch<P, M = undefined>(definition: MatchDefinition<P, M>)
     ...infoOf(definition),
     build(args, context) {
       checkAll(definition, args, context);
-      return new BoundMatch(
-        definition,
-        extension,
-        definition.parse(args, context),
-        context.variant,
-      );
+      return new BoundMatch(kinds[context.variant], definition.parse(args, context));
     },
   };
+  const kinds = kindsOf(definition, extension);
   return extension;
 }
 
@@ -224,32 +220,51 @@ export function defineTarget<P, M = undefined>(
       checkAll(definition, args, context);
       const given = definition.parse(args, context);
       const params = context.variant === "nft" ? (definition.inNft?.(given) ?? given) : given;
-      return new BoundTarget(definition, extension, params, context.variant);
+      return new BoundTarget(kinds[context.variant], params);
     },
   };
+  const kinds = kindsOf(definition, extension);
   return extension;
+}
+
+/** What all matches or targets of a module share: a big ruleset has hundreds of thousands of them. */
+interface Kind<D> {
+  readonly definition: D;
+  readonly extension: ExtensionInfo;
+  readonly variant: Variant;
+}
+
+function kindsOf<D>(definition: D, extension: ExtensionInfo): Readonly<Record<Variant, Kind<D>>> {
+  return {
+    nft: { definition, extension, variant: "nft" },
+    legacy: { definition, extension, variant: "legacy" },
+  };
 }
 
 /** What matches and targets have in common once they have their parameters. */
 class Bound<P, M, D extends Definition<P> & { readonly remember?: (params: P) => M }> {
-  readonly extension: ExtensionInfo;
-  protected readonly definition: D;
+  protected readonly kind: Kind<D>;
   protected readonly params: P;
   protected readonly memory: M;
-  protected readonly variant: Variant;
   #text: string | undefined;
 
-  constructor(definition: D, extension: ExtensionInfo, params: P, variant: Variant) {
-    this.definition = definition;
-    this.extension = extension;
+  constructor(kind: Kind<D>, params: P) {
+    this.kind = kind;
     this.params = params;
-    this.variant = variant;
     // Without `remember` M is undefined, its default.
-    this.memory = definition.remember?.(params) as M;
+    this.memory = kind.definition.remember?.(params) as M;
+  }
+
+  get extension(): ExtensionInfo {
+    return this.kind.extension;
+  }
+
+  protected get definition(): D {
+    return this.kind.definition;
   }
 
   get text(): string {
-    this.#text ??= this.definition.format(this.params, this.variant);
+    this.#text ??= this.definition.format(this.params, this.kind.variant);
     return this.#text;
   }
 
@@ -297,7 +312,7 @@ class BoundMatch<P, M> extends Bound<P, M, MatchDefinition<P, M>> implements Mat
   }
 
   #with(params: P): BoundMatch<P, M> {
-    return new BoundMatch(this.definition, this.extension, params, this.variant);
+    return new BoundMatch(this.kind, params);
   }
 
   get isPure(): boolean {
@@ -349,9 +364,7 @@ class BoundTarget<P, M> extends Bound<P, M, TargetDefinition<P, M>> implements T
   }
 
   fresh(): Target {
-    return this.definition.remember === undefined
-      ? this
-      : new BoundTarget(this.definition, this.extension, this.params, this.variant);
+    return this.definition.remember === undefined ? this : new BoundTarget(this.kind, this.params);
   }
 }
 

@@ -2,19 +2,13 @@ import { type MatchExtension, defineMatch } from "../extension.js";
 import { option, type OptionUse } from "../options.js";
 import { fragmentOffsetOf, portsOf } from "../packet.js";
 import { refuse } from "../refusal.js";
-import { inRange, not, parsePort } from "../values.js";
-
-interface Slot {
-  readonly low: number;
-  readonly high: number;
-  readonly range: boolean;
-}
+import { formatRange, inRange, not, parsePort, type Range } from "../values.js";
 
 type Side = "source" | "destination" | "either";
 
 interface Multiport {
   readonly side: Side;
-  readonly slots: readonly Slot[];
+  readonly slots: readonly Range[];
   readonly invert: boolean;
 }
 
@@ -63,7 +57,7 @@ export const multiport: MatchExtension = defineMatch<Multiport>({
     throw refuse("multiport expection an option");
   },
   format: ({ side, slots, invert }) =>
-    `${not(invert)}${NAMES[side]} ${slots.map(formatSlot).join(",")}`,
+    `${not(invert)}${NAMES[side]} ${slots.map(formatRange).join(",")}`,
   isPure: true,
   destinationPorts: ({ side, slots, invert }) =>
     side === "destination" && !invert ? slots : undefined,
@@ -88,7 +82,7 @@ export const multiport: MatchExtension = defineMatch<Multiport>({
   },
 });
 
-function readSlots(text: string, use: OptionUse): readonly Slot[] {
+function readSlots(text: string, use: OptionUse): readonly Range[] {
   const { protocol } = use.context;
   if (protocol === undefined)
     throw refuse("multiport needs `-p tcp', `-p udp', `-p udplite', `-p sctp' or `-p dccp'");
@@ -102,10 +96,6 @@ function readSlots(text: string, use: OptionUse): readonly Slot[] {
     const low = parsePort(colon < 0 ? part : part.slice(0, colon), use);
     const high = colon < 0 ? low : parsePort(part.slice(colon + 1), use);
     if (colon >= 0 && low >= high) throw refuse("invalid portrange specified");
-    return { low, high, range: colon >= 0 };
+    return { low, high };
   });
-}
-
-function formatSlot({ low, high, range }: Slot): string {
-  return range ? `${low}:${high}` : String(low);
 }
