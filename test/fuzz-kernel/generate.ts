@@ -3,6 +3,7 @@ import type { Draft, DraftCommand } from "./draft.js";
 import { overIpv6 } from "./family6.js";
 import { makeProbes } from "./probes.js";
 import { addRouting } from "./routing.js";
+import { addModules } from "./modules.js";
 import type { Network } from "./network.js";
 import { addRules } from "./rules.js";
 import { addSets } from "./sets.js";
@@ -28,6 +29,7 @@ function overIpv4(seed: number, six: boolean): Draft {
   addRules(network);
   const probes = [...makeProbes(network)];
   inSome(network, seed, "sets", 0.25, () => addSets(network, six));
+  inSome(network, seed, "modules", 0.22, () => addModules(network, six));
   return {
     name: `fuzz-${seed}`,
     about: `made by npm run fuzz:kernel, seed ${seed}`,
