@@ -1,6 +1,7 @@
 import { Choose, streamOf } from "./choose.js";
 import type { Draft, DraftCommand } from "./draft.js";
 import { overIpv6 } from "./family6.js";
+import { makePackets } from "./packets.js";
 import { makeProbes } from "./probes.js";
 import { addRouting } from "./routing.js";
 import { addModules } from "./modules.js";
@@ -30,6 +31,7 @@ function overIpv4(seed: number, six: boolean): Draft {
   const probes = [...makeProbes(network)];
   inSome(network, seed, "sets", 0.25, () => addSets(network, six));
   inSome(network, seed, "modules", 0.22, () => addModules(network, six));
+  inSome(network, seed, "packets", 0.18, () => probes.push(...makePackets(network, six)));
   return {
     name: `fuzz-${seed}`,
     about: `made by npm run fuzz:kernel, seed ${seed}`,
