@@ -1,4 +1,4 @@
-import type { Cluster } from "../kube/cluster.js";
+import type { Cluster, ClusterPod } from "../kube/cluster.js";
 import { externalAddresses } from "../kube/external-routes.js";
 import { keyOf, nameOf, namespaceOf } from "../kube/objects.js";
 import { clusterIpsOf, nodeAddresses, nodeAt, podAddresses } from "../kube/own-addresses.js";
@@ -81,7 +81,7 @@ export function holds(
   );
 }
 
-/** The destination's own address, and those of every endpoint that a Service may send its packets to. */
+/** The destination's own address, those of every endpoint that a Service may send its packets to, and of a host port's pods. */
 export function addressesBehind(
   cluster: Cluster,
   destination: Destination,
@@ -91,7 +91,11 @@ export function addressesBehind(
       .filter(({ object }) => answers(cluster, object, destination))
       .map(({ object }) => keyOf(object)),
   );
-  const behind = new Set<IpAddress>(destination.kind === "address" ? [destination.address] : []);
+  const behind = new Set<IpAddress>(
+    destination.kind === "address"
+      ? [destination.address, ...podsBehindHostPort(cluster, destination).flatMap(podAddresses)]
+      : [],
+  );
   for (const { object } of cluster.endpointSlices) {
     const service = object.metadata?.labels?.["kubernetes.io/service-name"] ?? "";
     if (!services.has(`${namespaceOf(object)}/${service}`)) continue;
@@ -101,6 +105,23 @@ export function addressesBehind(
     }
   }
   return behind;
+}
+
+/** The pods of a node that have one of its ports by NAT. */
+function podsBehindHostPort(
+  cluster: Cluster,
+  { address, port }: Extract<Destination, { kind: "address" }>,
+): readonly ClusterPod[] {
+  const node = nodeAt(cluster, address);
+  if (node === undefined) return [];
+  return cluster.pods.filter(
+    (pod) =>
+      pod.node === node.name &&
+      !pod.hostNetwork &&
+      (pod.loaded.object.spec?.containers ?? []).some(({ ports = [] }) =>
+        ports.some(({ hostPort }) => hostPort === port),
+      ),
+  );
 }
 
 type ServiceObject = Cluster["services"][number]["object"];

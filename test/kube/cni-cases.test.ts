@@ -23,9 +23,12 @@ interface Case {
   readonly steps: readonly Step[];
 }
 
-const { cases } = JSON.parse(
-  readFileSync(new URL("../golden/cni.json", import.meta.url), "utf8"),
-) as { cases: readonly Case[] };
+const cases = ["cni.json", "cni-portmap6.json"].flatMap((file) => {
+  const { cases: read } = JSON.parse(
+    readFileSync(new URL(`../golden/${file}`, import.meta.url), "utf8"),
+  ) as { cases: readonly Case[] };
+  return read;
+});
 
 /** Cases of plugins and options that later issues bring, each with its reason. */
 const later: ReadonlyMap<string, string> = new Map();
@@ -117,7 +120,7 @@ describe("the recorded CNI plugins", () => {
   afterAll(() => {
     const left = [...later].map(([id, why]) => `${id} (${why})`).join(", ");
     process.stdout.write(
-      `cni.json: ${passed} of ${cases.length - later.size} cases equal, ${later.size} left for later: ${left}\n`,
+      `cni.json, cni-portmap6.json: ${passed} of ${cases.length - later.size} cases equal, ${later.size} left for later: ${left}\n`,
     );
   });
 });

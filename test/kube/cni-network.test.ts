@@ -35,9 +35,12 @@ interface Case {
   readonly steps: readonly Step[];
 }
 
-const { cases } = JSON.parse(
-  readFileSync(new URL("../golden/cni.json", import.meta.url), "utf8"),
-) as { cases: readonly Case[] };
+const cases = ["cni.json", "cni-portmap6.json"].flatMap((file) => {
+  const { cases: read } = JSON.parse(
+    readFileSync(new URL(`../golden/${file}`, import.meta.url), "utf8"),
+  ) as { cases: readonly Case[] };
+  return read;
+});
 
 /** Left for later: what the commands of these need. */
 const left: ReadonlyMap<string, string> = new Map([["vrf", "device vrf"]]);
@@ -107,7 +110,9 @@ function play(steps: readonly Step[]): void {
   const sim = createLinux({ seed: 1 });
   for (const ns of ["host", "c1", "c2"])
     runTool(sim, { ns: undefined, argv: ["ip", "netns", "add", ns] });
-  const aboutIpv6 = steps.some(({ host: node }) => node?.route6 !== undefined);
+  const aboutIpv6 = steps.some(
+    ({ host: node, ip6tables }) => node?.route6 !== undefined || ip6tables !== undefined,
+  );
   if (aboutIpv6)
     for (const ns of ["host", "c1", "c2"])
       shell(sim, ns, "sysctl -qw net.ipv6.conf.all.disable_ipv6=0");
@@ -183,7 +188,7 @@ describe("the commands of the plugins make the network that the real plugins mad
   afterAll(() => {
     const names = [...left].map(([id, why]) => `${id} (${why})`).join(", ");
     process.stdout.write(
-      `cni.json: the network equals the recording in ${passed} of ${looked.length} cases, left for later: ${names}\n`,
+      `cni.json, cni-portmap6.json: the network equals the recording in ${passed} of ${looked.length} cases, left for later: ${names}\n`,
     );
   });
 });

@@ -233,3 +233,42 @@ describe("the lists of a dual-stack cluster", () => {
     ]);
   });
 });
+
+describe("host ports of IPv6", () => {
+  const shop = {
+    file: "hostport.yaml",
+    text: JSON.stringify({
+      apiVersion: "v1",
+      kind: "Pod",
+      metadata: { name: "edge" },
+      spec: {
+        nodeName: "b",
+        containers: [
+          { name: "c", ports: [{ containerPort: 80, hostPort: 8080 }, { containerPort: 81 }] },
+        ],
+      },
+    }),
+  };
+
+  it.each([
+    ["both", "bridge", []],
+    ["v6", "ptp", kindnetOf],
+  ] as const)(
+    "lead to the pod from outside and from its own node (%s, %s)",
+    (families, _, more) => {
+      const world = worldOf(families, [shop, ...more]);
+      expect(told(world, "2001:db8:9::9", "[fd00:10::12]:8080")).toMatch(/DELIVERED$/);
+      if (families === "both")
+        expect(told(world, "203.0.113.9", "192.168.10.12:8080")).toMatch(/DELIVERED$/);
+      expect(told(world, "default/edge", "[fd00:10::12]:8080")).toMatch(/DELIVERED$/);
+      expect(told(world, "2001:db8:9::9", "[fd00:10::11]:8080")).not.toMatch(/DELIVERED$/);
+      const rules = clusterLab(world).lab.commands.flatMap(({ argv, stdin = "", stdinName }) =>
+        argv[0] === "ip6tables-restore" && /portmap/.test(stdinName ?? "") ? [stdin] : [],
+      );
+      expect(rules).toHaveLength(1);
+      expect(rules[0]).toMatch(
+        /-p tcp -m tcp --dport 8080 -j DNAT --to-destination \[fd00:10:244:/,
+      );
+    },
+  );
+});

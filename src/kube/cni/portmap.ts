@@ -30,7 +30,8 @@ interface PortmapConfig {
   /** Whether `markChain` is somebody else's. */
   readonly external: boolean;
   readonly mark: string;
-  readonly conditions: readonly string[];
+  /** Words of iptables that narrow what comes to a container's chain, by family. */
+  readonly conditions: Readonly<Record<4 | 6, readonly string[]>>;
   readonly mappings: readonly PortMapping[];
 }
 
@@ -41,25 +42,31 @@ const SETMARK = "CNI-HOSTPORT-SETMARK";
 /** The multiport match takes so many ports. */
 const PORTS_PER_RULE = 15;
 
+const FAMILIES = [4, 6] as const;
+
 /**
- * `portmap` ADD: host ports by NAT, IPv4 with the iptables backend. Mirrors
+ * `portmap` ADD: host ports by NAT in each family of the container, with the iptables backend. Mirrors
  * github.com/containernetworking/plugins/plugins/meta/portmap: main.go:cmdAdd(), portmap.go:forwardPorts().
  */
 export function portmapAdd(host: CniHost, config: PluginConfig, call: CniCall): CniResult {
   if (config.raw["prevResult"] === undefined) fail("must be called as chained plugin");
   const result = parseResult(config.raw["prevResult"]);
   const settings = portmapConfig(config);
-  const container = containerAddress(result);
-  if (settings.mappings.length === 0 || container === undefined) return result;
-  const changes = new IptablesChanges(host, "nat");
-  try {
-    if (settings.snat) setupMarks(host, changes, settings, result);
-    changes.ensureChain(DNAT);
-    for (const hook of ["PREROUTING", "OUTPUT"])
-      changes.ensureRule(hook, `-m addrtype --dst-type LOCAL -j ${DNAT}`);
-    setupForwards(host, changes, config, call, settings, container);
-  } finally {
-    changes.commit("portmap");
+  if (settings.mappings.length === 0) return result;
+  for (const family of FAMILIES) {
+    const container = containerAddress(result, family);
+    if (container === undefined) continue;
+    const changes = new IptablesChanges(host, "nat", family);
+    try {
+      if (settings.snat) setupMarks(changes, settings);
+      if (settings.snat && family === 4) routeLocalnet(host, result);
+      changes.ensureChain(DNAT);
+      for (const hook of ["PREROUTING", "OUTPUT"])
+        changes.ensureRule(hook, `-m addrtype --dst-type LOCAL -j ${DNAT}`);
+      setupForwards(host, changes, config, call, settings, container);
+    } finally {
+      changes.commit("portmap");
+    }
   }
   return result;
 }
@@ -67,35 +74,34 @@ export function portmapAdd(host: CniHost, config: PluginConfig, call: CniCall): 
 export function portmapDel(host: CniHost, config: PluginConfig, call: CniCall): void {
   portmapConfig(config);
   const chain = chainName("CNI-DN-", config, call);
-  const changes = new IptablesChanges(host, "nat");
-  changes.deleteRules(DNAT, (rule) => rule.endsWith(`-j ${chain}`));
-  changes.deleteChain(chain);
-  changes.commit("portmap");
+  for (const family of FAMILIES) {
+    const changes = new IptablesChanges(host, "nat", family);
+    changes.deleteRules(DNAT, (rule) => rule.endsWith(`-j ${chain}`));
+    changes.deleteChain(chain);
+    changes.commit("portmap");
+  }
 }
 
 /**
- * CHECK. Mirrors release 1.1.1, which looks for IPv6 rules of a pod that has no IPv6 address, and so never passes where
- * ip6tables works.
+ * CHECK. Mirrors release 1.1.1, which looks for the rules of one family in both, and so never passes where ip6tables
+ * works.
  */
 export function portmapCheck(host: CniHost, config: PluginConfig, call: CniCall): void {
   if (config.raw["prevResult"] === undefined) fail("Required prevResult missing");
   const settings = portmapConfig(config);
-  const container = containerAddress(parseResult(config.raw["prevResult"]));
-  if (settings.mappings.length === 0) return;
+  const result = parseResult(config.raw["prevResult"]);
+  const container = containerAddress(result, 4) ?? containerAddress(result, 6);
+  if (settings.mappings.length === 0 || container === undefined) return;
   const chain = chainName("CNI-DN-", config, call);
-  if (container !== undefined) {
-    const rules = host.chain("nat", chain);
-    if (rules === undefined)
-      fail(`could not check ipv4 dnat: chain ${chain} not found in iptables table nat`);
-    const wanted = settings.mappings.flatMap((mapping) =>
-      forwardRules(settings, mapping, container),
-    );
-    if (wanted.some((rule) => !rules.includes(savedRule(rule)))) {
-      const shown = wanted.map((rule) => `[${rule.words.join(" ")}]`).join(" ");
-      fail(`could not check ipv4 dnat: rule [${shown}] in chain ${chain} not found in table nat`);
-    }
+  const wanted = settings.mappings.flatMap((mapping) => forwardRules(settings, mapping, container));
+  for (const family of FAMILIES) {
+    const what = `could not check ipv${family} dnat:`;
+    const rules = host.chain("nat", chain, family);
+    if (rules === undefined) fail(`${what} chain ${chain} not found in iptables table nat`);
+    if (wanted.every((rule) => rules.includes(savedRule(rule)))) continue;
+    const shown = wanted.map((rule) => `[${rule.words.join(" ")}]`).join(" ");
+    fail(`${what} rule [${shown}] in chain ${chain} not found in table nat`);
   }
-  fail(`could not check ipv6 dnat: chain ${chain} not found in iptables table nat`);
 }
 
 /** Mirrors main.go:parseConfig(). */
@@ -123,7 +129,10 @@ function portmapConfig({ raw }: PluginConfig): PortmapConfig {
     if (hostPort <= 0) fail(`Invalid host port number: ${hostPort}`);
   }
   const mark = `0x${(2 ** bit).toString(16)}/0x${(2 ** bit).toString(16)}`;
-  const conditions = stringsField(raw, "conditionsV4");
+  const conditions = {
+    4: stringsField(raw, "conditionsV4"),
+    6: stringsField(raw, "conditionsV6"),
+  };
   const snat = boolField(raw, "snat", true);
   return {
     snat,
@@ -135,36 +144,34 @@ function portmapConfig({ raw }: PluginConfig): PortmapConfig {
   };
 }
 
-/** The first IPv4 address of an interface that is in the container. */
-function containerAddress({ interfaces, ips }: CniResult): Block | undefined {
+/** The first address of a family of an interface that is in the container. */
+function containerAddress({ interfaces, ips }: CniResult, family: 4 | 6): Block | undefined {
   for (const ip of ips) {
     if (ip.interface !== undefined && (interfaces[ip.interface]?.sandbox ?? "") === "") continue;
     const block = parseBlock(ip.address);
-    if (block?.family === 4) return block;
+    if (block?.family === family) return block;
   }
   return undefined;
 }
 
-function setupMarks(
-  host: CniHost,
-  changes: IptablesChanges,
-  settings: PortmapConfig,
-  { interfaces }: CniResult,
-): void {
-  if (!settings.external) {
-    changes.ensureChain(SETMARK);
-    changes.ensureRule(
-      SETMARK,
-      `-m comment --comment ${quoteComment("CNI portfwd masquerade mark")} -j MARK --set-xmark ${settings.mark}`,
-    );
-    changes.ensureChain(MASQ);
-    changes.ensureRule(MASQ, `-m mark --mark ${settings.mark} -j MASQUERADE`);
-    changes.ensureRule(
-      "POSTROUTING",
-      `-m comment --comment ${quoteComment("CNI portfwd requiring masquerade")} -j ${MASQ}`,
-      "start",
-    );
-  }
+function setupMarks(changes: IptablesChanges, settings: PortmapConfig): void {
+  if (settings.external) return;
+  changes.ensureChain(SETMARK);
+  changes.ensureRule(
+    SETMARK,
+    `-m comment --comment ${quoteComment("CNI portfwd masquerade mark")} -j MARK --set-xmark ${settings.mark}`,
+  );
+  changes.ensureChain(MASQ);
+  changes.ensureRule(MASQ, `-m mark --mark ${settings.mark} -j MASQUERADE`);
+  changes.ensureRule(
+    "POSTROUTING",
+    `-m comment --comment ${quoteComment("CNI portfwd requiring masquerade")} -j ${MASQ}`,
+    "start",
+  );
+}
+
+/** 127.0.0.1 can be behind a device of the network: IPv6 has no such knob, and no rules for ::1. */
+function routeLocalnet(host: CniHost, { interfaces }: CniResult): void {
   const gateway = interfaces.find(({ sandbox }) => sandbox === undefined);
   if (gateway !== undefined)
     host.run(host.ns, "sysctl", "-w", `net.ipv4.conf.${gateway.name}.route_localnet=1`);
@@ -181,15 +188,19 @@ function forwardRules(
   container: Block,
 ): readonly ForwardRule[] {
   const { hostPort, containerPort, protocol, hostIp } = mapping;
-  if (hostIp.includes(":") && hostIp !== "::") return [];
-  const to = hostIp === "" || hostIp === "0.0.0.0" || hostIp === "::" ? [] : ["-d", hostIp];
+  const { family } = container;
+  // Seen with 1.1.1: a port of `::` gets no rules in either family.
+  if (hostIp === "::" || (hostIp !== "" && hostIp.includes(":") !== (family === 6))) return [];
+  const to = hostIp === "" || hostIp === "0.0.0.0" ? [] : ["-d", hostIp];
   const base = ["-p", protocol, "--dport", String(hostPort), ...to];
+  const sources = [formatBlock(container), ...(family === 4 ? ["127.0.0.1"] : [])];
   const marks = settings.snat
-    ? [formatBlock(container), "127.0.0.1"].map((source) => ({
+    ? sources.map((source) => ({
         words: [...base, "-s", source, "-j", settings.markChain],
       }))
     : [];
-  const target = `${formatAddress(container)}:${containerPort}`;
+  const address = formatAddress(container);
+  const target = `${family === 4 ? address : `[${address}]`}:${containerPort}`;
   return [...marks, { words: [...base, "-j", "DNAT", "--to-destination", target] }];
 }
 
@@ -200,7 +211,8 @@ function savedRule({ words }: ForwardRule): string {
     return at < 0 ? undefined : words[at + 1];
   };
   const prefix = (text: string | undefined): string => {
-    const block = parseBlock(text?.includes("/") === false ? `${text}/32` : (text ?? ""));
+    const length = text?.includes(":") === true ? 128 : 32;
+    const block = parseBlock(text?.includes("/") === false ? `${text}/${length}` : (text ?? ""));
     return block === undefined ? "" : formatBlock({ ...firstOf(block), length: block.length });
   };
   const protocol = after("-p") ?? "";
@@ -225,17 +237,16 @@ function setupForwards(
 ): void {
   const chain = chainName("CNI-DN-", config, call);
   changes.ensureChain(chain);
-  const usable = settings.mappings.filter(
-    (mapping) => forwardRules(settings, mapping, container).length > 0,
-  );
-  for (const rule of usable.flatMap((mapping) => forwardRules(settings, mapping, container))) {
-    refuseAsIptables(host, chain, rule);
+  const { mappings } = settings;
+  for (const rule of mappings.flatMap((mapping) => forwardRules(settings, mapping, container))) {
+    refuseAsIptables(host, chain, rule, container.family);
     changes.ensureRule(chain, savedRule(rule));
   }
   const comment = `-m comment --comment ${quoteComment(`dnat ${ruleComment(config, call)}`)}`;
-  const conditions = settings.conditions.length === 0 ? "" : ` ${settings.conditions.join(" ")}`;
-  for (const protocol of [...new Set(usable.map((mapping) => mapping.protocol))].toSorted()) {
-    const ports = usable
+  const conditions = settings.conditions[container.family].map((word) => ` ${word}`).join("");
+  // Every port leads to the chain, also one that has no rules there.
+  for (const protocol of [...new Set(mappings.map((mapping) => mapping.protocol))].toSorted()) {
+    const ports = mappings
       .filter((mapping) => mapping.protocol === protocol)
       .map(({ hostPort }) => hostPort);
     for (let start = 0; start < ports.length; start += PORTS_PER_RULE) {
@@ -249,16 +260,22 @@ function setupForwards(
 }
 
 /** What iptables would say to the plugin's rule, in the plugin's frame. */
-function refuseAsIptables(host: CniHost, chain: string, { words }: ForwardRule): void {
+function refuseAsIptables(
+  host: CniHost,
+  chain: string,
+  { words }: ForwardRule,
+  family: 4 | 6,
+): void {
+  const tool = family === 4 ? "iptables" : "ip6tables";
   const port = Number(words[words.indexOf("--dport") + 1]);
   const target = words[words.indexOf("-j") + 1] ?? "";
-  const missing = target !== "DNAT" && host.chain("nat", target) === undefined;
+  const missing = target !== "DNAT" && host.chain("nat", target, family) === undefined;
   if (port <= 65_535 && !missing) return;
   const said =
     port > 65_535
-      ? `iptables v1.8.9 (legacy): invalid port/service \`${port}' specified\nTry \`iptables -h' or 'iptables --help' for more information.\n`
-      : `iptables v1.8.9 (legacy): Couldn't load target \`${target}':No such file or directory\n\nTry \`iptables -h' or 'iptables --help' for more information.\n`;
+      ? `${tool} v1.8.9 (legacy): invalid port/service \`${port}' specified\nTry \`${tool} -h' or '${tool} --help' for more information.\n`
+      : `${tool} v1.8.9 (legacy): Couldn't load target \`${target}':No such file or directory\n\nTry \`${tool} -h' or '${tool} --help' for more information.\n`;
   fail(
-    `unable to setup DNAT: running [/usr/sbin/iptables -t nat -C ${chain} ${words.join(" ")} --wait]: exit status 2: ${said}`,
+    `unable to setup DNAT: running [/usr/sbin/${tool} -t nat -C ${chain} ${words.join(" ")} --wait]: exit status 2: ${said}`,
   );
 }
