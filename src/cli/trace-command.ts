@@ -198,7 +198,14 @@ function print(
         heading +
           (options.quiet === true
             ? formatVerdict(view)
-            : formatTrace(view, { all: options.verbose ?? false, filtered })),
+            : formatTrace(view, {
+                all: options.verbose ?? false,
+                filtered,
+                width:
+                  streams.isTerminal && options.out === undefined
+                    ? process.stdout.columns
+                    : undefined,
+              })),
       );
   }
 }

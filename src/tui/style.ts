@@ -133,25 +133,6 @@ export function cutWords(text: string, width: number): string {
   return words.length > 1 ? `${words.join(" ")} ..` : `${text.slice(0, Math.max(0, width - 2))}..`;
 }
 
-/** How many letters of a hash are kept, one after the other, until a text fits. */
-const KEPT_OF_HASHES = [6, 4, 2];
-
-/**
- * Shortens the hashes of chain names, `KUBE-SVC-RUKNB3TURLFC6SGL` to `KUBE-SVC-RUKNB3..`, when the text is too wide: what
- * stands behind the name stays.
- */
-export function shortenChains(text: string, width: number): string {
-  let shorter = text;
-  for (const kept of KEPT_OF_HASHES) {
-    if (widthOf(shorter) <= width) return shorter;
-    shorter = text.replace(
-      /\b(KUBE(?:-[A-Z]{2,6}){1,2}-)([A-Z0-9]{16})\b/g,
-      (_, name, hash) => `${String(name)}${String(hash).slice(0, kept)}..`,
-    );
-  }
-  return shorter;
-}
-
 /** Breaks a text between words into lines of at most `width` columns; a word that is wider stands alone. */
 export function wrap(text: string, width: number, indent = ""): readonly string[] {
   const lead = /^ */.exec(text)?.[0] ?? "";

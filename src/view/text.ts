@@ -1,4 +1,5 @@
 import type { Place } from "../base/errors.js";
+import { fold } from "../base/fold.js";
 import { safeText } from "../base/safe-text.js";
 import type { Recording } from "../core/recording.js";
 import type { PolicyEvent, RuleEvent } from "../core/trace.js";
@@ -10,6 +11,7 @@ import { madeText } from "./made.js";
 import { nearestRule } from "./nearest-rule.js";
 import { type LookupQuery, queriesOf } from "./lookup.js";
 import { type Verdict, verdictName } from "./outcome.js";
+import { stepTable } from "./step-table.js";
 import type { Step } from "./steps.js";
 import type { TraceView } from "./trace-view.js";
 import { reasonOf } from "./why.js";
@@ -19,6 +21,8 @@ export interface TextOptions {
   readonly all: boolean;
   /** It is a packet of a capture: nobody asked for it, and what its sender saw is in the capture. */
   readonly captured?: boolean | undefined;
+  /** Columns of the terminal that it is for; undefined for a file or a program. */
+  readonly width?: number | undefined;
   /** Show these steps, whatever they decided: what a filter left. */
   readonly filtered?: { readonly text: string; readonly steps: readonly Step[] } | undefined;
 }
@@ -31,7 +35,7 @@ export function formatTrace(view: TraceView, options: TextOptions): string {
   const lines = [
     ...(options.captured === true ? [] : [flowLine(view)]),
     ...lookupLines(recording, options),
-    ...(shown.length === 0 ? [] : table(relabelled(shown))),
+    ...(shown.length === 0 ? [] : stepTable(relabelled(shown), options.width)),
     ...(filtered === undefined
       ? []
       : [`filter: ${filtered.text}   ${shown.length} of ${steps.length} steps`]),
@@ -39,7 +43,15 @@ export function formatTrace(view: TraceView, options: TextOptions): string {
   ];
   const told =
     options.captured === true ? lines.filter((line) => !line.startsWith("SENDER SEES")) : lines;
-  return `${told.map(safeText).join("\n")}\n`;
+  return `${told
+    .map(safeText)
+    .flatMap((line) => fitted(line, options.width))
+    .join("\n")}\n`;
+}
+
+/** Sentences go on below; rules, as they are to be copied, and rows, which fit already, are left whole. */
+function fitted(line: string, width: number | undefined): readonly string[] {
+  return width === undefined || /^[ \d]/.test(line) ? [line] : fold(line, width, " ".repeat(6));
 }
 
 /** The verdict line alone: `-q`; of what was delivered only that it was. */
@@ -154,20 +166,6 @@ function answerName({ frame: { transport } }: Step): string {
   if (transport?.kind === "tcp" && (transport.flags & TCP_RST) !== 0) return "RST";
   if (transport?.kind !== "icmp" || transport.type === ICMP_ECHOREPLY) return "REPLY";
   return `ICMP ${transport.type}/${transport.code}`;
-}
-
-function table(steps: readonly Step[]): readonly string[] {
-  const where = (step: Step): string => `${step.ns}${step.dev === undefined ? "" : ` ${step.dev}`}`;
-  const whereWidth = Math.max(15, ...steps.map((step) => where(step).length));
-  const stepWidth = Math.max(32, ...steps.map((step) => step.step.length + 1));
-  const header = `  # ${"WHERE".padEnd(whereWidth)} ${"STEP".padEnd(stepWidth + 2)} EFFECT`;
-  return [
-    header,
-    ...steps.map((step) => {
-      const mark = step.mark === "ok" ? "ok" : ` ${step.mark.padEnd(1)}`;
-      return `${String(step.n).padStart(3)} ${where(step).padEnd(whereWidth)} ${step.step.padEnd(stepWidth)}${mark} ${step.effect}`.trimEnd();
-    }),
-  ];
 }
 
 function verdictLines(view: TraceView, hidden: number): readonly string[] {

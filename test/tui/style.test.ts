@@ -1,7 +1,8 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { slice, widthOf } from "../../src/tui/cells.js";
-import { cutWords, paint, type Palette, shortenChains, wrap } from "../../src/tui/style.js";
+import { cutWords, paint, type Palette, wrap } from "../../src/tui/style.js";
+import { shortenChains } from "../../src/view/shorten-chains.js";
 
 const grey: Palette = { colour: false, ascii: false };
 // oxlint-disable-next-line no-control-regex -- the codes for colours

@@ -1,3 +1,4 @@
+import { fold } from "../../base/fold.js";
 import { counted } from "../../base/counted.js";
 import type { Place } from "../../base/errors.js";
 import { safeText } from "../../base/safe-text.js";
@@ -87,23 +88,12 @@ export function fitLines(lines: readonly string[], width: number): readonly stri
     if (line.length <= width || /^  [+$]/.test(line)) return [line];
     // What stands to the right may come nearer.
     const near = line.replace(/(\S) {3,}(\S+( \S+)*)$/, "$1  $2");
-    return near.length <= width ? [near] : fold(near, width);
+    return fold(near, width, " ".repeat(indentOf(near)));
   });
 }
 
-function fold(line: string, width: number): readonly string[] {
-  const indent = " ".repeat(line.startsWith("    ") ? TEXT_COLUMN : line.startsWith(" ") ? 11 : 8);
-  const out: string[] = [];
-  let rest = line;
-  while (rest.length > width) {
-    const before = rest.lastIndexOf(" ", width);
-    // A word that is longer than the line stands out.
-    const at = before > indent.length ? before : rest.indexOf(" ", width);
-    if (at < 0) break;
-    out.push(rest.slice(0, at).trimEnd());
-    rest = indent + rest.slice(at).trimStart();
-  }
-  return [...out, rest];
+function indentOf(line: string): number {
+  return line.startsWith("    ") ? TEXT_COLUMN : line.startsWith(" ") ? 11 : 8;
 }
 
 function withoutName(line: string, endpoint: Endpoint): string {

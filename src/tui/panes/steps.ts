@@ -1,5 +1,6 @@
 import type { Mark, Step } from "../../view/steps.js";
-import { cutWords, type Line, shortenChains, type Span, type Tone } from "../style.js";
+import { shortenChains } from "../../view/shorten-chains.js";
+import { cutWords, type Line, type Span, type Tone } from "../style.js";
 import type { TraceModel, Widths } from "../trace-model.js";
 
 const TONES: Readonly<Record<Mark, Tone | undefined>> = {
