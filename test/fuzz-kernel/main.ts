@@ -37,6 +37,7 @@ export async function main(args: readonly string[]): Promise<number> {
       `${result.differences.length} differences, ${result.unsteady.length} unsteady, ${result.unknown.length} with unknowns, ${result.endless.length} endless, ` +
       `${Math.round((Date.now() - started) / 1000)} s`,
   );
+  if (result.endless.length > 0) log(`endless seeds: ${result.endless.join(" ")}`);
   if (result.differences.length > 0)
     log(`differing seeds: ${result.differences.map(({ seed: one }) => one).join(" ")}`);
   return result.differences.length > 0 ? 1 : 0;
