@@ -50,6 +50,8 @@ export interface NeighbourOps<A extends IpAddress = Ipv4> {
   solicit(neighbour: Neighbour<A>, trigger: SkBuff | undefined): void;
   /** Tells the sender of a packet that its next hop does not answer. */
   errorReport(skb: SkBuff): void;
+  /** A neighbour is known not to answer from now on, or no longer. */
+  turned?(neighbour: Neighbour<A>): void;
   /** How neighbours of a device are resolved. */
   parms(dev: NetDevice): NeighbourParms;
 }
@@ -188,7 +190,7 @@ export class Neighbour<A extends IpAddress = Ipv4> {
     }
     if (becomes === old) return;
     this.#stopTimer();
-    this.#state = becomes;
+    this.#become(becomes);
     if (skb !== undefined) this.#tell(skb, old, `is at ${formatMac(next)}`);
     if (becomes === "DELAY" || becomes === "PROBE") {
       this.probes = 0;
@@ -200,7 +202,7 @@ export class Neighbour<A extends IpAddress = Ipv4> {
   /** Ends the entry: what waits is lost. Mirrors net/core/neighbour.c:neigh_flush_dev(). */
   purge(): void {
     this.#stopTimer();
-    this.#state = "NONE";
+    this.#become("NONE");
     for (const { skb } of this.#takeQueue()) drop(skb, "QUEUE_PURGE", "neigh_flush_dev");
   }
 
@@ -275,8 +277,14 @@ export class Neighbour<A extends IpAddress = Ipv4> {
   }
 
   #enter(state: NudState): void {
-    this.#state = state;
+    this.#become(state);
     this.updated = this.#now;
+  }
+
+  #become(state: NudState): void {
+    const turns = (this.#state === "FAILED") !== (state === "FAILED");
+    this.#state = state;
+    if (turns) this.#ops.turned?.(this);
   }
 
   #startTimer(delay: Micros): void {

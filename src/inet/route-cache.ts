@@ -42,6 +42,10 @@ export class RouteCache<T> {
     return same ? entry.decision : undefined;
   }
 
+  clear(): void {
+    this.#slots.fill(undefined);
+  }
+
   set(
     destination: IpAddress,
     source: IpAddress,

@@ -83,6 +83,8 @@ export interface Flow6Key {
   readonly ruleOif: NetDevice | undefined;
   /** Only routes by that device will do. Mirrors RT6_LOOKUP_F_IFACE. */
   readonly strict: boolean;
+  /** Gateways that are known not to answer come last: a host looks so, a router does not. Mirrors RT6_LOOKUP_F_REACHABLE. */
+  readonly reachable: boolean;
   readonly uid: number;
   readonly protocol: number;
   readonly sourcePort: number;

@@ -3,8 +3,8 @@ import { randomBetween } from "../../base/random.js";
 import { decodeIpPacket, type Frame, isIcmp } from "../../wire/frame.js";
 import { isIcmpv6Error } from "../../wire/icmpv6.js";
 import { foldAddress, IPV6_ANY, type Ipv6 } from "../../wire/ip.js";
-import { isUsable } from "./fib-table.js";
-import type { Fib6Nexthop, Fib6Route } from "./fib-types.js";
+import { isUsable, scoreOf } from "./fib-table.js";
+import type { Fib6Nexthop, Fib6Route, Flow6Key } from "./fib-types.js";
 import { ipv6Sysctls } from "./sysctls.js";
 
 /** What rules and hashes look at. */
@@ -63,8 +63,26 @@ export function multipath6Hash(ns: NetworkNamespace, flow: Flow6Fields): number 
   return (hash >>> 1) & 0x7fff_ffff;
 }
 
-/** The way whose share of the hash's range holds it. Mirrors fib6_select_path() and rt6_upper_bound_set(). */
-export function selectNexthop6(route: Fib6Route, hash: number): Fib6Nexthop | undefined {
+/**
+ * The way whose share of the hash's range holds it; where that one will not do, the one that speaks most for itself.
+ * Mirrors fib6_select_path().
+ */
+export function selectNexthop6(
+  route: Fib6Route,
+  hash: number,
+  key: Flow6Key,
+): Fib6Nexthop | undefined {
+  const hashed = hashedNexthop(route, hash);
+  if (hashed !== undefined && scoreOf(hashed, route, key) >= 0) return hashed;
+  let best = hashed;
+  for (const nexthop of route.nexthops)
+    if (best === undefined || scoreOf(nexthop, route, key) > scoreOf(best, route, key))
+      best = nexthop;
+  return best;
+}
+
+/** Mirrors rt6_upper_bound_set(). */
+function hashedNexthop(route: Fib6Route, hash: number): Fib6Nexthop | undefined {
   const usable = route.nexthops.filter(isUsable);
   const total = usable.reduce((sum, { weight }) => sum + weight, 0);
   let weight = 0;

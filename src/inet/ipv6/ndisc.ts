@@ -42,6 +42,7 @@ import { icmp6Send } from "./icmp.js";
 import { joinGroup, leaveGroup } from "./multicast.js";
 import { ndiscSolicit, sendAdvertisement } from "./ndisc-output.js";
 import { acceptRedirect } from "./redirect.js";
+import { forgetDecisions6 } from "./route.js";
 import { receiveRouterAdvertisement } from "./router-advertisement.js";
 
 /** Neighbours of one namespace that are found by ICMPv6. Mirrors net/ipv6/ndisc.c:nd_tbl. */
@@ -55,6 +56,7 @@ export function setUpNdisc(ns: NetworkNamespace): void {
     followProxy: (dev, address, stands) =>
       (stands ? joinGroup : leaveGroup)(dev, solicitedNode(address)),
     // Mirrors ndisc_error_report() and net/ipv6/route.c:ip6_link_failure().
+    turned: ({ dev }) => forgetDecisions6(dev.ns),
     errorReport: (skb) => icmp6Send(skb, ICMPV6_DEST_UNREACH, ICMPV6_ADDR_UNREACH),
   };
 }

@@ -14,9 +14,10 @@ import { RouteCache } from "../route-cache.js";
 import { loopbackOf, RouteEntry } from "../route-entry.js";
 import type { OutputRefusal } from "../route-output.js";
 import { route6Actions } from "./actions.js";
-import { devConf6 } from "./devconf.js";
+import { devConf6, devConfs6 } from "./devconf.js";
 import { fib6 } from "./fib.js";
 import { formatRoute6 } from "./fib-format.js";
+import { leadsNowhere } from "./fib-table.js";
 import type { Fib6Miss, Fib6Nexthop, Fib6Result, Fib6Route, Flow6Key } from "./fib-types.js";
 import { flow6Of, hashedFlow6, multipath6Hash, selectNexthop6 } from "./multipath.js";
 import { pathExceptions6 } from "./path-exceptions.js";
@@ -95,7 +96,7 @@ function lookupOutput(ns: NetworkNamespace, flow: Output6Flow): OutputLook {
   if (cached !== undefined && pathExceptions6(ns).isEmpty) return cached;
   const { protocol = 0, sourcePort = 0, destinationPort = 0 } = flow;
   const tables = fib6(ns);
-  const found = tables.lookup({
+  const key: Flow6Key = {
     destination,
     source,
     tos: flow.tos & 0xfc,
@@ -104,13 +105,15 @@ function lookupOutput(ns: NetworkNamespace, flow: Output6Flow): OutputLook {
     oif,
     ruleOif: oif,
     strict,
+    reachable: looksForReachable(ns),
     uid: flow.uid ?? 0,
     protocol,
     sourcePort,
     destinationPort,
-  });
+  };
+  const found = tables.lookup(key);
   const fields = { source, destination, protocol, sourcePort, destinationPort, flowLabel: 0 };
-  const decided = decide(ns, found, destination, () => multipath6Hash(ns, fields));
+  const decided = decide(ns, found, key, () => multipath6Hash(ns, fields));
   const by = found.route;
   const look: OutputLook = {
     route: decided.route,
@@ -132,8 +135,9 @@ export function routeInput6(skb: SkBuff): Route6 | undefined {
   const cached = cache.get(destination, source, dev, trafficClass, mark);
   if (cached !== undefined) return cached;
   const tables = fib6(ns);
-  const found = tables.lookup(inputKey(skb.frame, dev, mark));
-  const decided = decide(ns, found, destination, () => multipath6Hash(ns, hashedFlow6(skb.frame)));
+  const key = inputKey(skb.frame, dev, mark);
+  const found = tables.lookup(key);
+  const decided = decide(ns, found, key, () => multipath6Hash(ns, hashedFlow6(skb.frame)));
   const shared = !tables.looksAtPorts && (found.route?.nexthops.length ?? 1) === 1;
   if (shared) cache.set(destination, source, dev, trafficClass, mark, decided.route);
   return decided.route;
@@ -150,8 +154,20 @@ function inputKey(frame: Frame, dev: NetDevice, mark: number): Flow6Key {
     oif: dev,
     ruleOif: undefined,
     strict: needsStrict(fields.destination),
+    reachable: looksForReachable(dev.ns),
     uid: 0,
   };
+}
+
+/** A host avoids gateways that have failed; a router takes the way it is told. Mirrors ip6_pol_route(). */
+export function looksForReachable(ns: NetworkNamespace): boolean {
+  return devConfs6(ns).all.forwarding === 0;
+}
+
+/** A gateway has failed or has come back: hosts may have to decide anew, what sockets keep stays. */
+export function forgetDecisions6(ns: NetworkNamespace): void {
+  outputCache(ns).clear();
+  inputCache(ns).clear();
 }
 
 interface Decided {
@@ -162,14 +178,14 @@ interface Decided {
 function decide(
   ns: NetworkNamespace,
   found: Fib6Result,
-  destination: Ipv6,
+  key: Flow6Key,
   hash: () => number,
 ): Decided {
   if (found.kind === "miss") return { route: errorRoute(ns, found), nexthop: undefined };
   const { route: by } = found;
-  const nexthop = by.nexthops.length > 1 ? selectNexthop6(by, hash()) : by.nexthops[0];
+  const nexthop = by.nexthops.length > 1 ? selectNexthop6(by, hash(), key) : by.nexthops[0];
   if (nexthop === undefined) return { route: errorRoute(ns, NOWHERE), nexthop: undefined };
-  return { route: make(ns, by, nexthop, destination), nexthop };
+  return { route: make(ns, by, nexthop, key.destination), nexthop };
 }
 
 const NOWHERE: Fib6Miss = {
@@ -199,11 +215,6 @@ const REFUSING: Partial<Record<Fib6Route["type"], RouteType>> = {
   prohibit: "prohibit",
   throw: "throw",
 };
-
-/** A route by `lo` to elsewhere refuses like one of type unreachable, but is no error to who asks. Mirrors fib6_is_reject(). */
-function leadsNowhere(by: Fib6Route, { dev }: Fib6Nexthop): boolean {
-  return by.type === "unicast" && dev.isLoopback && by.prefix.address !== IPV6_LOOPBACK;
-}
 
 /** Mirrors ip6_rt_init_dst() and ip6_rt_get_dev_rcu(). */
 function make(

@@ -2,6 +2,7 @@ import type { HookState } from "../../../core/hooks.js";
 import type { NetDevice } from "../../../core/device.js";
 import { fib6 } from "../../../inet/ipv6/fib.js";
 import { isOwnAddress6 } from "../../../inet/ipv6/addresses.js";
+import { looksForReachable } from "../../../inet/ipv6/route.js";
 import { inetAddrType } from "../../../inet/source-address.js";
 import { type IpAddress, IPV6_ANY, type Ipv6, isIpv6Multicast } from "../../../wire/ip.js";
 import { type MatchExtension, defineMatch } from "../extension.js";
@@ -165,6 +166,7 @@ function routeTypesOf(
     oif: dev,
     ruleOif: dev,
     strict: false,
+    reachable: looksForReachable(ns),
     uid: 0,
     protocol: 0,
     sourcePort: 0,

@@ -115,6 +115,7 @@ function isReversible6(
     oif,
     ruleOif: oif,
     strict: isLinkLocal,
+    reachable: false,
     uid: 0,
     protocol,
     sourcePort: 0,
