@@ -4,10 +4,13 @@ import type { Frame } from "../../wire/frame.js";
 import { dimensionsOf, type Dimension, isWhole, type Key } from "./index-dimensions.js";
 import type { RuleSpec } from "./rule.js";
 
-/** Where the rules stand that a packet with this key may match, in order. */
+/** The positions of some rules, in order. Most keys have one rule: that is no list, which would be two more objects to meet. */
+type Positions = number | readonly number[];
+
+/** Where the rules stand that a packet with this key may match. */
 interface Buckets {
   readonly dimension: Dimension;
-  readonly byKey: ReadonlyMap<Key, readonly number[]>;
+  readonly byKey: ReadonlyMap<Key, Positions>;
 }
 
 /**
@@ -24,7 +27,7 @@ export class ChainIndex {
 
   constructor(specs: readonly RuleSpec[]) {
     const dimensions = dimensionsOf(specs);
-    const maps = dimensions.map(() => new Map<Key, number[]>());
+    const maps = dimensions.map(() => new Map<Key, number | number[]>());
     const populations = dimensions.map((dimension) => populationOf(dimension, specs));
     const always: number[] = [];
     for (const [at, spec] of specs.entries()) {
@@ -35,14 +38,14 @@ export class ChainIndex {
     }
     this.#always = always;
     this.#buckets = dimensions
-      .map((dimension, index) => ({ dimension, byKey: maps[index] ?? new Map<Key, number[]>() }))
+      .map((dimension, index) => ({ dimension, byKey: maps[index] ?? new Map<Key, Positions>() }))
       .filter(({ byKey }) => byKey.size > 0);
   }
 
   /** The rules that the packet may match; undefined when it must see every rule, because its headers are not whole. */
   candidates(skb: SkBuff, state: HookState): Candidates | undefined {
     if (!isWhole(skb.frame)) return undefined;
-    const lists: (readonly number[])[] = [];
+    const lists: Positions[] = [];
     if (this.#always.length > 0) lists.push(this.#always);
     for (const { dimension, byKey } of this.#buckets) {
       const key = dimension.keyOf(skb.frame, state);
@@ -53,16 +56,16 @@ export class ChainIndex {
   }
 }
 
-const NO_RULES: readonly number[] = [];
+const NO_RULES: Positions = [];
 
 /** One packet's rules of one chain, in order. */
 export class Candidates {
   /** What was looked up: when the packet has changed since, it must be looked up again. */
   readonly frame: Frame;
-  readonly #lists: readonly (readonly number[])[];
+  readonly #lists: readonly Positions[];
   readonly #positions: number[] = [];
 
-  constructor(frame: Frame, lists: readonly (readonly number[])[]) {
+  constructor(frame: Frame, lists: readonly Positions[]) {
     this.frame = frame;
     this.#lists = lists;
   }
@@ -74,6 +77,10 @@ export class Candidates {
     let first = end;
     for (let number = 0; number < lists.length; number++) {
       const list = lists[number] ?? NO_RULES;
+      if (typeof list === "number") {
+        if (list >= from && list < first) first = list;
+        continue;
+      }
       let position = positions[number] ?? 0;
       while (position < list.length && (list[position] ?? end) < from) position++;
       positions[number] = position;
@@ -111,9 +118,11 @@ function mostSelective(
   return best;
 }
 
-function addTo(map: Map<Key, number[]>, key: Key, at: number): void {
-  const list = map.get(key);
-  if (list === undefined) map.set(key, [at]);
-  // A rule that names a port twice stands there once.
-  else if (list.at(-1) !== at) list.push(at);
+function addTo(map: Map<Key, number | number[]>, key: Key, at: number): void {
+  const known = map.get(key);
+  if (known === undefined) map.set(key, at);
+  else if (typeof known === "number") {
+    // A rule that names a port twice stands there once.
+    if (known !== at) map.set(key, [known, at]);
+  } else if (known.at(-1) !== at) known.push(at);
 }

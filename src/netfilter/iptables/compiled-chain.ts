@@ -18,14 +18,14 @@ export class CompiledChain {
   /** By position, each made when a packet comes to it. */
   readonly #rules: (CompiledRule | undefined)[];
   /** By position, each written when it is first told. */
-  readonly #texts: (string | undefined)[] = [];
+  #texts: (string | undefined)[] | undefined;
 
   constructor(chains: CompiledChains, table: Table, chain: Chain, index: ChainIndex | undefined) {
     this.chain = chain;
     this.#chains = chains;
     this.#table = table;
     this.#index = index;
-    this.#rules = Array.from({ length: chain.rules.length });
+    this.#rules = chain.rules.map(() => undefined);
   }
 
   get length(): number {
@@ -54,6 +54,7 @@ export class CompiledChain {
 
   /** What a trace calls the rule at a position: the same text each time, not another one for every packet. */
   text(position: number, variant: Variant): string {
+    this.#texts ??= [];
     const known = this.#texts[position];
     if (known !== undefined) return known;
     const rule = this.chain.rules[position];

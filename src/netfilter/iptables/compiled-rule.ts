@@ -6,7 +6,7 @@ import { isExtensionHeader, upperHeaderOf } from "../ipv6-headers.js";
 import { underMask } from "./addresses.js";
 import type { CompiledChain } from "./compiled-chain.js";
 import type { Match, MatchResult, ProtocolTest } from "./extension.js";
-import type { AddressTest, InterfaceTest, Rule } from "./rule.js";
+import type { Action, AddressTest, InterfaceTest, Rule } from "./rule.js";
 import type { Variant } from "./tables.js";
 
 /**
@@ -29,11 +29,12 @@ export class CompiledRule {
   readonly out: InterfaceTest | undefined;
   readonly fragment: boolean | undefined;
   readonly tests: readonly Match[];
+  readonly action: Action;
   /** Where it jumps, once that was looked up. */
   target: CompiledChain | undefined;
 
   constructor(rule: Rule) {
-    const { source, destination, protocol, in: from, out, fragment, matches } = rule.spec;
+    const { source, destination, protocol, in: from, out, fragment, matches, action } = rule.spec;
     this.rule = rule;
     this.sourceMask = maskOf(source);
     this.source = bitsOf(source);
@@ -47,6 +48,7 @@ export class CompiledRule {
     this.out = out;
     this.fragment = fragment === undefined ? undefined : !fragment.invert;
     this.tests = testsAmong(matches);
+    this.action = action;
     this.target = undefined;
   }
 

@@ -1,7 +1,7 @@
 import { nearest } from "../../base/nearest.js";
 import type { Command } from "./command.js";
 import type { RuleEnvironment } from "./extension.js";
-import { type Added, checkTable } from "./kernel-check.js";
+import { checkTable } from "./kernel-check.js";
 import { listRules, listTable } from "./list.js";
 import { Refusal, refuse } from "./refusal.js";
 import { formatRule, type Rule, type RuleSpec } from "./rule.js";
@@ -34,7 +34,10 @@ export class TableEditor {
   readonly ruleset: Ruleset;
   readonly #name: TableName;
   readonly #options: EditorOptions;
-  readonly #added = new Map<Rule, Added>();
+  /** Rules that the kernel has not seen, with their chains. */
+  readonly #added = new Map<Rule, string>();
+  /** Whether commands are lines of a text, which refusals name. */
+  #hasLines = false;
   readonly #late: Late[] = [];
   readonly #newNames = new Set<string>();
   readonly #renamedTo = new Set<string>();
@@ -164,7 +167,7 @@ export class TableEditor {
     }
     const [packets, bytes] = command.counters ?? NO_COUNTERS;
     const table = this.#table();
-    const added: Added = { chain: chain.name, line: command.line };
+    this.#hasLines = command.line !== undefined;
     for (const spec of command.specs) {
       this.#checkText(spec);
       this.#checkJump(spec);
@@ -174,7 +177,7 @@ export class TableEditor {
       if (command.kind === "append") chain.rules.push(rule);
       else if (command.kind === "insert") chain.rules.splice(at, 0, rule);
       else chain.rules[at] = rule;
-      this.#added.set(rule, added);
+      this.#added.set(rule, chain.name);
       if (command.verbose) this.#options.print(listRules(this.ruleset, this.#name, { rule }));
     }
   }
@@ -403,21 +406,25 @@ export class TableEditor {
       lenient,
     });
     const late = failures.map(({ rule, chain, reason, because }) => ({
-      line: this.#added.get(rule)?.line,
+      line: this.#lineOf(rule),
       text: this.#isNft ? `RULE_APPEND failed (${reason}): rule in chain ${chain}` : reason,
       because,
     }));
     if (!this.#baseJump) return late;
-    for (const [rule, { chain, line }] of this.#added) {
+    for (const [rule, chain] of this.#added) {
       const { action } = rule.spec;
       if (!("chain" in action) || baseHook(this.#name, action.chain) === undefined) continue;
       late.push({
-        line,
+        line: this.#lineOf(rule),
         text: `RULE_APPEND failed (Operation not supported): rule in chain ${chain}`,
         because: "a base chain cannot be jumped to",
       });
     }
     return late.filter(({ text }) => !text.includes("Too many links"));
+  }
+
+  #lineOf(rule: Rule): number | undefined {
+    return this.#hasLines ? rule.spec.place?.line : undefined;
   }
 }
 

@@ -14,11 +14,8 @@ export interface KernelFailure {
   readonly because: string;
 }
 
-/** Where a rule was added: the chain, and the line that says so. */
-export interface Added {
-  readonly chain: string;
-  readonly line: number | undefined;
-}
+/** Rules that are added, in that order, with the chain of each. */
+export type AddedRules = ReadonlyMap<Rule, string>;
 
 /** nf_tables' NFT_JUMP_STACK_SIZE: base chains and 15 more. */
 const NFT_MAX_DEPTH = 15;
@@ -33,10 +30,7 @@ export interface CheckContext {
 }
 
 /** All that the kernel would refuse of the rules `added` to a table, in that order. */
-export function checkTable(
-  added: ReadonlyMap<Rule, Added>,
-  context: CheckContext,
-): readonly KernelFailure[] {
+export function checkTable(added: AddedRules, context: CheckContext): readonly KernelFailure[] {
   const checker = new TableChecker(added, context);
   return checker.run();
 }
@@ -46,13 +40,13 @@ export function checkTable(
  * checked for each hook from which its chain becomes reachable; each pair of chain and hook is looked at once.
  */
 class TableChecker {
-  readonly #added: ReadonlyMap<Rule, Added>;
+  readonly #added: AddedRules;
   readonly #context: CheckContext;
   readonly #reached = new Map<string, Set<Hook>>();
   readonly #present = new Map<string, Rule[]>();
   readonly #failures: KernelFailure[] = [];
 
-  constructor(added: ReadonlyMap<Rule, Added>, context: CheckContext) {
+  constructor(added: AddedRules, context: CheckContext) {
     this.#added = added;
     this.#context = context;
   }
@@ -76,7 +70,7 @@ class TableChecker {
     }
     const knotted = isKnotted(this.#context);
     const inTable = left === this.#added.size ? undefined : rulesOf(table);
-    for (const [rule, { chain }] of this.#added)
+    for (const [rule, chain] of this.#added)
       if (inTable === undefined || inTable.has(rule)) this.#add(rule, chain, knotted);
     return this.#failures;
   }

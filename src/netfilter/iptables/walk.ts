@@ -175,10 +175,9 @@ class Walk {
 
   /** Counts the rule and does what it says; undefined when the walk goes on. */
   #act(compiled: CompiledRule): Verdict | undefined {
-    const { rule } = compiled;
+    const { rule, action } = compiled;
     rule.packets++;
     rule.bytes += ipLength(this.#skb.frame);
-    const { action } = rule.spec;
     switch (action.kind) {
       case "none":
         this.#tellMatched(rule, "continue");
