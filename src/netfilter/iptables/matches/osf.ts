@@ -9,6 +9,7 @@ const LOG = option("log", unsigned(0, 2));
 /** `-m osf`: the sender's operating system by its SYN; no fingerprints are loaded here, so none fits. */
 export const osf: MatchExtension = defineMatch<readonly string[]>({
   name: "osf",
+  family: "ipv4",
   mirrors: "net/netfilter/xt_osf.c:xt_osf_match_packet()",
   fidelity: "simplified",
   examples: ["-p tcp|--genre Linux", "-p tcp|! --genre Windows --ttl 1 --log 2"],
