@@ -4,7 +4,7 @@ import type { Simulation } from "../core/simulation.js";
 import { familyOf } from "../inet/families.js";
 import { listenTcp, type TcpConnection } from "../inet/tcp-socket.js";
 import { UdpSocket } from "../inet/udp-socket.js";
-import { later, microseconds, seconds } from "../sim/time.js";
+import { type Micros, later, microseconds, seconds } from "../sim/time.js";
 import type { LabCommand } from "../tools/command.js";
 import type { ToolResult } from "../tools/command.js";
 import { runTool } from "../tools/index.js";
@@ -68,10 +68,11 @@ export const programs: (ns: NetworkNamespace) => Set<Program> = perNamespace(() 
 /** How long a program takes to answer. */
 const programDelay = microseconds(1);
 
-/** A program that takes every connection and sends back what it gets. */
+/** A program that takes every connection and sends back what it gets; it answers a datagram after `delay`. */
 export function startListener(
   sim: Simulation,
   { ns: name, protocol, port, address, groups, backlog, transparent, place }: Listener,
+  delay: () => Micros = () => programDelay,
 ): void {
   const ns = sim.namespaces.get(name);
   if (ns === undefined)
@@ -120,7 +121,7 @@ export function startListener(
   }
   programs(ns).add({ stop: () => socket.close() });
   socket.onDatagram = (datagram) => {
-    sim.queue.after(programDelay, `${name} udp/${port} answers`, () =>
+    sim.queue.after(delay(), `${name} udp/${port} answers`, () =>
       socket.sendTo(datagram.data, datagram.source, datagram.sourcePort, datagram.skb),
     );
   };

@@ -47,7 +47,8 @@ export function runEmulated(
         runTool(sim, { ns: ns.name, argv: ["sysctl", "-qw", knob.replace("DEVICE", dev)] });
   sim.runUntilIdle(later(sim.queue.now, seconds(0.2)));
   failures.push(...lab.commands.slice(built).map(failureOf));
-  for (const listener of lab.listeners) startListener(sim, listener);
+  const inTurn = turns(sim);
+  for (const listener of lab.listeners) startListener(sim, listener, inTurn);
   sim.runUntilIdle(later(sim.queue.now, seconds(0.1)));
   const frames: SeenFrame[] = [];
   const unknown = new Set<string>();
@@ -83,6 +84,19 @@ export function runEmulated(
       neighbours: each(["ip", "neigh", "show"]),
       sets: each(["ipset", "save"]),
     },
+  };
+}
+
+/** The programs of the judge are one process: what one of them answers is over when the next one reads. */
+function turns(sim: Simulation): () => Micros {
+  const answer = microseconds(1);
+  const apart = microseconds(200);
+  let last = sim.queue.now;
+  return () => {
+    const at = Math.max(later(sim.queue.now, answer), later(last, apart));
+    const delay = microseconds(at - sim.queue.now);
+    last = later(sim.queue.now, delay);
+    return delay;
   };
 }
 

@@ -20,6 +20,7 @@ CLONE_NEWNET = 0x40000000
 ETH_P_ALL = 3
 SOL_PACKET, PACKET_RX_RING, PACKET_VERSION, TPACKET_V2 = 263, 5, 10, 1
 IP_RECVERR = 11
+SO_TIMESTAMPNS = 35
 libc = ctypes.CDLL(None, use_errno=True)
 home = os.open("/proc/self/ns/net", os.O_RDONLY)
 
@@ -149,6 +150,8 @@ class Program:
             join(self.socket, one["group"], one["device"])
         if self.tcp:
             self.socket.listen(spec.get("backlog", 64))
+        else:
+            self.socket.setsockopt(socket.SOL_SOCKET, SO_TIMESTAMPNS, 1)
         self.stuck = "backlog" in spec
         leave()
         self.socket.setblocking(False)
@@ -156,6 +159,20 @@ class Program:
 
     def sockets(self):
         return [] if self.stuck else [self.socket, *self.clients]
+
+    def arrival(self):
+        """When the datagram that waits came, in nanoseconds: one for everybody is answered in the order in which programs got it."""
+        if self.tcp:
+            return 0
+        try:
+            _data, control, _flags, _peer = self.socket.recvmsg(1, 64, socket.MSG_PEEK)
+        except OSError:
+            return 0
+        for level, kind, data in control:
+            if (level, kind) == (socket.SOL_SOCKET, SO_TIMESTAMPNS):
+                seconds, nanos = struct.unpack("qq", data)
+                return seconds * 1_000_000_000 + nanos
+        return 0
 
     def serve(self, ready):
         if self.stuck:
@@ -230,6 +247,9 @@ class Judge:
             wants = [one for one, _ in extra]
             writable = [one for one, mode in extra if mode == "w"]
             readable, written, failed = select.select([*owners, *[one for one, mode in extra if mode == "r"]], writable, wants, left)
+            programs = [one for one in readable if isinstance(owners.get(one), Program)]
+            if len(programs) > 1:
+                readable = [one for one in readable if one not in programs] + sorted(programs, key=lambda one: owners[one].arrival())
             for one in readable:
                 owner = owners.get(one)
                 if isinstance(owner, Tap):

@@ -5,6 +5,8 @@ import { decodeNdisc, ND_OPT_NONCE, ND_OPT_REDIRECT_HDR } from "../../src/wire/n
 import { decodeVxlan, isVxlanPort } from "../../src/wire/vxlan.js";
 import { TCP_ACK, TCP_FIN, TCP_PSH, TCP_RST, TCP_SYN, TCP_URG } from "../../src/wire/tcp.js";
 
+const ICMP_TIMESTAMPREPLY = 14;
+
 /** One frame as it was seen on an interface. */
 export interface SeenFrame {
   readonly ns: string;
@@ -156,6 +158,9 @@ export class Normaliser {
   /** What an ICMP error quotes is a packet of its own: its id and numbers are aliased too. */
   #icmpData(frame: Frame): string {
     const { transport, payload } = frame;
+    if (transport?.kind === "icmp" && transport.type === ICMP_TIMESTAMPREPLY)
+      // When it was received and sent: milliseconds of the day.
+      return text(payload.map((byte, at) => (at >= 4 && at < 12 ? 0 : byte)));
     if (transport?.kind !== "icmp" || ![3, 4, 5, 11, 12].includes(transport.type))
       return text(payload);
     const framed = new Uint8Array(14 + payload.length);
