@@ -103,6 +103,12 @@ export class RouteEntry<A extends IpAddress = Ipv4> implements Route {
     return typeof by === "object" ? formatRoute(by) : (by ?? "no route");
   }
 
+  /** The table that the deciding route of IPv4 stands in; undefined where no route decided. */
+  get table(): number | undefined {
+    const by = this.#fields.decidedBy;
+    return typeof by === "object" ? by.table : undefined;
+  }
+
   /** Whether nothing changed since the decision: a socket keeps its route as long. Mirrors ipv4_dst_check(). */
   get isValid(): boolean {
     return routingGeneration(this.#fields.ns).current === this.#generation;
