@@ -24,6 +24,7 @@ export type TextKind =
   | "ip6-neigh"
   | "bridge-fdb"
   | "bridge-link"
+  | "bridge-mdb"
   | "netns-ids"
   | "sysctl"
   | "sockets"
@@ -86,6 +87,7 @@ function recogniseList(items: readonly Record<string, unknown>[]): TextKind {
       ? "ip6-addr"
       : "ip-addr";
   if (has("mac", "ifname")) return "bridge-fdb";
+  if (has("mdb")) return "bridge-mdb";
   if (has("ifname", "link_type")) return "ip-link";
   if (has("ifname", "hairpin")) return "bridge-link";
   if (has("ifname", "ifindex")) return "ip-link";

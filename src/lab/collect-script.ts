@@ -56,6 +56,7 @@ const NODE_FILES: readonly (readonly [file: string, command: string])[] = [
   ["ip-neigh.json", "ip -j neigh show nud all"],
   ["bridge-fdb.json", "bridge -j fdb show"],
   ["bridge-link.json", "bridge -d -j link show"],
+  ["bridge-mdb.json", "bridge -j mdb show"],
   ["netns-ids.json", "ip -j netns list-id"],
   ["sysctl.txt", "sysctl -a"],
   ["conntrack.txt", "conntrack -L"],

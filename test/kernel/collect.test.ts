@@ -14,7 +14,7 @@ import { traceRequest } from "../../src/lab/trace.js";
 import { loadWorld } from "../../src/lab/world.js";
 import { verdictName } from "../../src/view/outcome.js";
 import { viewOf } from "../../src/view/trace-view.js";
-import { formatIp } from "../../src/wire/ip.js";
+import { formatIp, type IpAddress } from "../../src/wire/ip.js";
 import { missingJudge } from "./judge.js";
 import { run } from "./process.js";
 
@@ -36,6 +36,8 @@ async function collectFrom(
     await run("sh", [script]);
     for (const ns of lab.namespaces)
       programs.push(...(await startListeners(lab, ns, prefix, folder)));
+    // Until then IPv6 addresses are not known to be nobody else's, and are listed so.
+    if (usesIpv6(lab)) await setTimeout(2_500);
     for (const ns of lab.namespaces) {
       const name = netnsName(ns, prefix);
       const argv = ["netns", "exec", name, "sh", collect, "node", join(folder, "nodes")];
@@ -59,7 +61,9 @@ held = []
 for word in sys.argv[2:]:
     protocol, address, port = word.split("/")
     kind = socket.SOCK_STREAM if protocol == "tcp" else socket.SOCK_DGRAM
-    one = socket.socket(socket.AF_INET, kind)
+    one = socket.socket(socket.AF_INET6 if ":" in address else socket.AF_INET, kind)
+    # A program of hopwise's labs listens in one family.
+    if ":" in address: one.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
     one.bind((address, int(port)))
     if protocol == "tcp": one.listen()
     held.append(one)
@@ -125,10 +129,14 @@ async function compare(
   }
 }
 
+function hostText(address: IpAddress): string {
+  return typeof address === "bigint" ? `[${formatIp(address)}]` : formatIp(address);
+}
+
 function requestsOf(lab: Lab): readonly Parameters<typeof traceRequest>[1][] {
   return lab.probes.filter(isRequest).map(({ ns, address, port, protocol, ttl }, index) => ({
     source: ns,
-    destination: protocol === "icmp" ? formatIp(address) : `${formatIp(address)}:${port}`,
+    destination: protocol === "icmp" ? formatIp(address) : `${hostText(address)}:${port}`,
     protocol,
     sourcePort: 40_000 + index,
     ttl,
@@ -139,13 +147,15 @@ function requestsOf(lab: Lab): readonly Parameters<typeof traceRequest>[1][] {
 }
 
 /**
- * Labs left out, beside those about IPv6, which is not built from dumps yet.
- * Groups that programs are in or that a bridge learned, and programs that do not accept, are in no dump; a veth with both ends in one namespace is taken
+ * Labs left out.
+ * v6-addresses-go-with-their-link has a sender without an address, v6-link-local and v6-multicast go to what a dump has no place for,
+ * v6-clusterip-dnat draws a port at random.
+ * Groups that programs are in, and programs that do not accept, are in no dump; a veth with both ends in one namespace is taken
  * for two wires that leave.
  * two-tests-printed-as-one is about rules that iptables-save prints otherwise than the kernel has them: no dump tells.
  */
 const left =
-  /^two-tests-printed-as-one|^igmp-|^multicast-|^mcast-snooping|^accept-queue|^mark-on-a-veth-inside/;
+  /^v6-addresses-go-with-their-link|^v6-link-local|^v6-multicast|^v6-group-queries|^v6-clusterip-dnat|^two-tests-printed-as-one|^igmp-|^multicast-|^mcast-snooping|^accept-queue|^mark-on-a-veth-inside/;
 /** Labs that differ from others in their rules alone; they are compared when `HOPWISE_COLLECT=all` asks for it. */
 const alike = /^(match|target|reject-with|fragments|snat|dnat|rp-filter|icmp|nat|masquerade)-/;
 const all = process.env["HOPWISE_COLLECT"] === "all";
@@ -154,8 +164,13 @@ describe.runIf(missing === undefined)("a dump made by hopwise collect's script",
   const read = (file: string): Lab => parseLab(file, readFileSync(new URL(file, labs), "utf8"));
   const possible = readdirSync(labs)
     .toSorted()
-    .filter((file) => file.endsWith(".yaml") && !left.test(file) && !usesIpv6(read(file)));
-  const files = possible.filter((file, index) => all || (!alike.test(file) && index % 5 === 0));
+    .filter(
+      (file) => file.endsWith(".yaml") && !left.test(file) && requestsOf(read(file)).length > 0,
+    );
+  // Those of IPv6 wait for addresses to be known as nobody else's.
+  const isChosen = (file: string, index: number): boolean =>
+    !alike.test(file) && index % (/6/.test(file.split("-", 1)[0] ?? "") ? 20 : 5) === 0;
+  const files = possible.filter((file, index) => all || isChosen(file, index));
   it(`is compared for ${files.length} of ${possible.length} labs`, () => {
     expect(files.length).toBeGreaterThan(25);
   });

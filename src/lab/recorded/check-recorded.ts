@@ -229,6 +229,8 @@ function clusterNodeNotes(record: NodeRecord, gaps: readonly RecordedGap[]): rea
     ["policy rules", record.policyRules !== undefined],
     ["neighbours", record.neighbours !== undefined],
     ["entries of tunnels", (record.fdb ?? []).some(({ remote }) => remote !== undefined)],
+    ["what bridges have learned", (record.fdb ?? []).some(({ remote }) => remote === undefined)],
+    ["groups of bridges", record.groups !== undefined],
     ["sockets", record.sockets !== undefined],
   ];
   const used = parts.filter(([, has]) => has).map(([name]) => name);
@@ -238,7 +240,6 @@ function clusterNodeNotes(record: NodeRecord, gaps: readonly RecordedGap[]): rea
     ...(record.routes === undefined ? ["routes"] : []),
     ...(record.sockets === undefined ? ["programs"] : []),
   ];
-  const learned = (record.fdb ?? []).some(({ remote }) => remote === undefined);
   const knobs: RecordedNote[] = [];
   sysctlCommands({ record, devices: [] }, knobs);
   const own = [...new Set(gaps.flatMap(({ node, what }) => (node === record.name ? [what] : [])))];
@@ -247,9 +248,6 @@ function clusterNodeNotes(record: NodeRecord, gaps: readonly RecordedGap[]): rea
     ...(rendered.length === 0 ? [] : [note("rendered", `${rendered.join(", ")} from objects`)]),
     ...(record.neighbours === undefined
       ? [note("missing", "neighbours (ip -j neigh); none are known at first")]
-      : []),
-    ...(learned
-      ? [note("note", "what its bridges have learned is not used: they learn it again")]
       : []),
     ...own.map((text) => ({ what: "unmodelled" as const, text, place: undefined })),
     ...knobs.map(({ text, place }) => ({ what: "note" as const, text, place })),

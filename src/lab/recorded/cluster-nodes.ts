@@ -16,7 +16,12 @@ import { type Device, devicesOf } from "./devices.js";
 import type { NodeRecord, RecordedRoute } from "./node-record.js";
 import { prefixOf, type RecordedGap } from "./recorded-gaps.js";
 import { uplinkOf } from "./rendered-names.js";
-import { neighbourCommands, tunnelEntries } from "./state-commands.js";
+import {
+  bridgeEntries,
+  groupCommands,
+  neighbourCommands,
+  tunnelEntries,
+} from "./state-commands.js";
 
 /** Rendered commands with one node's recorded parts in them, and what of these could not be built. */
 export interface BuiltNode {
@@ -56,6 +61,7 @@ export function withRecordedNode(
   const known = { ...record, routes: routes?.filter((route) => problem(route) === undefined) };
   const addressed = { record: known, devices: hasAddresses ? devices : [] };
   // Devices without recorded addresses have the rendered ones, and the kernel's routes with them.
+  const ports = portsIn(ns, rendered);
   const whole = { record: known, devices: withRendered(ns, rendered, addressed.devices) };
   return {
     commands: [
@@ -68,6 +74,8 @@ export function withRecordedNode(
       ...(routes === undefined && policyRules === undefined ? [] : routeCommands(whole)),
       ...(neighbours === undefined ? [] : neighbourCommands(whole)),
       ...tunnelEntries({ record: known, devices }),
+      ...bridgeEntries({ record: known, devices: all }, ports),
+      ...groupCommands({ record: known, devices: all }, ports),
       ...gatewayCommands(known.routes ?? [], cluster, record),
     ],
     gaps: [
@@ -89,6 +97,17 @@ function devicesMadeIn(ns: string, commands: readonly LabCommand[]): ReadonlySet
     if (peer >= 0 && (there < 0 ? where : argv[there + 1]) === ns) made.add(argv[peer + 1] ?? "");
   }
   return made;
+}
+
+/** The devices that rendered commands make ports of a bridge. */
+function portsIn(ns: string, commands: readonly LabCommand[]): ReadonlySet<string> {
+  return new Set(
+    commands.flatMap(({ ns: where, argv }) =>
+      where === ns && argv[1] === "link" && argv[2] === "set" && argv.includes("master")
+        ? [argv[3] ?? ""]
+        : [],
+    ),
+  );
 }
 
 /** The devices that a route goes over, in all of its next hops. */
@@ -144,7 +163,7 @@ function deviceCommands(ns: string, device: Device): readonly LabCommand[] {
   const run = (...argv: readonly string[]): LabCommand => ({ ns, argv, place: link?.place });
   const type =
     kind === "bridge"
-      ? ["bridge"]
+      ? ["bridge", ...(link?.settings ?? [])]
       : kind === "tunnel" || lower.length > 0
         ? [recordedKind, ...(link?.settings ?? [])]
         : ["dummy"];

@@ -5,6 +5,7 @@ import type { NodeRecord, RecordedLink } from "./node-record.js";
 import { readLinks, readPorts } from "./read-links.js";
 import {
   readFdb,
+  readGroups,
   readNeighbours,
   readNeighbours6,
   readNetnsNames,
@@ -31,6 +32,7 @@ type NodeKind = Extract<
   | "ip6-neigh"
   | "bridge-fdb"
   | "bridge-link"
+  | "bridge-mdb"
   | "netns-ids"
   | "sysctl"
   | "sockets"
@@ -54,6 +56,7 @@ const NAMES_OF_KINDS: readonly (readonly [RegExp, NodeKind])[] = [
   [/^(ip[-_.])?neigh(bou?rs?)?$/, "ip-neigh"],
   [/^(bridge[-_.])?fdb$/, "bridge-fdb"],
   [/^bridge[-_.]links?$/, "bridge-link"],
+  [/^(bridge[-_.])?mdb$/, "bridge-mdb"],
   [/^(ip[-_.])?netns([-_.]ids?)?$/, "netns-ids"],
   [/^sysctl([-_.]a)?$/, "sysctl"],
   [/^(sockets|ss)$/, "sockets"],
@@ -170,6 +173,7 @@ function readRecord(name: string, files: readonly Owned[]): NodeRecord {
     neighbours: read("ip-neigh", readNeighbours),
     neighbours6: read("ip6-neigh", readNeighbours6) ?? (mixed6.length > 0 ? mixed6 : undefined),
     fdb: read("bridge-fdb", readFdb),
+    groups: read("bridge-mdb", readGroups),
     netnsNames: read("netns-ids", readNetnsNames) ?? new Map<number, string>(),
     sysctls: read("sysctl", readSysctls),
     sockets: read("sockets", readSockets),

@@ -59,6 +59,8 @@ export interface RecordedLink {
   readonly ports: PortSwitches;
   /** The device of this namespace that it lies on, or that is its other end. */
   readonly lower?: string | undefined;
+  /** A bridge that keeps VLANs apart: which ports are in which is not recorded. */
+  readonly filtersVlans: boolean;
   /** What `ip link add … type KIND` is told besides, for kinds that are built from it; undefined for the others. */
   readonly settings: readonly string[] | undefined;
   readonly addresses: readonly RecordedAddress[];
@@ -102,7 +104,17 @@ export interface RecordedFdbEntry {
   readonly mac: Mac;
   readonly dev: string;
   /** The other end, of a tunnel's entry. */
-  readonly remote: Ipv4 | undefined;
+  readonly remote: IpAddress | undefined;
+  /** `permanent` is the host's own, `static` was typed and stays, `learned` was seen, nobody knows when. */
+  readonly state: "permanent" | "static" | "learned";
+  readonly place: Place;
+}
+
+/** A group of multicast behind a port of a bridge. */
+export interface RecordedGroup {
+  readonly bridge: string;
+  readonly dev: string;
+  readonly group: IpAddress;
   readonly permanent: boolean;
   readonly place: Place;
 }
@@ -139,6 +151,7 @@ export interface NodeRecord {
   readonly neighbours: readonly RecordedNeighbour[] | undefined;
   readonly neighbours6: readonly RecordedNeighbour<Ipv6>[] | undefined;
   readonly fdb: readonly RecordedFdbEntry[] | undefined;
+  readonly groups: readonly RecordedGroup[] | undefined;
   /** Names of namespaces by the ids that links give. */
   readonly netnsNames: ReadonlyMap<number, string>;
   readonly sysctls: readonly RecordedSysctl[] | undefined;

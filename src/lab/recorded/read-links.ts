@@ -79,6 +79,7 @@ function linkOf(item: LinkItem): RecordedLink {
     peerNetnsId: value.link_netnsid,
     ports: switchesOf(value.linkinfo?.info_slave_data ?? {}),
     lower: value.link,
+    filtersVlans: value.linkinfo?.info_data["vlan_filtering"] === 1,
     settings: settingsOf(value.linkinfo?.info_kind, value.linkinfo?.info_data ?? {}),
     addresses: value.addr_info.flatMap((address) => addressOf(item, address)),
     addresses6: value.addr_info.flatMap((address) => address6Of(item, address)),
@@ -142,6 +143,8 @@ function settingsOf(
 ): readonly string[] | undefined {
   const mode = typeof data["mode"] === "string" ? data["mode"] : "";
   switch (kind) {
+    case "bridge":
+      return bridgeWords(data);
     case "vxlan":
       return vxlanWords(data);
     case "macvlan":
@@ -163,10 +166,28 @@ function settingsOf(
   }
 }
 
+/** Settings of a bridge that are not as it begins, and their values then. */
+const BRIDGE_SETTINGS: readonly (readonly [name: string, begins: number])[] = [
+  ["ageing_time", 30_000],
+  ["mcast_snooping", 1],
+  ["mcast_querier", 0],
+];
+
+function bridgeWords(data: Readonly<Record<string, unknown>>): readonly string[] {
+  return BRIDGE_SETTINGS.flatMap(([name, begins]) => {
+    const value = data[name];
+    const isOther = Number.isInteger(value) && value !== begins && Number(value) >= 0;
+    return isOther && Number(value) <= 100_000_000 ? [name, String(value)] : [];
+  });
+}
+
 const vxlanSchema = v.looseObject({
   id: v.pipe(v.number(), v.integer(), v.minValue(0), v.maxValue(16_777_215)),
   local: v.optional(v.string()),
   remote: v.optional(v.string()),
+  /** Of a tunnel over IPv6. */
+  local6: v.optional(v.string()),
+  remote6: v.optional(v.string()),
   link: v.optional(deviceName),
   port: v.pipe(v.number(), v.integer(), v.minValue(0), v.maxValue(65_535)),
   port_range: v.optional(v.looseObject({ low: v.number(), high: v.number() })),
@@ -180,7 +201,7 @@ const vxlanSchema = v.looseObject({
 
 /** Ways of a VXLAN device that are not modelled, when they are on. */
 const VXLAN_UNMODELLED: readonly string[] = [
-  ...["group", "group6", "local6", "remote6", "external", "proxy", "rsc", "l2miss", "l3miss"],
+  ...["group", "group6", "external", "proxy", "rsc", "l2miss", "l3miss"],
   ...["gbp", "gpe", "vnifilter", "remcsum_tx", "remcsum_rx", "maxaddr"],
 ];
 
@@ -189,7 +210,8 @@ function vxlanWords(data: Readonly<Record<string, unknown>>): readonly string[] 
   const parsed = v.safeParse(vxlanSchema, data);
   const other = VXLAN_UNMODELLED.some((name) => data[name] !== undefined && data[name] !== false);
   if (!parsed.success || other) return undefined;
-  const { id, local, remote, link, port, port_range, learning, ...rest } = parsed.output;
+  const { id, link, port, port_range, learning, ...rest } = parsed.output;
+  const { local = rest.local6, remote = rest.remote6 } = rest;
   const pair = (name: string, value: string | undefined): readonly string[] =>
     value === undefined ? [] : [name, value];
   return [

@@ -13,6 +13,7 @@ import {
 } from "../../wire/ip.js";
 import type {
   RecordedFdbEntry,
+  RecordedGroup,
   RecordedNeighbour,
   RecordedPolicyRule,
   RecordedRoute,
@@ -253,30 +254,64 @@ const fdbSchema = v.looseObject({
   dst: v.optional(v.string()),
   flags: v.optional(v.array(v.string()), []),
   master: v.optional(deviceName),
+  vlan: v.optional(number),
   state: v.optional(v.string(), ""),
 });
 
 /**
  * Reads `bridge -j fdb`: what bridges know of their ports, and tunnels of their other ends. Filters of devices
- * (`self` without an end) are passed over.
+ * (`self` without an end) are passed over, and so are entries of one VLAN: bridges are built without any.
  */
 export function readFdb(input: InputText): readonly RecordedFdbEntry[] {
   return readList(input, "bridge fdb", fdbSchema).flatMap((item) => {
-    const { mac: text, ifname, dst, flags, master, state } = item.value;
+    const { mac: text, ifname, dst, flags, master, vlan, state } = item.value;
     const mac = parseMac(text);
     if (mac === undefined) throw item.refuse("mac", `"${text}" is not a MAC address`);
-    const remote = dst === undefined ? undefined : parseIpv4(dst);
+    const remote = dst === undefined ? undefined : (parseIpv4(dst) ?? parseIpv6(dst));
     if (remote === undefined && (master === undefined || flags.includes("self"))) return [];
+    if (vlan !== undefined) return [];
     return [
       {
         mac,
         dev: ifname,
         remote,
-        permanent: state === "permanent",
+        state: state === "permanent" || state === "static" ? state : "learned",
         place: item.place,
       },
     ];
   });
+}
+
+const mdbSchema = v.looseObject({
+  mdb: v.pipe(
+    v.array(
+      v.looseObject({
+        dev: deviceName,
+        port: deviceName,
+        grp: word,
+        state: v.optional(v.string(), ""),
+        vid: v.optional(number, 0),
+        src: v.optional(word),
+      }),
+    ),
+    v.maxLength(1_000_000),
+  ),
+});
+
+/**
+ * Reads `bridge -j mdb`: which groups were joined behind which ports. What the host itself is in, it joins again; groups of one
+ * source or one VLAN are passed over.
+ */
+export function readGroups(input: InputText): readonly RecordedGroup[] {
+  return readList(input, "bridge mdb", mdbSchema).flatMap((item) =>
+    item.value.mdb.flatMap(({ dev: bridge, port: dev, grp, state, vid, src }) => {
+      const group = parseIpv4(grp) ?? parseIpv6(grp);
+      if (group === undefined && parseMac(grp) === undefined)
+        throw item.refuse("mdb", `"${grp}" is not a group`);
+      if (group === undefined || bridge === dev || vid !== 0 || src !== undefined) return [];
+      return [{ bridge, dev, group, permanent: state === "permanent", place: item.place }];
+    }),
+  );
 }
 
 const netnsSchema = v.looseObject({ nsid: number, name: v.optional(v.string()) });

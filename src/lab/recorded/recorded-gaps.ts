@@ -32,6 +32,8 @@ export function gapsMet(
 }
 
 function meets(gap: RecordedGap, event: TraceEvent): boolean {
+  if (gap.kind === "device" && event.kind === "bridge")
+    return event.ns === gap.node && event.bridge === gap.dev;
   if (event.kind !== "route" || event.ns !== gap.node || event.result === "local") return false;
   if (gap.kind === "device") return event.out === gap.dev;
   const header = event.frame.network;

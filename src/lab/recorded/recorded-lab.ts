@@ -84,7 +84,7 @@ export function recordedLab(
     nodes,
     outsides,
     notes,
-    gaps: records.flatMap(routeGaps),
+    gaps: [...records.flatMap(routeGaps), ...records.flatMap(vlanGaps)],
   };
 }
 
@@ -123,6 +123,18 @@ function routeGaps({ name, routes = [], routes6 = [] }: NodeRecord): readonly Re
     const what = `${name} recorded the route "${words.join(" ")}" (${place.file}:${place.line}), and "${unmodelled}" of routes is not modelled`;
     return [{ kind: "route", node: name, to, what }];
   });
+}
+
+/** Bridges that keep VLANs apart. */
+function vlanGaps({ name: node, links = [] }: NodeRecord): readonly RecordedGap[] {
+  return links
+    .filter(({ filtersVlans }) => filtersVlans)
+    .map(({ name: dev }) => ({
+      kind: "device",
+      node,
+      dev,
+      what: `bridge ${dev} of ${node} keeps VLANs apart, and which of its ports are in which is not read from dumps`,
+    }));
 }
 
 function dstPortOf(settings: readonly string[]): number {
@@ -215,7 +227,10 @@ function bridgeAndDummyCommands({ record, devices }: RecordedNode): readonly Lab
     .filter(({ kind }) => kind === "bridge" || kind === "dummy")
     .map(({ name, kind, mac, link }) => ({
       ns: record.name,
-      argv: ["ip", "link", "add", name, "address", mac, "type", kind],
+      argv: [
+        ...["ip", "link", "add", name, "address", mac, "type", kind],
+        ...(kind === "bridge" ? (link?.settings ?? []) : []),
+      ],
       place: link?.place,
     }));
   return [...silent, ...others];

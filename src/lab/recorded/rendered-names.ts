@@ -77,8 +77,8 @@ function podDevices(record: NodeRecord): readonly (readonly [Ipv4, string])[] {
       : [];
   });
   const ports = new Map(
-    (record.fdb ?? []).flatMap(({ mac, dev, permanent }) =>
-      !permanent && veths.has(dev) ? [[mac, dev] as const] : [],
+    (record.fdb ?? []).flatMap(({ mac, dev, state }) =>
+      state === "learned" && veths.has(dev) ? [[mac, dev] as const] : [],
     ),
   );
   const learned = (record.neighbours ?? []).flatMap(({ address, mac }) => {

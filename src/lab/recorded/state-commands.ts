@@ -1,13 +1,6 @@
 import { tools } from "../../tools/index.js";
 import type { LabCommand } from "../../tools/command.js";
-import {
-  formatIp,
-  type IpAddress,
-  formatIpv4,
-  formatMac,
-  isMulticastMac,
-  MAC_ZERO,
-} from "../../wire/ip.js";
+import { formatIp, type IpAddress, formatMac, isMulticastMac, MAC_ZERO } from "../../wire/ip.js";
 import type { RecordedNode } from "./cables.js";
 import type { RecordedNote } from "./recorded-lab.js";
 import type { RecordedFdbEntry, RecordedNeighbour, RecordedRules } from "./node-record.js";
@@ -27,27 +20,18 @@ const NEIGHBOUR_STATES: Readonly<Record<string, string>> = {
 export function stateCommands(node: RecordedNode, notes: RecordedNote[]): readonly LabCommand[] {
   const { record, devices } = node;
   const ns = record.name;
-  const own = new Set(devices.map(({ mac }) => mac));
-  const fdb = (record.fdb ?? []).flatMap(({ mac, dev, remote, permanent, place }) =>
-    remote !== undefined
-      ? tunnelEntry(node, { mac, dev, remote, permanent, place })
-      : own.has(formatMac(mac))
-        ? []
-        : [
-            {
-              ns,
-              argv: [
-                ...["bridge", "fdb", "replace", formatMac(mac), "dev", dev, "master"],
-                permanent ? "static" : "dynamic",
-              ],
-              place,
-            },
-          ],
+  const fdb = (record.fdb ?? []).flatMap((entry) =>
+    entry.remote === undefined ? [] : tunnelEntry(node, entry),
+  );
+  const ports = new Set(
+    devices.flatMap(({ name, master }) => (master === undefined ? [] : [name])),
   );
   return [
     ...neighbourCommands(node),
     ...neighbourCommands6(node),
     ...fdb,
+    ...bridgeEntries(node, ports),
+    ...groupCommands(node, ports),
     ...setCommands(record, notes),
     ...record.rules.map(ruleCommand(ns)),
   ];
@@ -78,20 +62,57 @@ function knownNeighbours(
   });
 }
 
-/** Where the tunnels of a node lead. */
+/** What bridges know of their ports; addresses of the node's own devices they know themselves. */
+export function bridgeEntries(
+  { record, devices }: RecordedNode,
+  ports: ReadonlySet<string>,
+): readonly LabCommand[] {
+  const own = new Set(devices.map(({ mac }) => mac));
+  return (record.fdb ?? [])
+    .filter(
+      ({ mac, dev, remote }) => remote === undefined && ports.has(dev) && !own.has(formatMac(mac)),
+    )
+    .map(({ mac, dev, state, place }) => ({
+      ns: record.name,
+      argv: [
+        ...["bridge", "fdb", "replace", formatMac(mac), "dev", dev, "master"],
+        state === "learned" ? "dynamic" : state,
+      ],
+      place,
+    }));
+}
+
+/** Groups that were joined behind a bridge's ports. */
+export function groupCommands(
+  { record }: RecordedNode,
+  ports: ReadonlySet<string>,
+): readonly LabCommand[] {
+  return (record.groups ?? [])
+    .filter(({ dev }) => ports.has(dev))
+    .map(({ bridge, dev, group, permanent, place }) => ({
+      ns: record.name,
+      argv: [
+        ...["bridge", "mdb", "replace", "dev", bridge, "port", dev, "grp", formatIp(group)],
+        permanent ? "permanent" : "temp",
+      ],
+      place,
+    }));
+}
+
+/** Where the tunnels of a node over IPv4 lead. */
 export function tunnelEntries(node: RecordedNode): readonly LabCommand[] {
   return (node.record.fdb ?? []).flatMap((entry) =>
-    entry.remote === undefined ? [] : tunnelEntry(node, entry),
+    typeof entry.remote === "number" ? tunnelEntry(node, entry) : [],
   );
 }
 
 /** An entry of a tunnel, but for the one that the device makes of its own `remote`. */
 function tunnelEntry(
   { record, devices }: RecordedNode,
-  { mac, dev, remote, permanent, place }: RecordedFdbEntry,
+  { mac, dev, remote, state, place }: RecordedFdbEntry,
 ): readonly LabCommand[] {
   const tunnel = devices.find(({ name }) => name === dev);
-  const to = remote === undefined ? "" : formatIpv4(remote);
+  const to = remote === undefined ? "" : formatIp(remote);
   const settings = tunnel?.link?.settings ?? [];
   const isOwn = mac === MAC_ZERO && settings[settings.indexOf("remote") + 1] === to;
   if (tunnel?.kind !== "tunnel" || isOwn) return [];
@@ -99,7 +120,7 @@ function tunnelEntry(
   return [
     {
       ns: record.name,
-      argv: ["bridge", "fdb", "append", ...words, permanent ? "permanent" : "dynamic"],
+      argv: ["bridge", "fdb", "append", ...words, state === "permanent" ? state : "dynamic"],
       place,
     },
   ];

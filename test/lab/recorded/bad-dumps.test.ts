@@ -6,6 +6,7 @@ import { collectScript } from "../../../src/lab/collect-script.js";
 import { readLinks, readPorts } from "../../../src/lab/recorded/read-links.js";
 import {
   readFdb,
+  readGroups,
   readNeighbours,
   readNeighbours6,
   readNetnsNames,
@@ -171,6 +172,13 @@ const samples: readonly (readonly [
     readNeighbours6,
     JSON.stringify([
       { dst: "fe80::9", dev: "eth0", lladdr: "02:00:00:00:00:09", router: null, state: ["STALE"] },
+    ]),
+  ],
+  [
+    "bridge mdb",
+    readGroups,
+    JSON.stringify([
+      { mdb: [{ dev: "br0", port: "v0", grp: "239.1.2.3", state: "temp" }], router: {} },
     ]),
   ],
   ["ip netns", readNetnsNames, JSON.stringify([{ nsid: 0, name: "a" }])],

@@ -245,6 +245,30 @@ describe("recorded addresses, routes, policy rules and neighbours", () => {
     );
   });
 
+  it("a bridge knows what it had learned and been told, behind ports that are there", () => {
+    const port = shell(live(shop), "worker-1", "ip -br link show")
+      .map((line) => line.split(/[@\s]/)[0] ?? "")
+      .find((name) => name.startsWith("veth"));
+    const entry = (mac: string, ifname: string, state = "") => ({
+      mac,
+      ifname,
+      flags: [],
+      master: "cni0",
+      state,
+    });
+    const fdb = json("nodes/worker-1/bridge-fdb.json", [
+      entry("02:00:00:00:77:01", port ?? ""),
+      entry("02:00:00:00:77:02", port ?? "", "static"),
+      entry("02:00:00:00:77:03", "veth00000000"),
+    ]);
+    const known = shell(live([...shop, fdb]), "worker-1", "bridge fdb show");
+    expect(known.filter((line) => line.includes(":77:"))).toEqual([
+      `02:00:00:00:77:02 dev ${port ?? ""} master cni0 static`,
+      `02:00:00:00:77:01 dev ${port ?? ""} master cni0`,
+    ]);
+    expect(verdict(trace([...shop, fdb], "shop/web-0", "shop/api:80"))).toBe("DELIVERED");
+  });
+
   it("programs of the node are those that its sockets tell", () => {
     const files = [
       ...shop,
