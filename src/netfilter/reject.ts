@@ -1,5 +1,4 @@
 import { attachRelated } from "../core/conntrack.js";
-import { devQueueXmit } from "../core/device.js";
 import { drop } from "../core/drop.js";
 import type { HookState, Verdict } from "../core/hooks.js";
 import { newSkb } from "../core/simulation.js";
@@ -11,10 +10,9 @@ import { ipv4Sysctls } from "../inet/sysctls.js";
 import { get16 } from "../wire/bytes.js";
 import { type Frame, NO_BYTES } from "../wire/frame.js";
 import { IPPROTO_ICMP, IPPROTO_TCP, IPPROTO_UDP } from "../wire/ipv4.js";
-import { TCP_ACK, TCP_FIN, TCP_RST, TCP_SYN, type TcpHeader } from "../wire/tcp.js";
-import { connectionOf } from "./conntrack/connection.js";
-import { TCP_CLOSE } from "./conntrack/tcp-states.js";
+import { TCP_RST } from "../wire/tcp.js";
 import { sendReset6, sendUnreachable6 } from "./reject6.js";
+import { answerByPort, closeConnection, resetHeader } from "./reset.js";
 
 /** What a rejected packet's sender is told. */
 export type RejectWith =
@@ -29,7 +27,7 @@ const DROP: Verdict = { kind: "drop", reason: "NETFILTER_DROP", where: "nf_hook_
  */
 export function rejectPacket(skb: SkBuff, state: HookState, how: RejectWith): Verdict {
   if (skb.frame.network?.kind === "ipv6") {
-    if (how.kind === "tcp-reset") sendReset6(skb, state, resetHeader, closeConnection);
+    if (how.kind === "tcp-reset") sendReset6(skb, state);
     else sendUnreachable6(skb, state, how.type, how.code);
   } else if (how.kind === "tcp-reset") sendReset(skb, state);
   else sendUnreachable(skb, how.type, how.code);
@@ -77,36 +75,5 @@ function sendReset(skb: SkBuff, state: HookState): void {
   attachRelated(answer, skb);
   closeConnection(skb);
   const port = skb.bridge?.physicalIn;
-  if (port === undefined) return void ipLocalOut(answer);
-  // What came in by a bridge port is answered there, in the name of whom it was sent to, past OUTPUT and POSTROUTING.
-  const { source, destination, etherType } = skb.frame.link;
-  answer.frame = {
-    ...answer.frame,
-    link: { source: destination, destination: source, etherType },
-  };
-  devQueueXmit(answer, port);
-}
-
-/** Sequence and acknowledgement as an endpoint without the connection would send them. RFC 9293 §3.10.7.1. */
-function resetHeader(to: TcpHeader, payloadLength: number): TcpHeader {
-  const acknowledges = (to.flags & TCP_ACK) !== 0;
-  const length =
-    payloadLength + ((to.flags & TCP_SYN) === 0 ? 0 : 1) + ((to.flags & TCP_FIN) === 0 ? 0 : 1);
-  return {
-    kind: "tcp",
-    sourcePort: to.destinationPort,
-    destinationPort: to.sourcePort,
-    sequence: acknowledges ? to.acknowledgment : 0,
-    acknowledgment: acknowledges ? 0 : (to.sequence + length) >>> 0,
-    flags: acknowledges ? TCP_RST : TCP_RST | TCP_ACK,
-    window: 0,
-    urgent: 0,
-    options: NO_BYTES,
-  };
-}
-
-/** The connection is over, whatever its ends think. Mirrors nf_ct_set_closing(). */
-function closeConnection(skb: SkBuff): void {
-  const entry = connectionOf(skb);
-  if (entry?.tcp !== undefined) entry.tcp.state = TCP_CLOSE;
+  return port === undefined ? void ipLocalOut(answer) : answerByPort(answer, skb, port);
 }

@@ -1,5 +1,4 @@
 import { attachRelated } from "../core/conntrack.js";
-import { devQueueXmit } from "../core/device.js";
 import { drop } from "../core/drop.js";
 import type { HookState } from "../core/hooks.js";
 import { newSkb } from "../core/simulation.js";
@@ -15,8 +14,9 @@ import { type Frame, NO_BYTES, type TransportHeader } from "../wire/frame.js";
 import { isUnicastIpv6 } from "../wire/ip.js";
 import { IPPROTO_TCP, IPPROTO_UDP } from "../wire/ipv4.js";
 import type { Ipv6Header } from "../wire/ipv6.js";
-import { TCP_RST, type TcpHeader } from "../wire/tcp.js";
+import { TCP_RST } from "../wire/tcp.js";
 import { upperHeaderOf } from "./ipv6-headers.js";
+import { answerByPort, closeConnection, resetHeader } from "./reset.js";
 
 /** Mirrors net/ipv6/netfilter/nf_reject_ipv6.c:nf_send_unreach6(). */
 export function sendUnreachable6(skb: SkBuff, state: HookState, type: number, code: number): void {
@@ -46,13 +46,8 @@ function isChecksumRight(frame: Frame): boolean {
   return checksumErrorOf(payload, pseudo) === undefined;
 }
 
-/** Mirrors net/ipv6/netfilter/nf_reject_ipv6.c:nf_send_reset6(). `header` is what it has to say, `close` ends the connection. */
-export function sendReset6(
-  skb: SkBuff,
-  state: HookState,
-  header: (to: TcpHeader, payloadLength: number) => TcpHeader,
-  close: (skb: SkBuff) => void,
-): void {
+/** Mirrors net/ipv6/netfilter/nf_reject_ipv6.c:nf_send_reset6(). */
+export function sendReset6(skb: SkBuff, state: HookState): void {
   const { network, transport, payload } = skb.frame;
   if (network?.kind !== "ipv6" || transport?.kind !== "tcp") return;
   if (!isUnicastIpv6(network.source) || !isUnicastIpv6(network.destination)) return;
@@ -71,21 +66,18 @@ export function sendReset6(
   if (!isRoute6(route)) return;
   const answer = newSkb(
     ns,
-    resetFrame(network, route, header(transport, payload.length)),
+    resetFrame(network, route, resetHeader(transport, payload.length)),
     "REJECT",
     skb,
   );
   answer.mark = mark;
   attachRoute(answer, route, "output");
   attachRelated(answer, skb);
-  close(skb);
+  closeConnection(skb);
   if (skb.bridge === undefined) return void route6Actions(ns).localOut(answer);
   const port = skb.bridge.physicalIn;
   if (port === undefined) return drop(answer, "NOT_SPECIFIED", "nf_send_reset6");
-  // What came in by a bridge port is answered there, in the name of whom it was sent to, past OUTPUT and POSTROUTING.
-  const { source, destination, etherType } = skb.frame.link;
-  answer.frame = { ...answer.frame, link: { source: destination, destination: source, etherType } };
-  devQueueXmit(answer, port);
+  answerByPort(answer, skb, port);
 }
 
 function resetFrame(to: Ipv6Header, route: Route6, transport: TransportHeader): Frame {
