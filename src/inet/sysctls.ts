@@ -1,6 +1,6 @@
 import { type NetworkNamespace, perNamespace } from "../core/namespace.js";
-import { numberSysctl } from "../core/sysctls.js";
-import { bumpRouting } from "./generation.js";
+import { type BitRanges, formatBitRanges, hasBit, parseBitRanges } from "./bit-ranges.js";
+import { type KnobBounds, NumberKnobs } from "./number-knobs.js";
 
 /** The numeric knobs of `net.ipv4` with the values of a fresh namespace (6.18). */
 const DEFAULTS = {
@@ -52,8 +52,7 @@ const DEFAULTS = {
 
 export type Ipv4Knob = keyof typeof DEFAULTS;
 
-/** What may be written, where it is not any number from 0. */
-const BOUNDS: Partial<Record<Ipv4Knob, readonly [low: number, high: number]>> = {
+const BOUNDS: KnobBounds<Ipv4Knob> = {
   "net.ipv4.ip_default_ttl": [1, 255],
   "net.ipv4.ip_no_pmtu_disc": [0, 3],
   "net.ipv4.ip_forward_use_pmtu": [0, 255],
@@ -88,33 +87,23 @@ const BOUNDS: Partial<Record<Ipv4Knob, readonly [low: number, high: number]>> = 
 
 /** The knobs of one namespace that are not per device. */
 export class Ipv4Sysctls {
-  readonly #values: Record<Ipv4Knob, number> = { ...DEFAULTS };
+  readonly #numbers: NumberKnobs<Ipv4Knob>;
   /** `ip_local_port_range`: first and last ephemeral port. */
   localPorts: readonly [number, number] = [32_768, 60_999];
-  /** `ip_local_reserved_ports`, in ascending order without overlap. */
-  reservedPorts: readonly (readonly [number, number])[] = [];
+  /** `ip_local_reserved_ports`. */
+  reservedPorts: BitRanges = [];
 
   constructor(ns: NetworkNamespace) {
-    for (const name of Object.keys(DEFAULTS) as readonly Ipv4Knob[]) {
-      const [low, high] = BOUNDS[name] ?? [0, 2_147_483_647];
-      const set = (value: number): void => {
-        this.#values[name] = value;
-        bumpRouting(ns);
-      };
-      ns.sysctls.define(
-        name,
-        numberSysctl(() => this.#values[name], set, low, high),
-      );
-    }
+    this.#numbers = new NumberKnobs(ns, DEFAULTS, BOUNDS);
     this.#definePorts(ns);
   }
 
   get(name: Ipv4Knob): number {
-    return this.#values[name];
+    return this.#numbers.get(name);
   }
 
   isReserved(port: number): boolean {
-    return this.reservedPorts.some(([low, high]) => low <= port && port <= high);
+    return hasBit(this.reservedPorts, port);
   }
 
   #definePorts(ns: NetworkNamespace): void {
@@ -128,12 +117,9 @@ export class Ipv4Sysctls {
       },
     });
     ns.sysctls.define("net.ipv4.ip_local_reserved_ports", {
-      get: () =>
-        this.reservedPorts
-          .map(([low, high]) => (low === high ? `${low}` : `${low}-${high}`))
-          .join(","),
+      get: () => formatBitRanges(this.reservedPorts),
       set: (text) => {
-        this.reservedPorts = parsePorts(text);
+        this.reservedPorts = parseBitRanges(text, 65_535);
       },
     });
   }
@@ -141,34 +127,6 @@ export class Ipv4Sysctls {
 
 function isPort(value: number): boolean {
   return Number.isInteger(value) && value >= 1 && value <= 65_535;
-}
-
-/** Reads `8080,9000-9010`; overlapping ranges become one, as the kernel's bitmap shows them. */
-function parsePorts(text: string): readonly (readonly [number, number])[] {
-  const ranges: [number, number][] = [];
-  for (const word of text.trim().split(",")) {
-    if (word.trim() === "") continue;
-    const [low = 0, high = low, more] = word.split("-").map(Number);
-    if (
-      more !== undefined ||
-      !Number.isInteger(low) ||
-      !Number.isInteger(high) ||
-      low < 0 ||
-      high > 65_535 ||
-      high < low
-    ) {
-      throw new RangeError("Invalid argument");
-    }
-    ranges.push([low, high]);
-  }
-  ranges.sort((a, b) => a[0] - b[0]);
-  const merged: [number, number][] = [];
-  for (const [low, high] of ranges) {
-    const last = merged.at(-1);
-    if (last !== undefined && low <= last[1] + 1) last[1] = Math.max(last[1], high);
-    else merged.push([low, high]);
-  }
-  return merged;
 }
 
 export const ipv4Sysctls: (ns: NetworkNamespace) => Ipv4Sysctls = perNamespace(
