@@ -3,7 +3,7 @@ import { ipv4Sysctls } from "./sysctls.js";
 import type { TcpConnection } from "./tcp-connection.js";
 import { pump, sendAck, sendFrom } from "./tcp-output.js";
 import { advance, distance, isAfter } from "./tcp-sequence.js";
-import { armTimer, resetTimeout, sampleRoundTrip } from "./tcp-timer.js";
+import { armTimer, noteProbeAnswered, resetTimeout, sampleRoundTrip } from "./tcp-timer.js";
 
 const DUPLICATES_BEFORE_RETRANSMISSION = 3;
 const QUICK_ACKS = 16;
@@ -24,6 +24,7 @@ export function processAck(
   const acked = distance(out.una, acknowledgment);
   out.window = scaled;
   out.maxWindow = Math.max(out.maxWindow, scaled);
+  noteProbeAnswered(connection);
   if (acked <= 0) {
     if (acked === 0 && !hasData && !windowMoved && out.una !== out.sent) duplicate(connection);
     return;

@@ -78,6 +78,11 @@ export class SendState {
   /** Where the segment ends whose answer is timed, and when it left. */
   timed: { readonly end: number; readonly at: Micros } | undefined;
   timer: Timer | undefined;
+  /** The timer that runs waits to ask whether the peer's window has opened. Mirrors ICSK_TIME_PROBE0. */
+  isProbing = false;
+  /** Questions after a closed window that were not answered yet, and how often their distance doubled. */
+  probes = 0;
+  probeBackoff = 0;
 }
 
 /** Mirrors the receive half of struct tcp_sock. */

@@ -54,6 +54,12 @@ export function sendAck(connection: TcpConnection): void {
   transmit(connection, { flags: TCP_ACK, sequence: connection.out.sent, by: "tcp ack" });
 }
 
+/** Asks a peer that has closed its window: its answer to a number of before tells the window. Mirrors tcp_xmit_probe_skb(). */
+export function sendProbe(connection: TcpConnection): void {
+  const sequence = advance(connection.out.una, -1);
+  transmit(connection, { flags: TCP_ACK, sequence, by: "tcp window probe" });
+}
+
 /** Ends the connection for the peer. Mirrors tcp_send_active_reset(). */
 export function sendReset(connection: TcpConnection): void {
   transmit(connection, {
@@ -68,7 +74,7 @@ export function pump(connection: TcpConnection): void {
   const { out } = connection;
   for (;;) {
     const length = sendableLength(connection);
-    const fin = out.finWanted && !out.finSent && distance(out.next, out.end) === length;
+    const fin = hasFinToSend(connection, length);
     if (length === 0 && !fin) return;
     const error = sendFrom(connection, out.next, length, fin);
     // A FIN that comes meanwhile goes with what did not leave. Mirrors tcp_write_xmit() and tcp_send_fin().
@@ -78,6 +84,12 @@ export function pump(connection: TcpConnection): void {
     if (fin) out.finSent = true;
     if (isAfter(out.next, out.sent)) out.sent = out.next;
   }
+}
+
+/** Whether a FIN goes behind the next `length` bytes: it needs its place in the peer's window. */
+function hasFinToSend({ out }: TcpConnection, length: number): boolean {
+  if (!out.finWanted || out.finSent || distance(out.next, out.end) !== length) return false;
+  return out.window - distance(out.una, out.next) > length;
 }
 
 /** How many bytes from `next` on may leave: 0 while they must wait. Nagle's rule as Minshall changed it. Mirrors tcp_nagle_check(). */

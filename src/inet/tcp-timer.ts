@@ -3,7 +3,7 @@ import { type Micros, microseconds, milliseconds, seconds } from "../sim/time.js
 import { traceSocket } from "./socket-trace.js";
 import { ipv4Sysctls } from "./sysctls.js";
 import type { TcpConnection } from "./tcp-connection.js";
-import { pump, sendSyn, sendSynAck } from "./tcp-output.js";
+import { pump, sendProbe, sendSyn, sendSynAck } from "./tcp-output.js";
 import { tcpTable } from "./tcp-table.js";
 
 const TIME_WAIT_LENGTH = seconds(60);
@@ -18,8 +18,47 @@ export function armTimer(connection: TcpConnection, delay: Micros = connection.o
   const { out, ns } = connection;
   out.timer?.cancel();
   out.timer = undefined;
-  if (out.una === out.sent && !out.refused) return;
+  out.isProbing = false;
+  if (out.una === out.sent && !out.refused) return armProbe(connection);
   out.timer = ns.sim.queue.after(delay, "tcp retransmission", () => onTimeout(connection));
+}
+
+/** Something waits although nothing is under way: the peer's window is closed, and it has to be asked. Mirrors tcp_check_probe_timer(). */
+function armProbe(connection: TcpConnection): void {
+  const { out, ns, state } = connection;
+  const waits = out.next !== out.end || out.finWanted;
+  if (!waits || out.finSent || state === "SYN_SENT" || state === "SYN_RECV") return;
+  const sysctls = ipv4Sysctls(ns);
+  const base = Math.max(out.timeout, sysctls.get("net.ipv4.tcp_rto_min_us"));
+  const most = milliseconds(sysctls.get("net.ipv4.tcp_rto_max_ms"));
+  const delay = microseconds(Math.min(base * 2 ** out.probeBackoff, most));
+  out.isProbing = true;
+  out.timer = ns.sim.queue.after(delay, "tcp window probe", () => onProbeTimeout(connection));
+}
+
+/** Mirrors net/ipv4/tcp_timer.c:tcp_probe_timer() and net/ipv4/tcp_output.c:tcp_send_probe0(). */
+function onProbeTimeout(connection: TcpConnection): void {
+  const { out, ns } = connection;
+  out.timer = undefined;
+  const retries = ipv4Sysctls(ns).get("net.ipv4.tcp_retries2");
+  const limit = connection.orphaned ? ORPHAN_RETRIES : retries;
+  if (out.probes >= limit) return fail(connection, connection.softError ?? "ETIMEDOUT");
+  out.probes++;
+  if (out.probeBackoff < retries) out.probeBackoff++;
+  sendProbe(connection);
+  if (out.timer === undefined) armTimer(connection);
+}
+
+/** An answer came: the window has opened, or is asked for again after the same while. Mirrors tcp_ack_probe(). */
+export function noteProbeAnswered(connection: TcpConnection): void {
+  const { out } = connection;
+  out.probes = 0;
+  if (!out.isProbing) return;
+  if (out.window === 0) return armTimer(connection);
+  out.probeBackoff = 0;
+  out.isProbing = false;
+  out.timer?.cancel();
+  out.timer = undefined;
 }
 
 /** Starts the timer when something was just sent and it did not run. */

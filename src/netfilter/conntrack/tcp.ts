@@ -141,6 +141,7 @@ function judge(entry: Connection, track: TcpTrack, segment: SegmentOf, packet: T
         ? advance(entry, track, segment, packet, TCP_SYN_RECV)
         : VALID;
     case TCP_INVALID:
+      if (isProxyKeepalive(entry, track, segment, direction)) return VALID;
       return invalid(`${segment.kind} in state ${TCP_STATES[before] ?? ""}`);
     case TCP_TIME_WAIT:
       if (!isChallengeAck(track, segment, direction)) break;
@@ -165,6 +166,23 @@ function judge(entry: Connection, track: TcpTrack, segment: SegmentOf, packet: T
       break;
   }
   return advance(entry, track, segment, packet, wanted);
+}
+
+/** A SYNPROXY client asks again while its server has not answered: the hook of the proxy has to see it in its connection. */
+function isProxyKeepalive(
+  entry: Connection,
+  track: TcpTrack,
+  { header, kind }: SegmentOf,
+  direction: Direction,
+): boolean {
+  return (
+    entry.ext?.synproxy !== undefined &&
+    track.state === TCP_SYN_SENT &&
+    kind === "ack" &&
+    direction === ORIGINAL &&
+    track.lastDirection === ORIGINAL &&
+    header.sequence === (track.side(ORIGINAL).end - 1) >>> 0
+  );
 }
 
 /** A SYN on a closed connection may start another, if the closing is known to be real. */
