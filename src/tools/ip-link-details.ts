@@ -15,18 +15,25 @@ import { formatIpvlanOptions } from "./ip-link-ipvlan.js";
 import { formatTunOptions } from "./ip-tuntap.js";
 
 /**
- * What `ip -d link` adds to the line with the addresses. Differs: queues as on a machine with one CPU, and the timer of the
+ * What `ip -d link` adds to the line with the addresses, and `ip -d addr` (`withMode` false), which leaves out how addresses are made. Differs: queues as on a machine with one CPU, and the timer of the
  * fdb's garbage is not told. Mirrors iproute2's ip/ipaddress.c:print_linkinfo().
  */
-export function formatDetails(dev: NetDevice, lineBreak: string): string {
+export function formatDetails(dev: NetDevice, lineBreak: string, withMode: boolean): string {
   const port = portOf(dev);
   const [least, most] = mtuBounds(dev);
   const asked = (on: boolean): number => Number(on) + Number(port !== undefined);
   const first = ` promiscuity ${asked(dev.promiscuous)}  allmulti ${asked(dev.allMulticast)} minmtu ${least} maxmtu ${most} `;
   const kind = dev.isLoopback ? "" : `${lineBreak}    ${dev.kind} ${optionsOf(dev)}`;
   const slave = port === undefined ? "" : `${lineBreak}    bridge_slave ${portText(port)}`;
-  const size = dev instanceof Tun ? 65_536 : 524_280;
-  return `${first}${kind}${slave}addrgenmode eui64 numtxqueues 1 numrxqueues 1 gso_max_size 65536 gso_max_segs 65535 tso_max_size ${size} tso_max_segs 65535 gro_max_size 65536 `;
+  const mode = withMode ? "addrgenmode eui64 " : "";
+  const size = ownSegments(dev) ? 65_536 : 524_280;
+  return `${first}${kind}${slave}${mode}numtxqueues 1 numrxqueues 1 gso_max_size 65536 gso_max_segs 65535 tso_max_size ${size} tso_max_segs 65535 gro_max_size 65536 `;
+}
+
+/** Devices with no other below them whose limit for segments they have. */
+function ownSegments(dev: NetDevice): boolean {
+  if (dev instanceof BridgeDevice) return dev.ports.length === 0;
+  return dev instanceof Tun || (dev instanceof Vxlan && dev.settings.lower === undefined);
 }
 
 function portOf(dev: NetDevice): BridgePort | undefined {

@@ -63,10 +63,11 @@ export function formatLink(dev: NetDevice, context: IpContext, withMode: boolean
   const first = `${dev.ifindex}: ${shownName(dev)}: <${flagsOf(dev)}> mtu ${dev.mtu} qdisc ${queue} ${master}state ${operstate(dev)} ${withMode ? "mode DEFAULT " : ""}group ${dev.group === 0 ? "default" : dev.group} qlen ${length}`;
   const other = otherEnd(dev);
   const far = other !== undefined && other.ns !== dev.ns ? ` link-netns ${other.ns.name}` : "";
-  if (!withMode && (context.inetOnly || context.inet6Only)) return `${first}${far}`;
+  const isShort = context.inetOnly || context.inet6Only;
+  if (!withMode && isShort && !context.details) return `${first}${far}`;
   const lineBreak = context.oneLine ? "\\" : "\n";
   const start = `${first}${lineBreak}    link/`;
-  const details = context.details && withMode ? formatDetails(dev, lineBreak) : "";
+  const details = context.details ? formatDetails(dev, lineBreak, withMode) : "";
   if (dev.isPointToPoint) return `${start}none ${far}${details}`;
   const [type, broadcast] = dev.isLoopback ? ["loopback", MAC_ZERO] : ["ether", MAC_BROADCAST];
   return `${start}${type} ${formatMac(dev.mac)} brd ${formatMac(broadcast)}${far}${details}`;
