@@ -1,11 +1,10 @@
-import { drop } from "../core/drop.js";
 import type { SendResult } from "../core/errno.js";
-import { nfHook } from "../core/hooks.js";
 import type { NetworkNamespace } from "../core/namespace.js";
 import type { SkBuff } from "../core/skbuff.js";
 import { ETH_P_IP, type EthernetHeader } from "../wire/ethernet.js";
 import { type Frame, NO_BYTES, type TransportHeader } from "../wire/frame.js";
 import { type Ipv4, MAC_ZERO } from "../wire/ip.js";
+import { localOut } from "./local-out.js";
 import { ipv4Sysctls } from "./sysctls.js";
 
 /** A packet's fields that its maker decides. */
@@ -64,18 +63,5 @@ export function ipDontFragment(
  * Mirrors net/ipv4/ip_output.c:ip_local_out().
  */
 export function ipLocalOut(skb: SkBuff): SendResult {
-  const state = {
-    hook: "OUTPUT",
-    family: "ipv4",
-    ns: skb.ns,
-    in: undefined,
-    out: skb.route?.dev,
-  } as const;
-  return nfHook(skb, state, dstOutput);
-}
-
-function dstOutput(skb: SkBuff): SendResult {
-  if (skb.route !== undefined) return skb.route.output(skb);
-  drop(skb, "IP_OUTNOROUTES", "ip_local_out");
-  return "ENETUNREACH";
+  return localOut(skb, "ipv4");
 }

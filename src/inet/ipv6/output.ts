@@ -20,6 +20,7 @@ import { IPV6_HLEN, IPV6_MIN_MTU, type Ipv6Header } from "../../wire/ipv6.js";
 import { neighbours6, sendToNeighbour } from "../neighbour.js";
 import { attachRoute, refuseRoute } from "../route-entry.js";
 import { cutPlaces } from "../fragment-queue.js";
+import { localOut } from "../local-out.js";
 import { hasIpv6 } from "./devconf.js";
 import { fib6 } from "./fib.js";
 import { nextFragmentId } from "./fragment-id.js";
@@ -30,20 +31,7 @@ import { isRoute6, routeOutput6 } from "./route.js";
 
 /** Sends a packet of this host whose `route` is set: OUTPUT, then out. Mirrors net/ipv6/output_core.c:ip6_local_out(). */
 export function ip6LocalOut(skb: SkBuff): SendResult {
-  const state = {
-    hook: "OUTPUT",
-    family: "ipv6",
-    ns: skb.ns,
-    in: undefined,
-    out: skb.route?.dev,
-  } as const;
-  return nfHook(skb, state, dstOutput);
-}
-
-function dstOutput(skb: SkBuff): SendResult {
-  if (skb.route !== undefined) return skb.route.output(skb);
-  drop(skb, "IP_OUTNOROUTES", "ip6_local_out");
-  return "ENETUNREACH";
+  return localOut(skb, "ipv6");
 }
 
 /** POSTROUTING, fragments, neighbour. Mirrors net/ipv6/ip6_output.c:ip6_output(). */
