@@ -1,9 +1,6 @@
 import type { LabelSelector } from "kubernetes-types/meta/v1.js";
-import { unreachable } from "../base/errors.js";
 
 export type Labels = Readonly<Record<string, string>>;
-
-type Operator = "In" | "NotIn" | "Exists" | "DoesNotExist";
 
 /** Whether every pair of a map selector (`Service.spec.selector`) is among the labels. An empty map matches everything. */
 export function matchesMap(selector: Labels, labels: Labels | undefined): boolean {
@@ -20,22 +17,36 @@ export function matchesSelector(
 ): boolean {
   if (selector === undefined) return false;
   if (!matchesMap(selector.matchLabels ?? {}, labels)) return false;
-  return (selector.matchExpressions ?? []).every(({ key, operator, values = [] }) => {
-    const value = labelOf(labels, key);
-    const known = operator as Operator;
-    switch (known) {
-      case "In":
-        return value !== undefined && values.includes(value);
-      case "NotIn":
-        return value === undefined || !values.includes(value);
-      case "Exists":
-        return value !== undefined;
-      case "DoesNotExist":
-        return value === undefined;
-      default:
-        return unreachable(known);
-    }
-  });
+  return (selector.matchExpressions ?? []).every((requirement) =>
+    meets(requirement, labelOf(labels, requirement.key)),
+  );
+}
+
+/** One expression of a selector, of labels or of nodes. */
+export interface Requirement {
+  readonly key: string;
+  readonly operator: string;
+  readonly values?: readonly string[];
+}
+
+/** Whether a value, undefined for none, is as an expression wants it. An operator that the API does not know fits nothing. */
+export function meets({ operator, values = [] }: Requirement, value: string | undefined): boolean {
+  switch (operator) {
+    case "In":
+      return value !== undefined && values.includes(value);
+    case "NotIn":
+      return value === undefined || !values.includes(value);
+    case "Exists":
+      return value !== undefined;
+    case "DoesNotExist":
+      return value === undefined;
+    case "Gt":
+      return value !== undefined && Number(value) > Number(values[0]);
+    case "Lt":
+      return value !== undefined && Number(value) < Number(values[0]);
+    default:
+      return false;
+  }
 }
 
 /** A label's value; names such as `constructor` are labels like any other. */

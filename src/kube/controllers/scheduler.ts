@@ -1,6 +1,6 @@
 import type { Container, Node, PodSpec, Taint, Toleration } from "kubernetes-types/core/v1.js";
 import { nameOf } from "../objects.js";
-import { labelOf, type Labels, matchesMap } from "../selectors.js";
+import { labelOf, type Labels, matchesMap, meets, type Requirement } from "../selectors.js";
 
 /** Where a pod landed, or why it is Pending: the scheduler's own message. */
 export type Placement = { readonly node: string } | { readonly pending: string };
@@ -134,12 +134,6 @@ function tolerated(taint: Taint, tolerations: readonly Toleration[]): boolean {
   });
 }
 
-interface Requirement {
-  readonly key: string;
-  readonly operator: string;
-  readonly values?: readonly string[];
-}
-
 function matchesTerm(
   term: {
     readonly matchExpressions?: readonly Requirement[];
@@ -156,25 +150,6 @@ function matchesTerm(
       meets(requirement, requirement.key === "metadata.name" ? nameOf(node) : undefined),
     )
   );
-}
-
-function meets({ operator, values = [] }: Requirement, value: string | undefined): boolean {
-  switch (operator) {
-    case "In":
-      return value !== undefined && values.includes(value);
-    case "NotIn":
-      return value === undefined || !values.includes(value);
-    case "Exists":
-      return value !== undefined;
-    case "DoesNotExist":
-      return value === undefined;
-    case "Gt":
-      return value !== undefined && Number(value) > Number(values[0]);
-    case "Lt":
-      return value !== undefined && Number(value) < Number(values[0]);
-    default:
-      return false;
-  }
 }
 
 /** `protocol/address/port` of each host port; a host network pod's ports are host ports. */
