@@ -1,4 +1,4 @@
-import type { Pod } from "kubernetes-types/core/v1.js";
+import type { Node, Pod } from "kubernetes-types/core/v1.js";
 import { UserError } from "../base/errors.js";
 import {
   addToIpv4,
@@ -12,6 +12,7 @@ import {
   parseIpv4Prefix,
   prefixContains,
 } from "../wire/ip.js";
+import { type LabelTest, parseCalicoSelector } from "./calico-selector.js";
 import { CALICO_MTU } from "./cni/calico.js";
 import { CALICO_BLOCKS } from "./cni/calico-ipam.js";
 import type { Conflist } from "./cni/conflist.js";
@@ -34,6 +35,8 @@ export interface CalicoPool {
   readonly natOutgoing: boolean;
   /** New addresses are not given of it. */
   readonly disabled: boolean;
+  /** Whether a node of these labels gets new addresses of it. */
+  readonly selects: LabelTest;
 }
 
 /** Where the pods of one node get their addresses from. */
@@ -91,19 +94,33 @@ export function findCalico(
     notes.push({ text: "Calico without an IPPool: one of the pod network, without a tunnel" });
   const pools = given.length === 0 ? [assumedPool(pods)] : given;
   const owners = ownersOf(objects, pools);
+  const taken = takenAddresses(objects.Pod);
+  const chosen = new Map(
+    pools.map((pool) => [
+      pool,
+      objects.Node.filter(({ object }) => pool.selects(labelsOf(object))).map(({ object }) =>
+        nameOf(object),
+      ),
+    ]),
+  );
   const nodes = new Map(
-    objects.Node.map(({ object }, index) => [
+    objects.Node.map(({ object }) => [
       nameOf(object),
       calicoNode(
         {
           name: nameOf(object),
           tunnel: object.metadata?.annotations?.["projectcalico.org/IPv4VXLANTunnelAddr"],
         },
-        { index, count: objects.Node.length, pools, owners, taken: takenAddresses(objects.Pod) },
+        { chosen, owners, taken },
       ),
     ]),
   );
   return { kind: "calico", pools, nodes, owners, hostLocal };
+}
+
+/** Labels of a node, with the one that kubelet gives it. */
+function labelsOf(node: Node): Readonly<Record<string, string>> {
+  return { "kubernetes.io/hostname": nameOf(node), ...node.metadata?.labels };
 }
 
 function hasCalicoNode({ DaemonSet, Pod }: Objects): boolean {
@@ -131,8 +148,12 @@ function readPool({ object, origin }: Loaded<IpPool>, errors: UserError[]): Cali
   if (network === undefined) return refuse("cidr", `invalid CIDR address: "${cidr}"`);
   if (blockSize < 20 || blockSize > 32 || blockSize < network.length)
     return refuse("blockSize", `a block of /${blockSize} does not fit: 20 to 32, within the pool`);
-  if (nodeSelector !== "all()" && nodeSelector !== "")
-    return refuse("nodeSelector", `nodeSelector "${nodeSelector}" is not modelled; "all()" is`);
+  const selects = parseCalicoSelector(nodeSelector);
+  if (typeof selects !== "function")
+    return refuse(
+      "nodeSelector",
+      `nodeSelector "${nodeSelector}" cannot be read: ${selects.message} at character ${selects.at + 1}`,
+    );
   const { ipipMode = "Never", vxlanMode = "Never", natOutgoing = false, disabled = false } = spec;
   if (ipipMode !== "Never" && vxlanMode !== "Never")
     return refuse("ipipMode", "IPIP and VXLAN cannot both be enabled for one pool");
@@ -144,6 +165,7 @@ function readPool({ object, origin }: Loaded<IpPool>, errors: UserError[]): Cali
     vxlan: vxlanMode,
     natOutgoing,
     disabled,
+    selects,
   };
 }
 
@@ -156,6 +178,7 @@ function assumedPool(network: Ipv4Prefix): CalicoPool {
     vxlan: "Never",
     natOutgoing: true,
     disabled: false,
+    selects: () => true,
   };
 }
 
@@ -207,9 +230,8 @@ function takenAddresses(pods: readonly Loaded<Pod>[]): ReadonlySet<Ipv4> {
 }
 
 interface BlockSearch {
-  readonly index: number;
-  readonly count: number;
-  readonly pools: readonly CalicoPool[];
+  /** The names of the nodes that each pool selects. */
+  readonly chosen: ReadonlyMap<CalicoPool, readonly string[]>;
   readonly owners: ReadonlyMap<Ipv4, string>;
   readonly taken: ReadonlySet<Ipv4>;
 }
@@ -220,14 +242,22 @@ interface BlockSearch {
  */
 function calicoNode(
   { name, tunnel }: { readonly name: string; readonly tunnel: string | undefined },
-  { index, count, pools, owners, taken }: BlockSearch,
+  { chosen, owners, taken }: BlockSearch,
 ): CalicoNode {
+  const pools = [...chosen.keys()];
   const own = [...owners].flatMap(([first, node]) =>
     node === name ? (blockOf(pools, first) ?? []) : [],
   );
   const spare = pools
-    .filter(({ disabled }) => !disabled)
-    .flatMap((pool) => spareBlocks(pool, index, count, owners));
+    .filter((pool) => !pool.disabled && chosen.get(pool)?.includes(name) === true)
+    .flatMap((pool) =>
+      spareBlocks(
+        pool,
+        chosen.get(pool)?.indexOf(name) ?? 0,
+        chosen.get(pool)?.length ?? 1,
+        owners,
+      ),
+    );
   const blocks = [...own, ...spare];
   const tunnelled = pools.some(({ ipip, vxlan }) => ipip !== "Never" || vxlan !== "Never");
   const [first] = blocks;
@@ -276,11 +306,12 @@ export function calicoFiles(network: CalicoNetwork, node: string): ReadonlyMap<s
   ]);
 }
 
-/** What `CALICO_BLOCKS` holds for a node: `block 10.244.0.0/26`, `pool 10.244.0.0/16`, `reserved 10.244.0.0`. */
+/** What `CALICO_BLOCKS` holds for a node: `node worker-1`, `block 10.244.0.0/26`, `pool 10.244.0.0/16`, `reserved 10.244.0.0`. */
 function blocksFile({ pools, nodes }: CalicoNetwork, node: string): string {
   const own = nodes.get(node);
   const text = ({ address, length }: Ipv4Prefix): string => `${formatIpv4(address)}/${length}`;
   return [
+    `node ${node}`,
     ...(own?.blocks ?? []).map((block) => `block ${text(block)}`),
     ...pools.map(({ network }) => `pool ${text(network)}`),
     ...(own?.tunnel === undefined ? [] : [`reserved ${formatIpv4(own.tunnel)}`]),

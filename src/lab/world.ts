@@ -132,7 +132,16 @@ export function unusedFiles(world: World): readonly WorldFile[] {
   const used = ["kubernetes", "lab", "conflist", "corefile", "resolvers", "zone"];
   const ofNodes = [
     ...["iptables-save", "ipset-save", "conntrack", "sysctl", "ip-addr", "ip-link"],
-    ...["ip-route", "ip-rule", "ip-neigh", "bridge-fdb", "bridge-mdb", "sockets", "nft", "ipvsadm-save"],
+    ...[
+      "ip-route",
+      "ip-rule",
+      "ip-neigh",
+      "bridge-fdb",
+      "bridge-mdb",
+      "sockets",
+      "nft",
+      "ipvsadm-save",
+    ],
   ];
   return world.files.filter(
     ({ kind, file }) =>

@@ -308,3 +308,63 @@ describe("Calico's addresses", () => {
     expect(wrong({ ipipMode: "always" })[0]).toContain("one of Never, CrossSubnet, Always");
   });
 });
+
+describe("Calico's pools for some nodes", () => {
+  const pool = (name: string, cidr: string, nodeSelector: string): string =>
+    JSON.stringify({
+      apiVersion: "crd.projectcalico.org/v1",
+      kind: "IPPool",
+      metadata: { name },
+      spec: { cidr, nodeSelector },
+    });
+  const objects = [
+    pool("east", "10.50.0.0/16", "zone == 'east'"),
+    pool("west", "10.60.0.0/16", "has(zone) && zone != 'east'"),
+    ...["a", "b", "c"].map((name, index) =>
+      JSON.stringify({
+        apiVersion: "v1",
+        kind: "Node",
+        metadata: { name, labels: { zone: name === "b" ? "west" : "east" } },
+        status: { addresses: [{ type: "InternalIP", address: `192.168.10.${11 + index}` }] },
+      }),
+    ),
+    ...["a", "b", "c"].map((node) =>
+      JSON.stringify({
+        apiVersion: "v1",
+        kind: "Pod",
+        metadata: { name: `on-${node}` },
+        spec: { nodeName: node, containers: [{ name: "c", ports: [{ containerPort: 80 }] }] },
+      }),
+    ),
+  ];
+  const zones = world(objects.join("\n---\n"));
+
+  it("give pods addresses by the labels of their nodes, and routes between them", () => {
+    expect(
+      zones.cluster.pods
+        .filter(({ namespace }) => namespace === "default")
+        .map(({ name, address }) => `${name} ${formatIpv4(address ?? IPV4_ANY)}`),
+    ).toEqual(["on-a 10.50.0.0", "on-b 10.60.0.0", "on-c 10.50.0.64"]);
+    const sim = buildLab(clusterLab(zones).lab, 1);
+    expect(shell(sim, "a", "ip route").filter((line) => line.includes("bird"))).toEqual([
+      "blackhole 10.50.0.0/26 proto bird",
+      "10.50.0.64/26 via 192.168.10.13 dev eth0 proto bird",
+      "10.60.0.0/26 via 192.168.10.12 dev eth0 proto bird",
+    ]);
+    expect(verdict(record(zones, "default/on-a", "default/on-b:80"))).toBe("DELIVERED");
+  });
+
+  it("that select no node of a pod leave it without an address, in calico-ipam's words", () => {
+    const texts = objects.map((text) => text.replace('"zone":"west"', '"zoned":"west"'));
+    expect(() => buildLab(clusterLab(world(texts.join("\n---\n"))).lab, 1)).toThrow(
+      /no configured Calico pools for node b/,
+    );
+  });
+
+  it("with a selector that cannot be read are refused where it goes wrong", () => {
+    const texts = objects.map((text) => text.replace("zone == 'east'", "zone = 'east'"));
+    expect(() => world(texts.join("\n---\n"))).toThrow(
+      /IPPool east: nodeSelector "zone = 'east'" cannot be read: expected an operator at character 6/,
+    );
+  });
+});

@@ -15,13 +15,14 @@ import { fail } from "./failure.js";
 import type { CniHost } from "./host.js";
 import type { CniResult } from "./result.js";
 
-/** Where calico-ipam finds what its datastore says of the node: `block`, `pool` or `reserved` and an address, one a line. */
+/** Where calico-ipam finds what its datastore says of the node: `node` and its name, `block`, `pool` or `reserved` and an address, one a line. */
 export const CALICO_BLOCKS = "(datastore)/ipam/blocks";
 /** Where the addresses that are given out are noted, one file each. */
 const HANDLES = "(datastore)/ipam/handles";
 
 /** What the datastore says: blocks in the order in which the node claims them, all pools, addresses of tunnel devices. */
 interface CalicoBlocks {
+  readonly node: string;
   readonly blocks: readonly Block[];
   readonly pools: readonly Block[];
   readonly reserved: readonly Address[];
@@ -63,7 +64,8 @@ function wanted(host: CniHost, { pools }: CalicoBlocks, text: string): Address {
   return address;
 }
 
-function firstFree(host: CniHost, { blocks, reserved }: CalicoBlocks): Address {
+function firstFree(host: CniHost, { node, blocks, reserved }: CalicoBlocks): Address {
+  if (blocks.length === 0) fail(`no configured Calico pools for node ${node}`);
   for (const block of blocks) {
     const last = lastOf(block);
     for (let address = firstOf(block); address.value <= last.value; address = step(address, 1n)) {
@@ -87,5 +89,6 @@ function readBlocks(host: CniHost): CalicoBlocks {
   const reserved = lines.flatMap((line) =>
     line.startsWith("reserved ") ? (parseAddress(line.slice("reserved ".length)) ?? []) : [],
   );
-  return { blocks: blocksAfter("block"), pools: blocksAfter("pool"), reserved };
+  const node = lines.find((line) => line.startsWith("node "))?.slice("node ".length) ?? "";
+  return { node, blocks: blocksAfter("block"), pools: blocksAfter("pool"), reserved };
 }
