@@ -26,7 +26,7 @@ export function resetSegment(skb: SkBuff): void {
   const { source, destination } = network;
   const family = familyOf(source);
   const mark = family.reflectsMark(ns) ? skb.mark : 0;
-  const tos = network.kind === "ipv4" ? network.tos : network.trafficClass & ~INET_ECN_MASK;
+  const tos = (network.kind === "ipv4" ? network.tos : network.trafficClass) & ~INET_ECN_MASK;
   const ports = { sourcePort: transport.destinationPort, destinationPort: transport.sourcePort };
   const route = family.route(ns, {
     destination: source,

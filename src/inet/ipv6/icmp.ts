@@ -29,7 +29,7 @@ import { route6Actions } from "./actions.js";
 import { anycastOf, isOwnAddress6 } from "./addresses.js";
 import { devConf6 } from "./devconf.js";
 import { ip6Packet } from "./packet.js";
-import { isRoute6, type Route6, routeOutput6 } from "./route.js";
+import { isRoute6, prefersSource6, type Route6, routeOutput6 } from "./route.js";
 import { selectSource6 } from "./source-selection.js";
 import { ipv6Sysctls } from "./sysctls.js";
 
@@ -73,14 +73,15 @@ function answersGroups(type: number, code: number): boolean {
   return type === ICMPV6_PKT_TOOBIG || (type === ICMPV6_PARAMPROB && code === ICMPV6_UNK_OPTION);
 }
 
-/** From the address that was asked when it is ours; else the one that the packet's own device would use. */
+/** From the address that was asked when it is ours; else what the way back says, or what the packet's own device would use. */
 function errorSource(skb: SkBuff, network: Ipv6Header): Ipv6 | undefined {
   const { ns, inDev } = skb;
   const { destination } = network;
   const dev = deviceOf(skb);
   const anycast = dev !== undefined && anycastOf(dev).includes(destination);
   if (anycast || isOwnAddress6(ns, destination, ownedBy(skb, network))) return destination;
-  return inDev === undefined ? undefined : selectSource6(ns, inDev, network.source);
+  if (inDev === undefined || prefersSource6(ns, network.source)) return undefined;
+  return selectSource6(ns, inDev, network.source);
 }
 
 /** A link-local address counts on its own device only. */

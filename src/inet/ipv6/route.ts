@@ -10,6 +10,7 @@ import {
   isIpv6LinkLocal,
   isIpv6Multicast,
 } from "../../wire/ip.js";
+import { IPPROTO_ICMPV6 } from "../../wire/ipv6.js";
 import { RouteCache } from "../route-cache.js";
 import { loopbackOf, RouteEntry } from "../route-entry.js";
 import type { OutputRefusal } from "../route-output.js";
@@ -72,6 +73,17 @@ export function routeOutput6(ns: NetworkNamespace, flow: Output6Flow): Route6 | 
   const { route } = lookupOutput(ns, asked);
   if (route.error !== undefined) return { error: route.error, text: route.text };
   return withSource(route, asked.source ?? IPV6_ANY);
+}
+
+/** Whether the way to a destination names the address to send from. Mirrors net/ipv6/icmp.c:icmpv6_rt_has_prefsrc(). */
+export function prefersSource6(ns: NetworkNamespace, destination: Ipv6): boolean {
+  const { route, preferred } = lookupOutput(ns, {
+    destination,
+    mark: 0,
+    tos: 0,
+    protocol: IPPROTO_ICMPV6,
+  });
+  return route.error === undefined && preferred !== undefined;
 }
 
 function withSource(route: Route6, source: Ipv6): Route6 {
