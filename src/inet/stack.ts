@@ -27,7 +27,9 @@ import { routeActions } from "./route-entry.js";
 import { socketPorts } from "./socket-ports.js";
 import { ipv4Sysctls } from "./sysctls.js";
 import { tcpProtocol } from "./tcp-input.js";
+import { IPPROTO_UDPLITE } from "../wire/ports.js";
 import { udpProtocol } from "./udp.js";
+import { udpliteProtocol } from "./udplite.js";
 import { offerUdpTunnels } from "./udp-tunnel.js";
 
 /** The Internet floor of every namespace: its knobs, its protocols, and addresses that follow the devices. Mirrors net/ipv4/af_inet.c:inet_init(). */
@@ -50,6 +52,7 @@ export const inet: PernetOperations = {
     ipProtocols(ns).set(IPPROTO_IGMP, { receive: igmpRcv });
     ipProtocols(ns).set(IPPROTO_TCP, tcpProtocol);
     ipProtocols(ns).set(IPPROTO_UDP, udpProtocol);
+    ipProtocols(ns).set(IPPROTO_UDPLITE, udpliteProtocol);
     ns.protocols.set(ETH_P_IP, ipRcv);
     setUpIpv6(ns);
     ns.onDeviceNotice((notice, dev) => {
@@ -79,5 +82,6 @@ function setUpIpv6(ns: NetworkNamespace): void {
   ip6Protocols(ns).set(IPPROTO_ICMPV6, { receive: icmp6Rcv, error: icmp6Err });
   ip6Protocols(ns).set(IPPROTO_TCP, tcpProtocol);
   ip6Protocols(ns).set(IPPROTO_UDP, udpProtocol);
+  ip6Protocols(ns).set(IPPROTO_UDPLITE, udpliteProtocol);
   ns.protocols.set(ETH_P_IPV6, ip6Rcv);
 }

@@ -47,7 +47,8 @@ function udpRcv(skb: SkBuff): void {
 
 const WHERE = { ipv4: "__udp4_lib_rcv", ipv6: "__udp6_lib_rcv" } as const;
 
-function isForAll(skb: SkBuff, network: IpHeader): boolean {
+/** Whether a datagram is for every socket that fits, and nobody is told when there is none. */
+export function isForAll(skb: SkBuff, network: IpHeader): boolean {
   return network.kind === "ipv6"
     ? isIpv6Multicast(network.destination)
     : skb.route?.type === "broadcast" || skb.route?.type === "multicast";
