@@ -110,6 +110,7 @@ class Tap:
         self.ring = mmap.mmap(self.socket.fileno(), self.BLOCK * self.BLOCKS)
         self.count = count
         self.at = 0
+        self.latest = 0
 
     def read(self, frames):
         while True:
@@ -118,9 +119,12 @@ class Tap:
             if not status & 1:
                 return
             _family, _protocol, index, _hatype, kind = struct.unpack_from("HHiHB", self.ring, base + 32)
+            # While any program asks for timestamps (SO_TIMESTAMPNS), what comes in is stamped when it is queued, before what is
+            # sent meanwhile. The ring has the order in which frames passed.
+            self.latest = max(self.latest, seconds * 1_000_000_000 + nanos)
             frames.append(
                 {
-                    "time": seconds * 1_000_000_000 + nanos,
+                    "time": self.latest,
                     "ns": self.name,
                     "dev": self.names.get(index, str(index)),
                     "direction": "tx" if kind == 4 else "rx",

@@ -184,9 +184,8 @@ function startUdp(ns: NetworkNamespace, probe: ProbeSpec): Running {
   const running: Running = { text: undefined, waits: "recv", close: () => socket.close() };
   if (probe.ttl !== undefined) socket.ttl = probe.ttl;
   socket.bind(family.any, probe.sourcePort);
-  socket.onDatagram = (datagram) => {
-    running.text = same(datagram.data, data) ? "echo" : "answer";
-  };
+  socket.onDatagram = (datagram) =>
+    wakes(ns, running, same(datagram.data, data) ? "echo" : "answer");
   socket.onError = (errno) => {
     running.text ??= `recv: ${errno}`;
   };
@@ -203,9 +202,7 @@ function startPing(ns: NetworkNamespace, probe: ProbeSpec): Running {
   const socket = new PingSocket(ns, { boundDevice: probe.device });
   const running: Running = { text: undefined, waits: "recv", close: () => socket.close() };
   if (probe.ttl !== undefined) socket.ttl = probe.ttl;
-  socket.onReply = () => {
-    running.text = "reply";
-  };
+  socket.onReply = () => wakes(ns, running, "reply");
   socket.onError = (errno) => {
     running.text ??= `recv: ${errno}`;
   };
@@ -217,6 +214,13 @@ function startPing(ns: NetworkNamespace, probe: ProbeSpec): Running {
   });
   if (failed !== undefined) running.text = `send: ${failed}`;
   return running;
+}
+
+/** The program reads when all that comes at the same moment has come: recv() tells an error before it gives data. */
+function wakes(ns: NetworkNamespace, running: Running, text: string): void {
+  ns.sim.queue.after(microseconds(1), "probe reads", () => {
+    running.text ??= text;
+  });
 }
 
 function same(a: Uint8Array, b: Uint8Array): boolean {
