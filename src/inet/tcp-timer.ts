@@ -41,8 +41,8 @@ function onProbeTimeout(connection: TcpConnection): void {
   const { out, ns } = connection;
   out.timer = undefined;
   const retries = ipv4Sysctls(ns).get("net.ipv4.tcp_retries2");
-  const limit = connection.orphaned ? ORPHAN_RETRIES : retries;
-  if (out.probes >= limit) return fail(connection, connection.softError ?? "ETIMEDOUT");
+  if (out.probes >= retryLimit(connection))
+    return fail(connection, connection.softError ?? "ETIMEDOUT");
   out.probes++;
   if (out.probeBackoff < retries) out.probeBackoff++;
   sendProbe(connection);
@@ -79,15 +79,20 @@ function onTimeout(connection: TcpConnection): void {
     return;
   }
   if (state === "SYN_RECV") return onHandshakeTimeout(connection);
-  const limit = connection.orphaned
-    ? ORPHAN_RETRIES
-    : ipv4Sysctls(connection.ns).get("net.ipv4.tcp_retries2");
-  if (out.retransmits >= limit) return fail(connection, connection.softError ?? "ETIMEDOUT");
+  if (out.retransmits >= retryLimit(connection))
+    return fail(connection, connection.softError ?? "ETIMEDOUT");
   out.retransmits++;
   if (isStillHere(connection)) return backOff(connection);
   if (out.una !== out.sent) slowDown(connection);
   pump(connection);
   backOff(connection);
+}
+
+/** How often something is said again that nobody answers. Mirrors tcp_orphan_retries(). */
+function retryLimit({ orphaned, ns }: TcpConnection): number {
+  const sysctls = ipv4Sysctls(ns);
+  if (!orphaned) return sysctls.get("net.ipv4.tcp_retries2");
+  return sysctls.get("net.ipv4.tcp_orphan_retries") || ORPHAN_RETRIES;
 }
 
 /** Goes back to the first byte that is not acknowledged. Mirrors tcp_enter_loss(). */
