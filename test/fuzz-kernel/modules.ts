@@ -159,8 +159,8 @@ const MATCHES: readonly Module[] = [
 ];
 
 const TARGETS: readonly Module[] = [
-  { tables: ["mangle"], words: tee },
-  { tables: ["mangle"], words: tee },
+  { tables: ["mangle"], hooks: ["PREROUTING", "INPUT", "FORWARD"], words: tee },
+  { tables: ["mangle"], hooks: ["PREROUTING", "INPUT", "FORWARD"], words: tee },
   { tables: ["mangle"], words: hmark },
   { tables: ["mangle"], words: hmark },
   {
