@@ -87,6 +87,12 @@ export interface ConntrackRef {
 /** What `-j CT --notrack` gives a packet: no connection, and none is looked for. */
 export const UNTRACKED: ConntrackRef = { entry: undefined, info: "UNTRACKED" };
 
+/**
+ * What an answer to an untracked packet has: no connection, and yet `-j CT` passes it over as if it had one.
+ * Mirrors skb->_nfct with IP_CT_RELATED and no pointer.
+ */
+export const ABOUT_UNTRACKED: ConntrackRef = { entry: undefined, info: "RELATED" };
+
 /** Whether the packet goes the way of the connection's first packet. Mirrors CTINFO2DIR(). */
 export function isOriginalDirection(info: CtInfo): boolean {
   return info !== "ESTABLISHED_REPLY" && info !== "RELATED_REPLY";
@@ -100,6 +106,7 @@ export function attachRelated(
   answer: { ct: ConntrackRef | undefined },
   cause: { readonly ct: ConntrackRef | undefined },
 ): void {
+  if (cause.ct?.info === "UNTRACKED") answer.ct = ABOUT_UNTRACKED;
   if (cause.ct?.entry === undefined) return;
   answer.ct = {
     entry: cause.ct.entry,

@@ -7,6 +7,7 @@ import {
   IPS_EXPECTED,
   IPS_SEEN_REPLY,
   isOriginalDirection,
+  ABOUT_UNTRACKED,
   UNTRACKED,
 } from "../../core/conntrack.js";
 import {
@@ -145,11 +146,12 @@ function defragment6(skb: SkBuff, network: Ipv6Header, state: HookState): Verdic
 export function conntrackIn(skb: SkBuff, state: HookState): Verdict {
   const template = templateOf(skb);
   // Seen before (a packet that came round by lo), or not to be tracked.
-  if (skb.ct !== undefined && template === undefined) {
+  const isAboutUntracked = skb.ct === ABOUT_UNTRACKED;
+  if (skb.ct !== undefined && template === undefined && !isAboutUntracked) {
     if (skb.ct.info === "UNTRACKED") tellConntrack(skb, "untracked", undefined, "NOTRACK");
     return ACCEPT;
   }
-  skb.ct = undefined;
+  if (!isAboutUntracked) skb.ct = undefined;
   const { network, transport } = skb.frame;
   if (network === undefined || network.kind === "arp") return ACCEPT;
   const table = conntrack(state.ns);

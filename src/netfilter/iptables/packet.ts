@@ -1,4 +1,4 @@
-import type { ConntrackRef } from "../../core/conntrack.js";
+import { ABOUT_UNTRACKED, type ConntrackRef } from "../../core/conntrack.js";
 import type { SkBuff } from "../../core/skbuff.js";
 import { get16, get32, get8 } from "../../wire/bytes.js";
 import {
@@ -147,7 +147,7 @@ export function portsOf(skb: SkBuff): Ports | undefined {
 export function ctStateOf(
   ct: ConntrackRef | undefined,
 ): "INVALID" | "NEW" | "ESTABLISHED" | "RELATED" | "UNTRACKED" {
-  if (ct === undefined) return "INVALID";
+  if (ct === undefined || ct === ABOUT_UNTRACKED) return "INVALID";
   switch (ct.info) {
     case "NEW":
     case "UNTRACKED":
