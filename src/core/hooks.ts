@@ -50,6 +50,8 @@ export type Verdict =
       readonly where: string;
       /** What a local send() returns; EPERM unless told. */
       readonly errno?: Errno | undefined;
+      /** A local send() is told that all went well. Mirrors nf_queue(), which answers 0 when it frees a packet. */
+      readonly isSilent?: boolean | undefined;
     }
   | { readonly kind: "stolen"; readonly by: string };
 
@@ -135,7 +137,7 @@ export function nfHookAfter(
     if (verdict.kind === "accept") continue;
     if (verdict.kind === "stolen") return undefined;
     drop(skb, verdict.reason, verdict.where);
-    return verdict.errno ?? "EPERM";
+    return verdict.isSilent === true ? undefined : (verdict.errno ?? "EPERM");
   }
   return okfn(skb);
 }

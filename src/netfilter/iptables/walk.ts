@@ -204,10 +204,12 @@ class Walk {
         this.#tellMatched(rule, "accept");
         return ACCEPT;
       case "DROP":
+        this.#tellMatched(rule, "drop");
+        return this.#dropped();
       case "QUEUE":
         // Nobody listens on queue 0, so a queued packet is dropped.
         this.#tellMatched(rule, "drop");
-        return this.#dropped();
+        return { ...this.#dropped(), isSilent: true };
       case "RETURN":
         this.#tellMatched(rule, "return");
         return this.#return() ? undefined : this.#policy();
@@ -289,7 +291,7 @@ class Walk {
     return policy === "ACCEPT" ? ACCEPT : this.#dropped();
   }
 
-  #dropped(): Verdict {
+  #dropped(): Extract<Verdict, { kind: "drop" }> {
     return { kind: "drop", reason: "NETFILTER_DROP", where: this.#where() };
   }
 

@@ -43,7 +43,7 @@ export const nfqueue: TargetExtension = defineTarget<Queue>({
       ...(fanout ? ["--queue-cpu-fanout"] : []),
     ].join(" "),
   apply: ({ bypass }) =>
-    bypass ? ACCEPT : { kind: "drop", reason: "NETFILTER_DROP", where: "nf_queue" },
+    bypass ? ACCEPT : { kind: "drop", reason: "NETFILTER_DROP", where: "nf_queue", isSilent: true },
 });
 
 function readBalance(text: string, { owner, option: name }: OptionUse): readonly [number, number] {
