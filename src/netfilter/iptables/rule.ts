@@ -60,9 +60,14 @@ export function formatRule(spec: RuleSpec, variant: Variant): string {
   if (spec.protocol !== undefined)
     words.push(`${not(spec.protocol.invert)}-p ${formatProtocol(spec.protocol.number)}`);
   if (spec.fragment !== undefined) words.push(`${not(spec.fragment.invert)}-f`);
-  for (const match of spec.matches)
-    words.push(`-m ${match.extension.name}${match.text === "" ? "" : ` ${match.text}`}`);
-  return [...words, ...formatAction(spec.action)].join(" ");
+  for (const match of spec.matches) words.push(named("-m", match));
+  const action = formatAction(spec.action);
+  if (action !== undefined) words.push(action);
+  return words.join(" ");
+}
+
+function named(letter: string, { extension: { name }, text }: Match | Target): string {
+  return text === "" ? `${letter} ${name}` : `${letter} ${name} ${text}`;
 }
 
 function isPrinted({ mask, invert }: AddressTest): boolean {
@@ -75,20 +80,18 @@ function formatInterface(letter: string, test: InterfaceTest, variant: Variant):
   return [`${not(test.invert)}${letter} ${test.name}${test.prefix ? "+" : ""}`];
 }
 
-function formatAction(action: Action): string[] {
+function formatAction(action: Action): string | undefined {
   switch (action.kind) {
     case "none":
-      return [];
+      return undefined;
     case "verdict":
-      return [`-j ${action.verdict}`];
+      return `-j ${action.verdict}`;
     case "jump":
-      return [`-j ${action.chain}`];
+      return `-j ${action.chain}`;
     case "goto":
-      return [`-g ${action.chain}`];
+      return `-g ${action.chain}`;
     case "target":
-      return [
-        `-j ${action.target.extension.name}${action.target.text === "" ? "" : ` ${action.target.text}`}`,
-      ];
+      return named("-j", action.target);
   }
 }
 
