@@ -15,7 +15,7 @@ export interface KernelFailure {
 }
 
 /** Rules that are added, in that order, with the chain of each. */
-export type AddedRules = ReadonlyMap<Rule, string>;
+type AddedRules = ReadonlyMap<Rule, string>;
 
 /** nf_tables' NFT_JUMP_STACK_SIZE: base chains and 15 more. */
 const NFT_MAX_DEPTH = 15;
