@@ -33,7 +33,12 @@ export function showCommand(
   const paths = worldPaths(options.world);
   const world = loadWorld(readWorlds(paths), paths.join(" "));
   const json = options.json === true || options.output === "json";
-  if (world.kind === "cluster" && known === "rules" && name !== undefined && splitObjectName(name) !== undefined)
+  if (
+    world.kind === "cluster" &&
+    known === "rules" &&
+    name !== undefined &&
+    splitObjectName(name) !== undefined
+  )
     return showObjectRules(world, name, node, json, streams);
   if (node !== undefined)
     throw new UserError("SHOW_WHERE", `"${node}" is one word too many`, {
