@@ -31,7 +31,7 @@ const CONTROL: Snooped = { control: true, routersOnly: false };
 const REPORT: Snooped = { control: true, routersOnly: true };
 const ALL_HOSTS = 0xe000_0001;
 
-/** Looks at a frame to a group and learns from it; undefined for a damaged message, which is dropped. Mirrors br_multicast_rcv(). */
+/** Looks at a frame to a group and learns from it; undefined for a damaged message or an empty packet, which is dropped. Mirrors br_multicast_rcv(). */
 export function snoop(
   { frame }: SkBuff,
   multicast: BridgeMulticast,
@@ -45,10 +45,21 @@ export function snoop(
         ? PLAIN
         : FOR_MEMBERS;
   if (network?.kind !== "ipv6") return PLAIN;
+  if (isEmpty(frame)) return undefined;
   const isMld = network.extensions[0]?.kind === "options" && frame.transport?.kind === "icmpv6";
   const control = isMld ? snoopMld(frame, multicast, heard) : "other";
   if (control !== "other") return control;
   return network.destination === IPV6_ALL_NODES ? PLAIN : FOR_MEMBERS;
+}
+
+/** A packet that is its IPv6 header and nothing more. Mirrors net/ipv6/mcast_snoop.c:ipv6_mc_check_ip6hdr(). */
+function isEmpty({ network, transport, payload }: Frame): boolean {
+  return (
+    network?.kind === "ipv6" &&
+    network.extensions.length === 0 &&
+    transport === undefined &&
+    payload.length === 0
+  );
 }
 
 /** Mirrors br_multicast_ipv4_rcv() with ip_mc_check_igmp(). */
