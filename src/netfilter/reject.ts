@@ -7,11 +7,12 @@ import { icmpSend } from "../inet/icmp.js";
 import { ipLocalOut, ipPacket } from "../inet/ip-local-out.js";
 import { ipRouteMeHarder } from "../inet/ip-output.js";
 import { ipv4Sysctls } from "../inet/sysctls.js";
-import { get16 } from "../wire/bytes.js";
+import { pseudoHeaderSum } from "../wire/checksum.js";
 import { type Frame, NO_BYTES } from "../wire/frame.js";
-import { IPPROTO_ICMP, IPPROTO_TCP, IPPROTO_UDP } from "../wire/ipv4.js";
+import { IPPROTO_TCP, IPPROTO_UDP } from "../wire/ipv4.js";
 import { TCP_RST } from "../wire/tcp.js";
 import { sendReset6, sendUnreachable6 } from "./reject6.js";
+import { mayBeWhole } from "./reject-checksum.js";
 import { answerByPort, closeConnection, resetHeader } from "./reset.js";
 
 /** What a rejected packet's sender is told. */
@@ -36,16 +37,18 @@ export function rejectPacket(skb: SkBuff, state: HookState, how: RejectWith): Ve
 
 /** Mirrors net/ipv4/netfilter/nf_reject_ipv4.c:nf_send_unreach(). */
 function sendUnreachable(skb: SkBuff, type: number, code: number): void {
-  if (skb.frame.transport?.checksumError !== undefined || isFirstPiece(skb.frame)) return;
+  if (!isChecksumRight(skb.frame)) return;
   icmpSend(skb, type, code);
 }
 
-/** The checksum of a first fragment is over what is not there: it counts as wrong. Mirrors nf_reject_verify_csum() and nf_ip_checksum(). */
-function isFirstPiece({ network, payload }: Frame): boolean {
-  if (network?.kind !== "ipv4" || !network.moreFragments || network.fragmentOffset > 0)
-    return false;
-  if (network.protocol === IPPROTO_UDP) return get16(payload, 6) !== 0;
-  return network.protocol === IPPROTO_TCP || network.protocol === IPPROTO_ICMP;
+/** Whether the packet's checksum can be believed. Mirrors net/netfilter/utils.c:nf_ip_checksum(). */
+function isChecksumRight({ network, transport, payload }: Frame): boolean {
+  if (network?.kind !== "ipv4" || network.fragmentOffset !== 0) return false;
+  if (transport !== undefined) return transport.checksumError === undefined;
+  const { source, destination, protocol } = network;
+  const hasPseudo = protocol === IPPROTO_TCP || protocol === IPPROTO_UDP;
+  const pseudo = hasPseudo ? pseudoHeaderSum(source, destination, protocol, payload.length) : 0;
+  return mayBeWhole(protocol, payload, pseudo);
 }
 
 /** Mirrors net/ipv4/netfilter/nf_reject_ipv4.c:nf_send_reset(). */

@@ -9,13 +9,14 @@ import { ip6Packet } from "../inet/ipv6/packet.js";
 import { isRoute6, type Route6, routeOutput6 } from "../inet/ipv6/route.js";
 import { ipv6Sysctls } from "../inet/ipv6/sysctls.js";
 import { attachRoute, loopbackOf } from "../inet/route-entry.js";
-import { checksumErrorOf, pseudoHeaderSum6 } from "../wire/checksum.js";
+import { pseudoHeaderSum6 } from "../wire/checksum.js";
 import { type Frame, NO_BYTES, type TransportHeader } from "../wire/frame.js";
 import { isUnicastIpv6 } from "../wire/ip.js";
-import { IPPROTO_TCP, IPPROTO_UDP } from "../wire/ipv4.js";
+import { IPPROTO_TCP } from "../wire/ipv4.js";
 import type { Ipv6Header } from "../wire/ipv6.js";
 import { TCP_RST } from "../wire/tcp.js";
 import { upperHeaderOf } from "./ipv6-headers.js";
+import { mayBeWhole } from "./reject-checksum.js";
 import { answerByPort, closeConnection, resetHeader } from "./reset.js";
 
 /** Mirrors net/ipv6/netfilter/nf_reject_ipv6.c:nf_send_unreach6(). */
@@ -25,13 +26,7 @@ export function sendUnreachable6(skb: SkBuff, state: HookState, type: number, co
   icmp6Send(skb, type, code);
 }
 
-/** These are not covered by one sum over all they carry. Mirrors nf_reject_verify_csum(). */
-const WITHOUT_CHECKSUM: readonly number[] = [33, 47, 50, 51, 132, 136];
-
-/**
- * Whether the packet's checksum can be believed: a piece of a packet has none, and whatever else follows the headers is
- * summed up as if it had one. Mirrors reject6_csum_ok().
- */
+/** Whether the packet's checksum can be believed. Mirrors reject6_csum_ok(). */
 function isChecksumRight(frame: Frame): boolean {
   const { network, transport } = frame;
   if (network?.kind !== "ipv6") return false;
@@ -39,11 +34,9 @@ function isChecksumRight(frame: Frame): boolean {
   const upper = upperHeaderOf(frame, network, false);
   if (upper === undefined || upper.fragmentOffset !== 0 || upper.payload.length === 0) return false;
   const { protocol, payload } = upper;
-  if (WITHOUT_CHECKSUM.includes(protocol)) return true;
-  if (protocol === IPPROTO_UDP && payload[6] === 0 && payload[7] === 0) return true;
   const { source, destination } = network;
   const pseudo = pseudoHeaderSum6(source, destination, protocol, payload.length);
-  return checksumErrorOf(payload, pseudo) === undefined;
+  return mayBeWhole(protocol, payload, pseudo);
 }
 
 /** Mirrors net/ipv6/netfilter/nf_reject_ipv6.c:nf_send_reset6(). */
