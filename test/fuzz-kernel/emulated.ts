@@ -18,12 +18,13 @@ export const manyFrames = 600;
 /** Events of one lab: more is a storm that neither side should see. */
 const mostSteps = 200_000;
 
-/** Builds a lab in the emulator, going on after commands that fail, and starts its probes at fixed distances. */
+/** Builds a lab in the emulator, going on after commands that fail, and starts its probes at fixed distances, in seconds; after so many frames it stops. */
 export function runEmulated(
   lab: Lab,
   probes: readonly ProbeSpec[],
   seed = 1,
   distance: number = slot,
+  mostFrames: number = Number.POSITIVE_INFINITY,
 ): RunOfLab {
   const sim = createLinux({ seed });
   const family = familyOfLab(lab);
@@ -63,7 +64,7 @@ export function runEmulated(
       bytes: encodeFrame(event.frame),
     });
     // Nothing more is to be learned of it.
-    if (frames.length > manyFrames) budget.steps = 0;
+    if (frames.length > mostFrames) budget.steps = 0;
   };
   const results = probes.map((probe) => runProbe(sim, probe, distance, budget));
   runTo(sim, later(sim.queue.now, seconds(0.05)), budget, () => false);

@@ -5,6 +5,7 @@ import { difference, probesOf, textOf } from "./compare.js";
 import { type Draft, labFile, labOf } from "./draft.js";
 import { manyFrames, runEmulated } from "./emulated.js";
 import { generate } from "./generate.js";
+import { slot } from "./profile.js";
 import { RealKernel } from "./real.js";
 import { shrink } from "./shrink.js";
 
@@ -94,7 +95,7 @@ class Run {
 
   async #compare(lab: Lab, most = tries): Promise<Comparison> {
     const probes = probesOf(lab);
-    const emulated = runEmulated(lab, probes);
+    const emulated = runEmulated(lab, probes, 1, slot, manyFrames);
     const expected = textOf(emulated, lab);
     const frames = emulated.seen.frames.length;
     if (frames > manyFrames) return { lines: [], first: [], unsteady: false, unknown: [], frames };
