@@ -99,6 +99,7 @@ export function newSkb(ns: NetworkNamespace, frame: Frame, by: string, cause?: S
     socket: undefined,
     bridge: undefined,
     fragmentMaxSize: 0,
+    fragmentsHadDf: false,
     ignoreDf: false,
     cause: cause?.id,
     nfTrace: false,
@@ -121,6 +122,7 @@ export function cloneSkb(skb: SkBuff, by: string): SkBuff {
   copy.socket = skb.socket;
   copy.bridge = skb.bridge === undefined ? undefined : { ...skb.bridge };
   copy.fragmentMaxSize = skb.fragmentMaxSize;
+  copy.fragmentsHadDf = skb.fragmentsHadDf;
   copy.ignoreDf = skb.ignoreDf;
   copy.nfTrace = skb.nfTrace;
   return copy;

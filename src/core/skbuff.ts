@@ -58,6 +58,8 @@ export interface SkBuff {
   bridge: BridgeInfo | undefined;
   /** Made by reassembly: the size in bytes of its largest fragment, IP header included; 0 otherwise. Mirrors IPCB(skb)->frag_max_size. */
   fragmentMaxSize: number;
+  /** Made by reassembly, and the largest fragment had DF: pieces get it again. Mirrors IPSKB_FRAG_PMTU in IPCB(skb)->flags. */
+  fragmentsHadDf: boolean;
   /** May be cut in pieces in spite of DF (reassembled by conntrack; a datagram of a local socket). Mirrors skb->ignore_df. */
   ignoreDf: boolean;
   /** The packet that made this one be sent (a request, an erroneous packet, an original), by id. */

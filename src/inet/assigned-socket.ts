@@ -19,6 +19,11 @@ export function assignSocket(skb: SkBuff, socket: InetSocket): void {
   assigned(skb.ns).set(skb, socket);
 }
 
+/** Takes back what assignSocket() gave. Mirrors include/linux/skbuff.h:skb_orphan(). */
+export function orphan(skb: SkBuff): void {
+  assigned(skb.ns).delete(skb);
+}
+
 /** The socket that a packet was given to in this namespace. Mirrors include/net/inet_hashtables.h:inet_steal_sock(). */
 export function assignedSocket(skb: SkBuff): InetSocket | undefined {
   return assigned(skb.ns).get(skb);

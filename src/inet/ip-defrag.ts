@@ -65,6 +65,7 @@ function reassemble(skb: SkBuff, pieces: readonly Piece<Ipv4Header>[], user: Def
   const frame: Frame = { link: skb.frame.link, network: header, ...decodeTransport(header, bytes) };
   skb.frame = frame;
   skb.fragmentMaxSize = largest;
+  skb.fragmentsHadDf = dontFragment;
   // Mirrors nf_ct_ipv4_gather_frags(): a router that had to look inside may cut the packet again.
   if (user !== "local") {
     skb.ignoreDf = true;

@@ -19,8 +19,6 @@ export function fragment(skb: SkBuff, mtu: number): readonly SkBuff[] {
     return [];
   }
   const bytes = encodeTransport(skb.frame);
-  // Whether all pieces had DF is kept in the reassembled header; others only come here without it or against it.
-  const dontFragment = network.dontFragment && skb.fragmentMaxSize > 0;
   const pieces: SkBuff[] = [];
   const places = cutPlaces(skb, bytes.length, room);
   for (const [index, offset] of places.entries()) {
@@ -29,7 +27,7 @@ export function fragment(skb: SkBuff, mtu: number): readonly SkBuff[] {
     const piece = cloneSkb(skb, "fragment");
     const header: Ipv4Header = {
       ...network,
-      dontFragment,
+      dontFragment: skb.fragmentsHadDf,
       moreFragments: !last || network.moreFragments,
       fragmentOffset: network.fragmentOffset + offset,
     };

@@ -82,6 +82,7 @@ function transmit(
   const before = skb.frame;
   skb.frame = outerFrame(ns, way, flow, headers, udp, payload);
   skb.fragmentMaxSize = 0;
+  skb.fragmentsHadDf = false;
   skb.ignoreDf = false;
   ns.sim.trace?.(
     told(skb, {

@@ -41,6 +41,7 @@ function enter(skb: SkBuff, dev: Vxlan, outer: IpHeader, inner: Frame): void {
   scrub(skb, dev.underlay !== dev.ns);
   skb.ignoreDf = false;
   skb.fragmentMaxSize = 0;
+  skb.fragmentsHadDf = false;
   skb.frame = frame;
   skb.packetType = packetTypeFor(frame.link.destination, dev);
   dev.counters.rxBytes += frameLength(frame);

@@ -16,6 +16,7 @@ import type { SkBuff } from "../core/skbuff.js";
 import { numberSysctl } from "../core/sysctls.js";
 import { told } from "../core/trace.js";
 import type { SendResult } from "../core/errno.js";
+import { orphan } from "../inet/assigned-socket.js";
 import { fragment } from "../inet/ip-fragment.js";
 import { ip6Fragment } from "../inet/ipv6/output.js";
 import { routeInput6 } from "../inet/ipv6/route.js";
@@ -356,9 +357,8 @@ function sendInPieces(skb: SkBuff, { out }: HookState, okfn: Okfn): SendResult {
     drop(skb, "NOT_SPECIFIED", "br_nf_dev_queue_xmit");
     return "EMSGSIZE";
   }
-  // That every piece had DF was kept with the packet, and is gone since br_validate_ipv4().
-  if (network?.kind === "ipv4")
-    skb.frame = { ...skb.frame, network: { ...network, dontFragment: false } };
+  // That the pieces had DF was kept with the packet, and is gone since br_validate_ipv4().
+  skb.fragmentsHadDf = false;
   for (const piece of fragment(skb, mtu)) sendPiece(piece, out, okfn);
   return undefined;
 }
@@ -368,7 +368,10 @@ function sendPiece(piece: SkBuff, out: NetDevice | undefined, okfn: Okfn): void 
   okfn(piece);
 }
 
-/** A frame whose IP PREROUTING ran inside the bridge does not pass it again. Mirrors ip_sabotage_in(). */
+/**
+ * A frame whose IP PREROUTING ran inside the bridge does not pass it again. Mirrors ip_sabotage_in(). A socket that TPROXY gave it there is lost, since
+ * net/ipv4/ip_input.c:ip_rcv_core() and ip6_rcv_core() begin with skb_orphan().
+ */
 const sabotage: HookEntry = {
   name: "br_netfilter",
   hook: "PREROUTING",
@@ -378,6 +381,7 @@ const sabotage: HookEntry = {
     if (bridge === undefined || bridge.passedPrerouting || bridge.originalDestination !== undefined)
       return ACCEPT;
     bridge.passedPrerouting = true;
+    orphan(skb);
     okfn(skb);
     return { kind: "stolen", by: "br_netfilter" };
   },

@@ -58,18 +58,18 @@ export function isWildcard({ kind, socket }: InetSocket): boolean {
     : kind === "udp" && isAnyAddress(socket.localAddress);
 }
 
-/** The flow of a packet or, for an ICMP error, of the packet it is about. Mirrors net/ipv4/netfilter/nf_socket_ipv4.c:nf_sk_lookup_slow_v4(). */
+/** The flow of a packet or, for an ICMP error, of the packet it is about. Mirrors net/ipv4/netfilter/nf_socket_ipv4.c:nf_sk_lookup_slow_v4() and nf_sk_lookup_slow_v6(). */
 function flowOf(skb: SkBuff): LocalFlow | undefined {
   const { frame, ct } = skb;
   const flow = flowOfFrame(frame);
   const { entry } = ct ?? {};
   // The reply of a connection whose source was translated is for the address before that.
+  const { transport } = frame;
   const isReply =
-    frame.transport?.kind === "icmp"
+    transport?.kind === "icmp" || transport?.kind === "icmpv6"
       ? ct?.info === "RELATED_REPLY"
       : ct?.info === "ESTABLISHED_REPLY";
-  if (flow === undefined || entry === undefined || !isReply || frame.network?.kind !== "ipv4")
-    return flow;
+  if (flow === undefined || entry === undefined || !isReply) return flow;
   if ((entry.status & IPS_SRC_NAT_DONE) === 0) return flow;
   return { ...flow, local: entry.original.source, localPort: entry.original.sourcePort };
 }

@@ -83,7 +83,9 @@ function routed(
   if (network?.kind === "ipv4" && typeof gateway === "number") {
     const route = routeOutput(ns, { destination: gateway, mark: 0, tos: network.tos, oif });
     if (!isRoute(route)) return undefined;
-    attachRoute(copy, route.through(route.gateway ?? gateway), "output");
+    // Without a route the packet's own destination is taken to be on the device's link.
+    const byGateway = route.table === undefined ? route : route.through(route.gateway ?? gateway);
+    attachRoute(copy, byGateway, "output");
     copy.dev = route.dev;
     return ipLocalOut;
   }
