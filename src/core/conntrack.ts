@@ -99,17 +99,22 @@ export function isOriginalDirection(info: CtInfo): boolean {
 }
 
 /**
- * Gives a packet that answers another (an ICMP error, REJECT's reset) its connection as RELATED, in the other direction.
+ * What a packet has that answers another (an ICMP error, REJECT's reset): its connection as RELATED, in the other direction.
  * Mirrors net/netfilter/nf_conntrack_core.c:nf_conntrack_attach().
  */
+export function relatedTo(cause: ConntrackRef | undefined): ConntrackRef | undefined {
+  if (cause?.info === "UNTRACKED") return ABOUT_UNTRACKED;
+  if (cause?.entry === undefined) return undefined;
+  return {
+    entry: cause.entry,
+    info: isOriginalDirection(cause.info) ? "RELATED_REPLY" : "RELATED",
+  };
+}
+
+/** Gives an answer what relatedTo() says. */
 export function attachRelated(
   answer: { ct: ConntrackRef | undefined },
   cause: { readonly ct: ConntrackRef | undefined },
 ): void {
-  if (cause.ct?.info === "UNTRACKED") answer.ct = ABOUT_UNTRACKED;
-  if (cause.ct?.entry === undefined) return;
-  answer.ct = {
-    entry: cause.ct.entry,
-    info: isOriginalDirection(cause.ct.info) ? "RELATED_REPLY" : "RELATED",
-  };
+  answer.ct = relatedTo(cause.ct) ?? answer.ct;
 }

@@ -1,7 +1,7 @@
 import type { NetDevice } from "../core/device.js";
 import { type NetworkNamespace, perNamespace } from "../core/namespace.js";
 import { newSkb } from "../core/simulation.js";
-import { ABOUT_UNTRACKED, type ConntrackRef, type CtInfo } from "../core/conntrack.js";
+import { type ConntrackRef, relatedTo } from "../core/conntrack.js";
 import type { SkBuff } from "../core/skbuff.js";
 import { encodeIpPacket, type Frame } from "../wire/frame.js";
 import {
@@ -99,15 +99,6 @@ function inboundAddress(skb: SkBuff, network: Ipv4Header): Ipv4 | undefined {
     return undefined;
   return selectSource(dev, network.source, RT_SCOPE_LINK);
 }
-
-/** The error goes the other way than the packet it is about. Mirrors nf_conntrack_attach(). */
-function relatedTo(ct: ConntrackRef | undefined): ConntrackRef | undefined {
-  if (ct?.info === "UNTRACKED") return ABOUT_UNTRACKED;
-  if (ct?.entry === undefined) return undefined;
-  return { entry: ct.entry, info: IS_REPLY.has(ct.info) ? "RELATED" : "RELATED_REPLY" };
-}
-
-const IS_REPLY: ReadonlySet<CtInfo> = new Set<CtInfo>(["ESTABLISHED_REPLY", "RELATED_REPLY"]);
 
 /** What an ICMP message says. */
 export interface IcmpMessage {
