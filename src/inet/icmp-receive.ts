@@ -23,6 +23,7 @@ import { pingSockets } from "./ping-sockets.js";
 import { type IcmpErrorNotice, ipProtocols } from "./protocols.js";
 import { isRoute, routeOutput } from "./route-output.js";
 import { inetAddrType } from "./source-address.js";
+import { reversedRoute } from "./source-route.js";
 import { ipv4Sysctls } from "./sysctls.js";
 
 const ICMP_TIMESTAMP = 13;
@@ -107,8 +108,9 @@ function reply(skb: SkBuff, network: Ipv4Header, header: IcmpHeader, payload: Ui
   const { ns } = skb;
   const mark = ipv4Sysctls(ns).get("net.ipv4.fwmark_reflect") === 0 ? 0 : skb.mark;
   const source = skb.route?.type === "local" ? network.destination : undefined;
+  const destination = reversedRoute(skb)?.first ?? network.source;
   const flow = {
-    destination: network.source,
+    destination,
     source,
     mark,
     tos: network.tos,
@@ -119,7 +121,7 @@ function reply(skb: SkBuff, network: Ipv4Header, header: IcmpHeader, payload: Ui
     sendIcmp(
       ns,
       route,
-      network.source,
+      destination,
       { header, payload, by: "icmp reply", tos: network.tos, mark },
       skb,
       undefined,

@@ -23,6 +23,7 @@ import { kernelSocket } from "./socket-owner.js";
 import { isRoute, routeOutput } from "./route-output.js";
 import { RT_SCOPE_LINK } from "./fib-types.js";
 import { selectSource } from "./source-address.js";
+import { reversedRoute } from "./source-route.js";
 import { ipv4Sysctls } from "./sysctls.js";
 
 const ICMP_SOURCE_QUENCH = 4;
@@ -62,21 +63,22 @@ export function icmpSend(skb: SkBuff, type: number, code: number, rest = 0): voi
     ? (network.tos & IPTOS_TOS_MASK) | IPTOS_PREC_INTERNETCONTROL
     : network.tos;
   const local = route.type === "local" ? network.destination : inboundAddress(skb, network);
+  const destination = reversedRoute(skb)?.first ?? network.source;
   const back = routeOutput(ns, {
-    destination: network.source,
+    destination,
     source: local,
     mark,
     tos,
     protocol: IPPROTO_ICMP,
   });
   if (!isRoute(back)) return;
-  if (limited && !allowPeer(ns, network.source, back.dev)) return;
+  if (limited && !allowPeer(ns, destination, back.dev)) return;
   const answered = echoOptions(skb, back.source ?? INADDR_DUMMY).length;
   const room = Math.min(back.mtu, MAX_ERROR) - IPV4_HLEN - answered - ICMP_HLEN;
   if (room <= IPV4_HLEN) return;
   const header: IcmpHeader = { kind: "icmp", type, code, rest };
   const message = { header, payload: encodeIpPacket(skb.frame, room), by: "icmp error", tos, mark };
-  sendIcmp(ns, back, network.source, message, skb, relatedTo(skb.ct));
+  sendIcmp(ns, back, destination, message, skb, relatedTo(skb.ct));
 }
 
 /** The conditions under which a packet is answered at all. */
@@ -93,8 +95,9 @@ function isAboutError({ transport, payload }: Frame): boolean {
   return type === undefined || type > NR_ICMP_TYPES || isIcmpError(type);
 }
 
+/** With the knob, an address of the device that the packet came in by: one that a bridge keeps for itself came in by no route. */
 function inboundAddress(skb: SkBuff, network: Ipv4Header): Ipv4 | undefined {
-  const dev: NetDevice | undefined = skb.inDev;
+  const dev: NetDevice | undefined = skb.route?.isPlaceholder === true ? undefined : skb.inDev;
   if (dev === undefined || ipv4Sysctls(skb.ns).get("net.ipv4.icmp_errors_use_inbound_ifaddr") === 0)
     return undefined;
   return selectSource(dev, network.source, RT_SCOPE_LINK);

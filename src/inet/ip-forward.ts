@@ -17,9 +17,11 @@ import { isForwarding } from "./devconf.js";
 import { icmpSend } from "./icmp.js";
 import { inetPeers } from "./inet-peer.js";
 import { forwardOptions } from "./ip-options.js";
+import { sourceRoutes } from "./source-route.js";
 
 const ICMP_EXC_TTL = 0;
 const ICMP_REDIR_HOST = 1;
+const ICMP_SR_FAILED = 5;
 
 /**
  * A packet for somebody else. TTL is checked before it is lowered, and TTL, size and redirects come before the FORWARD hook.
@@ -36,12 +38,17 @@ export function ipForward(skb: SkBuff): void {
     icmpSend(skb, ICMP_TIME_EXCEEDED, ICMP_EXC_TTL);
     return drop(skb, "IP_INHDR", "ip_forward");
   }
+  const sourceRoute = sourceRoutes(skb.ns).get(skb);
+  if (sourceRoute?.isStrict === true && route.gateway !== undefined) {
+    icmpSend(skb, ICMP_DEST_UNREACH, ICMP_SR_FAILED);
+    return drop(skb, "NOT_SPECIFIED", "ip_forward");
+  }
   if (exceedsMtu(skb, network.dontFragment, route.mtu)) {
     icmpSend(skb, ICMP_DEST_UNREACH, ICMP_FRAG_NEEDED, route.mtu);
     return drop(skb, "PKT_TOO_BIG", "ip_forward");
   }
   skb.frame = withTtl(skb.frame, network.ttl - 1);
-  if (route.redirect) sendRedirect(skb);
+  if (route.redirect && sourceRoute === undefined) sendRedirect(skb);
   nfHook(
     skb,
     { hook: "FORWARD", family: "ipv4", ns: skb.ns, in: skb.dev, out: route.dev },

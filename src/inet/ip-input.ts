@@ -5,14 +5,15 @@ import { type HookState, nfHook } from "../core/hooks.js";
 import type { SkBuff } from "../core/skbuff.js";
 import { told } from "../core/trace.js";
 import { ICMP_DEST_UNREACH, ICMP_PARAMETERPROB, ICMP_PROT_UNREACH } from "../wire/icmp.js";
-import { type Ipv4Header, isFragment } from "../wire/ipv4.js";
+import { IPPROTO_TCP, type Ipv4Header, isFragment } from "../wire/ipv4.js";
 import { confAnd, confOr } from "./devconf.js";
 import { icmpSend } from "./icmp.js";
 import { ipDefrag } from "./ip-defrag.js";
-import { compileOptions } from "./ip-options.js";
+import { compileOptions, echoOptions } from "./ip-options.js";
 import { ipProtocols } from "./protocols.js";
 import { dropMartian } from "./route-entry.js";
 import { routeInput } from "./route-input.js";
+import { followSourceRoute } from "./source-route-input.js";
 
 /** Receives a packet from a device. Mirrors net/ipv4/ip_input.c:ip_rcv() with ip_rcv_core(). */
 export function ipRcv(skb: SkBuff): void {
@@ -47,10 +48,11 @@ function routeAndPassOn(skb: SkBuff): void {
     if (reason !== undefined) return dropMartian(skb, reason);
   }
   const { network } = skb.frame;
+  if (network?.kind === "ipv4" && network.options.length > 0 && !acceptOptions(skb, network))
+    return;
   const { route, dev } = skb;
   if (network?.kind !== "ipv4" || route === undefined || dev === undefined)
     return drop(skb, "NOT_SPECIFIED", "ip_rcv_finish_core");
-  if (network.options.length > 0 && !acceptOptions(skb, network)) return;
   const inGroupFrame = skb.packetType === "BROADCAST" || skb.packetType === "MULTICAST";
   const unicast = route.type !== "broadcast" && route.type !== "multicast";
   if (inGroupFrame && unicast && confOr(dev, "drop_unicast_in_l2_multicast")) {
@@ -77,20 +79,12 @@ function acceptOptions(skb: SkBuff, network: Ipv4Header): boolean {
     drop(skb, "IP_INHDR", "ip_rcv_finish_core");
     return false;
   }
-  if (checked.sourceRoute && (skb.dev === undefined || !confAnd(skb.dev, "accept_source_route"))) {
-    drop(skb, "NOT_SPECIFIED", "ip_rcv_finish_core");
-    return false;
-  }
-  if (checked.sourceRoute) {
-    skb.ns.sim.trace?.(
-      told(skb, {
-        kind: "unknown",
-        what: "a source route that is accepted is not followed",
-        place: undefined,
-      }),
-    );
-  }
-  return true;
+  const { sourceRoute } = checked;
+  if (sourceRoute === undefined) return true;
+  const accepted = skb.dev !== undefined && confAnd(skb.dev, "accept_source_route");
+  if (accepted && followSourceRoute(skb, sourceRoute)) return true;
+  drop(skb, "NOT_SPECIFIED", "ip_rcv_finish_core");
+  return false;
 }
 
 /** A packet for this host. Mirrors ip_local_deliver(). */
@@ -114,7 +108,20 @@ function ipLocalDeliverFinish(skb: SkBuff): SendResult {
 function toProtocol(skb: SkBuff): void {
   const { network } = skb.frame;
   const handler = network?.kind === "ipv4" ? ipProtocols(skb.ns).get(network.protocol) : undefined;
+  if (network?.kind === "ipv4" && network.protocol === IPPROTO_TCP) tellLostOptions(skb, network);
   if (handler !== undefined) return handler.receive(skb);
   icmpSend(skb, ICMP_DEST_UNREACH, ICMP_PROT_UNREACH);
   drop(skb, "IP_NOPROTO", "ip_protocol_deliver_rcu");
+}
+
+/** TCP's answers carry the options of what they answer in the kernel (tcp_v4_save_options()), and none here. */
+function tellLostOptions(skb: SkBuff, { options, destination }: Ipv4Header): void {
+  if (options.length === 0 || echoOptions(skb, destination).length === 0) return;
+  skb.ns.sim.trace?.(
+    told(skb, {
+      kind: "unknown",
+      what: "TCP does not answer with the IP options that a segment came with",
+      place: undefined,
+    }),
+  );
 }

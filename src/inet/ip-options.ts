@@ -1,5 +1,6 @@
 import type { NetDevice } from "../core/device.js";
 import { type NetworkNamespace, perNamespace } from "../core/namespace.js";
+import type { Route } from "../core/route.js";
 import type { SkBuff } from "../core/skbuff.js";
 import { get32, get8, put32, put8 } from "../wire/bytes.js";
 import { NO_BYTES } from "../wire/frame.js";
@@ -8,6 +9,12 @@ import type { Ipv4Header } from "../wire/ipv4.js";
 import { fib } from "./fib.js";
 import { RT_SCOPE_LINK, RT_SCOPE_UNIVERSE } from "./fib-types.js";
 import { inetAddrType, selectSource } from "./source-address.js";
+import {
+  forwardSourceRoute,
+  reversedRoute,
+  type SourceRoute,
+  sourceRoutes,
+} from "./source-route.js";
 
 const IPOPT_END = 0;
 const IPOPT_NOOP = 1;
@@ -29,13 +36,13 @@ interface OptionState {
   ts: number | undefined;
   tsNeedsAddress: boolean;
   tsNeedsTime: boolean;
-  sourceRoute: boolean;
+  sourceRoute: SourceRoute | undefined;
 }
 
 /** What the options of a packet ask for; `pointer` is the offending byte, counted from the start of the IP header. */
 export type OptionsCheck =
   | { readonly kind: "bad"; readonly pointer: number }
-  | { readonly kind: "good"; readonly sourceRoute: boolean };
+  | { readonly kind: "good"; readonly sourceRoute: SourceRoute | undefined };
 
 const statesIn: (ns: NetworkNamespace) => WeakMap<SkBuff, OptionState> = perNamespace(
   () => new WeakMap<SkBuff, OptionState>(),
@@ -53,12 +60,13 @@ export function compileOptions(skb: SkBuff, network: Ipv4Header): OptionsCheck {
     ts: undefined,
     tsNeedsAddress: false,
     tsNeedsTime: false,
-    sourceRoute: false,
+    sourceRoute: undefined,
   };
   const wrong = compileAll(skb, network, options, state);
   // A mistake is told about the packet as it stands then, with what was written before it.
   skb.frame = { ...skb.frame, network: { ...network, options } };
   statesIn(skb.ns).set(skb, state);
+  if (state.sourceRoute !== undefined) sourceRoutes(skb.ns).set(skb, state.sourceRoute);
   return wrong === undefined
     ? { kind: "good", sourceRoute: state.sourceRoute }
     : { kind: "bad", pointer: IPV4_HLEN + wrong };
@@ -110,8 +118,8 @@ function compileOne(
     case IPOPT_SSRR:
       if (length < 3) return 1;
       if (get8(options, at + 2) < 4) return 2;
-      if (state.sourceRoute) return 0;
-      state.sourceRoute = true;
+      if (state.sourceRoute !== undefined) return 0;
+      state.sourceRoute = { at, isStrict: kind === IPOPT_SSRR, nexthop: undefined };
       return undefined;
     case IPOPT_RECORD_ROUTE:
       return recordRoute(skb, network, option, state);
@@ -229,20 +237,35 @@ function sourceTowards(
   return selectSource(way.dev, way.gateway ?? IPV4_ANY, route.scope);
 }
 
-/** A packet goes on: what it was given on its way in is replaced by the address it leaves from. Mirrors ip_forward_options(). */
+/**
+ * A packet goes on: what it was given on its way in is replaced by the address it leaves from, and a source route has it
+ * go to the next address. Mirrors ip_forward_options().
+ */
 export function forwardOptions(skb: SkBuff, network: Ipv4Header): void {
   const state = statesIn(skb.ns).get(skb);
   const { route } = skb;
   if (state === undefined || route === undefined) return;
-  if (!state.rrNeedsAddress) return;
-  const nexthop = typeof route.gateway === "number" ? route.gateway : IPV4_ANY;
-  const own =
-    sourceTowards(skb, network.destination, route.dev) ??
-    selectSource(route.dev, nexthop, RT_SCOPE_UNIVERSE);
-  const options = network.options.slice();
-  // Beside a time the address stays the one that faces the sender. Observed on 6.18.
-  fillIn(options, { ...state, ts: undefined }, own, 0);
-  skb.frame = { ...skb.frame, network: { ...network, options } };
+  if (state.rrNeedsAddress) {
+    const options = network.options.slice();
+    // Beside a time the address stays the one that faces the sender, without a source route. Observed on 6.18.
+    fillIn(options, { ...state, ts: undefined }, leavingFrom(skb, route, network.destination), 0);
+    skb.frame = { ...skb.frame, network: { ...network, options } };
+  }
+  const moved = forwardSourceRoute(skb, (nexthop) => leavingFrom(skb, route, nexthop));
+  if (moved?.kind !== "ipv4" || !state.tsNeedsAddress) return;
+  const options = moved.options.slice();
+  const own = leavingFrom(skb, route, moved.destination);
+  fillIn(options, { ...state, rr: undefined, tsNeedsTime: false }, own, 0);
+  skb.frame = { ...skb.frame, network: { ...moved, options } };
+}
+
+/** The address of this host towards the destination of a packet that goes on. Mirrors ip_rt_get_source(). */
+function leavingFrom(skb: SkBuff, route: Route, destination: Ipv4): Ipv4 {
+  const nexthop = typeof route.gateway === "number" ? route.gateway : destination;
+  return (
+    sourceTowards(skb, destination, route.dev) ??
+    selectSource(route.dev, nexthop, RT_SCOPE_UNIVERSE)
+  );
 }
 
 /** Addresses and time go right before the pointers. Mirrors ip_options_build(). */
@@ -256,7 +279,8 @@ function fillIn(options: Uint8Array, state: OptionState, address: Ipv4, time: nu
 }
 
 /**
- * The options of an answer to a packet: its record of the route and its times go on. `source` is who answers.
+ * The options of an answer to a packet: its record of the route and its times go on, its source route goes back. `source`
+ * is who answers.
  * Mirrors __ip_options_echo() and ip_options_build().
  */
 export function echoOptions(skb: SkBuff, source: Ipv4): Uint8Array {
@@ -281,6 +305,7 @@ export function echoOptions(skb: SkBuff, source: Ipv4): Uint8Array {
     parts.push(...copied(network.options, state.ts));
     echoTimes(skb, parts, answer.ts, state, answer);
   }
+  parts.push(...(reversedRoute(skb)?.option ?? NO_BYTES));
   while (parts.length % 4 !== 0) parts.push(IPOPT_END);
   const options = Uint8Array.from(parts);
   fillIn(options, answer, source, timeOfDay(skb));

@@ -47,12 +47,14 @@ const cacheOf: (ns: NetworkNamespace) => RouteCache<RouteEntry | DropReason> = p
 
 /**
  * Gives a received packet its route; a reason to drop it comes back. A route with an `error` is a route: its `input`
- * answers and drops. Mirrors net/ipv4/route.c:ip_route_input_noref().
+ * answers and drops. `towards` is where it goes when that is not its destination. Mirrors
+ * net/ipv4/route.c:ip_route_input_noref().
  */
-export function routeInput(skb: SkBuff): DropReason | undefined {
+export function routeInput(skb: SkBuff, towards?: Ipv4): DropReason | undefined {
   const { network } = skb.frame;
   if (network?.kind !== "ipv4" || skb.dev === undefined) return "NOT_SPECIFIED";
-  const { source, destination } = network;
+  const { source } = network;
+  const destination = towards ?? network.destination;
   const tos = network.tos & IPTOS_DSCP;
   const cache = cacheOf(skb.ns);
   let decision = cache.get(destination, source, skb.dev, tos, skb.mark);

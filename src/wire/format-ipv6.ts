@@ -45,9 +45,12 @@ export function formatIpv6Packet(
 ): string {
   const { transport, payload } = frame;
   const ends = formatIpv6Header(network);
-  const before = network.extensions
-    .map((extension, index) => formatExtension(network, index, extension, payload.length))
-    .join("");
+  const words = network.extensions.map((extension, index) =>
+    formatExtension(network, index, extension, payload.length),
+  );
+  const invalid = words.findIndex((word) => word.endsWith(INVALID));
+  const before = words.slice(0, invalid < 0 ? words.length : invalid + 1).join("");
+  if (before.endsWith(INVALID)) return `${ends}: ${before}`;
   if (isLaterFragment(network)) return `${ends}: ${before.trimEnd()}`;
   if (transport === undefined) return `${ends}: ${before}${formatOpaque(network, payload.length)}`;
   if (transport.kind === "icmp") return `${ends}: ${before}icmp`;
@@ -85,8 +88,38 @@ const OPTIONS_WORDS = {
   [IPPROTO_AH]: (body: Uint8Array) => `AH(spi=0x${hex8(get32(body, 2))}): `,
 } as const;
 
+/** The addresses of types 0, 2 and 4 (segment routing) are told; of other types nothing is, nor of what follows them. */
 function formatRouting(body: Uint8Array): string {
-  return `srcrt (len=${(2 + body.length) / 8 - 1}, type=${get8(body, 0)}, segleft=${get8(body, 1)}) `;
+  const length = (2 + body.length) / 8 - 1;
+  const [type, left] = [get8(body, 0), get8(body, 1)];
+  const known = ROUTING_WORDS[type]?.(body);
+  const start = `RT6 (len=${length}, type=${type}${type === 0 ? " [Deprecated]" : ""}, segleft=${left}`;
+  if (known === undefined) return `${start} (unknown type)${INVALID}`;
+  if (length % 2 === 1) return `${start}${known} (invalid length ${length})${INVALID}`;
+  const hops = Array.from(
+    { length: length / 2 },
+    (_, index) => `, [${index}]${formatIpv6(getIpv6(body, 6 + 16 * index))}`,
+  );
+  return `${start}${known}${hops.join("")}) `;
+}
+
+const INVALID = " (invalid)";
+
+const ROUTING_WORDS: Readonly<Partial<Record<number, (body: Uint8Array) => string>>> = {
+  0: reservedWords,
+  2: reservedWords,
+  4: segmentWords,
+};
+
+function reservedWords(body: Uint8Array): string {
+  const reserved = get32(body, 2);
+  return reserved === 0 ? "" : `, rsv=0x${reserved.toString(16)}`;
+}
+
+function segmentWords(body: Uint8Array): string {
+  const flags = get8(body, 3);
+  const shown = flags === 0 ? "" : `, flags=0x${flags.toString(16)}`;
+  return `, last-entry=${get8(body, 2)}${shown}, tag=${get16(body, 4).toString(16)}`;
 }
 
 function hex8(value: number): string {

@@ -1,5 +1,5 @@
 import { spawnSync } from "node:child_process";
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
@@ -266,6 +266,15 @@ describe("the line of an IPv6 frame", () => {
     expect(lines).toContain(
       "IP6 2001:db8:1::1 > 2001:db8:2::2: ICMP6, neighbor solicitation, who has 2001:db8:1::1, length 32",
     );
+  });
+
+  it("tells routing headers of every type as tcpdump does", () => {
+    const golden: { readonly lines: readonly { readonly frame: string; readonly line: string }[] } =
+      JSON.parse(
+        readFileSync(new URL("../golden/routing-header-lines.json", import.meta.url), "utf8"),
+      );
+    const ours = golden.lines.map(({ frame }) => formatFrame(valueOf(decodeFrame(hex(frame)))));
+    expect(ours).toEqual(golden.lines.map(({ line }) => line));
   });
 
   it.skipIf(!tcpdumpHere)("equals tcpdump's for every kind of frame we make", () => {

@@ -4,7 +4,6 @@ import type { SendResult } from "../../core/errno.js";
 import { type HookState, nfHook } from "../../core/hooks.js";
 import { type NetworkNamespace, perNamespace } from "../../core/namespace.js";
 import type { SkBuff } from "../../core/skbuff.js";
-import { told } from "../../core/trace.js";
 import { get8 } from "../../wire/bytes.js";
 import {
   ICMPV6_HDR_FIELD,
@@ -196,30 +195,22 @@ function acceptOptions(skb: SkBuff, extension: OptionsExtension, index: number):
   return false;
 }
 
-/** A packet whose route is all used up goes on; one that is to be sent on is refused. Mirrors ipv6_rthdr_rcv(). */
+/**
+ * A packet whose route is all used up goes on; one that is to be sent on is refused, whatever `accept_source_route` says:
+ * type 0 is gone (RFC 5095), and the pinned kernel has no Mobile IPv6 for type 2. Mirrors ipv6_rthdr_rcv().
+ */
 function acceptRouting(skb: SkBuff, { body }: OptionsExtension, index: number): boolean {
   const [type, left] = [get8(body, 0), get8(body, 1)];
   const { network } = skb.frame;
-  if (type === SEGMENT_ROUTING || type === RPL) {
-    drop(skb, "NOT_SPECIFIED", "ipv6_rthdr_rcv");
-    return false;
-  }
-  if (left === 0) return true;
-  if (type === MOBILITY && devConf6(skb.dev ?? skb.ns.device("lo")).accept_source_route !== 0)
-    skb.ns.sim.trace?.(
-      told(skb, {
-        kind: "unknown",
-        what: "a routing header of Mobile IPv6 is not followed",
-        place: undefined,
-      }),
-    );
-  if (network?.kind === "ipv6")
+  if (network?.kind !== "ipv6") return false;
+  const toOne = !isIpv6Multicast(network.destination) && skb.packetType === "HOST";
+  if (toOne && left === 0 && type !== SEGMENT_ROUTING && type !== RPL) return true;
+  if (toOne && type !== SEGMENT_ROUTING && type !== RPL)
     icmp6Send(skb, ICMPV6_PARAMPROB, ICMPV6_HDR_FIELD, offsetOf(network, index) + ROUTING_TYPE_AT);
   drop(skb, "NOT_SPECIFIED", "ipv6_rthdr_rcv");
   return false;
 }
 
 const ROUTING_TYPE_AT = 2;
-const MOBILITY = 2;
 const RPL = 3;
 const SEGMENT_ROUTING = 4;
