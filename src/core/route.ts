@@ -29,6 +29,8 @@ export interface Route {
   readonly redirect: boolean;
   /** The realms of the destination and, above them, of the source. Mirrors dst->tclassid. */
   readonly realms?: number | undefined;
+  /** No lookup found it: it lets IP hooks ask a bridged frame for a device and an MTU. Mirrors DST_FAKE_RTABLE, of which rt_is_input_route() is false. */
+  readonly isPlaceholder?: boolean;
   /** The FIB entry that decided, as `ip route` prints it, for the trace. */
   readonly text: string;
   /** What happens to a received packet: local delivery, forwarding, an error. Mirrors dst_input(). */

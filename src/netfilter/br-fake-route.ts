@@ -10,6 +10,7 @@ class FakeRoute implements Route {
   readonly source = undefined;
   readonly error = undefined;
   readonly redirect = false;
+  readonly isPlaceholder = true;
 
   constructor(bridge: NetDevice) {
     this.dev = bridge;
@@ -41,5 +42,5 @@ export function bridgeFakeRoute(bridge: NetDevice): Route {
 }
 
 export function isFakeRoute(route: Route | undefined): boolean {
-  return route instanceof FakeRoute;
+  return route?.isPlaceholder === true;
 }

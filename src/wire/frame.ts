@@ -33,6 +33,7 @@ import {
   ipv6HeaderLength,
   isIpv6Fragment,
 } from "./ipv6.js";
+import { encodeExtensions, extensionsLength, type Ipv6Extension } from "./ipv6-extension.js";
 import { type TcpHeader, decodeTcp, encodeTcp, tcpHeaderLength } from "./tcp.js";
 import { UDP_HLEN, type UdpHeader, decodeUdp, encodeUdp } from "./udp.js";
 
@@ -160,6 +161,19 @@ export function encodeIpPacket(frame: Frame, limit: number = Number.POSITIVE_INF
 export function encodeTransport(frame: Frame): Uint8Array {
   const bytes = new Uint8Array(transportLength(frame.transport) + frame.payload.length);
   encodeSegment(frame, bytes);
+  return bytes;
+}
+
+/** The same with the last of its extension headers, those given, before them: what a packet's pieces share among them. */
+export function encodeWithExtensions(
+  frame: Frame,
+  extensions: readonly Ipv6Extension[],
+): Uint8Array {
+  const segment = encodeTransport(frame);
+  if (extensions.length === 0 || frame.network?.kind !== "ipv6") return segment;
+  const bytes = new Uint8Array(extensionsLength(extensions) + segment.length);
+  encodeExtensions(extensions, frame.network.protocol, bytes);
+  bytes.set(segment, bytes.length - segment.length);
   return bytes;
 }
 

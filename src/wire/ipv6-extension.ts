@@ -36,7 +36,7 @@ export interface FragmentExtension {
 
 export type Ipv6Extension = OptionsExtension | FragmentExtension;
 
-const FRAGMENT_HLEN = 8;
+export const FRAGMENT_HLEN = 8;
 
 /** The headers that could be read, and what comes after them. */
 export interface Extensions {
@@ -124,15 +124,21 @@ export function encodeExtensions(
 }
 
 /**
- * The headers that every piece of a packet repeats, and those that are cut with its payload: hop-by-hop options, and what
- * stands before a routing header. Mirrors net/ipv6/output_core.c:ip6_find_1stfragopt().
+ * The headers that every piece of a packet repeats, and those that are cut with its payload: options for the destination are
+ * repeated unless they stand behind a routing header. Mirrors net/ipv6/output_core.c:ip6_find_1stfragopt().
  */
 export function unfragmentable(
   extensions: readonly Ipv6Extension[],
 ): readonly [readonly Ipv6Extension[], readonly Ipv6Extension[]] {
-  const routing = extensions.findLastIndex(({ type }) => type === IPPROTO_ROUTING);
-  const hops = extensions.findLastIndex(({ type }) => type === IPPROTO_HOPOPTS);
-  const at = Math.max(routing, hops) + 1;
+  let routed = false;
+  let at = 0;
+  for (const { type } of extensions) {
+    const isRepeated =
+      type === IPPROTO_HOPOPTS || type === IPPROTO_ROUTING || (type === IPPROTO_DSTOPTS && !routed);
+    if (!isRepeated) break;
+    routed ||= type === IPPROTO_ROUTING;
+    at += 1;
+  }
   return [extensions.slice(0, at), extensions.slice(at)];
 }
 

@@ -2,10 +2,12 @@ import { drop } from "../../core/drop.js";
 import { type NetworkNamespace, perNamespace } from "../../core/namespace.js";
 import type { SkBuff } from "../../core/skbuff.js";
 import { type Micros, seconds } from "../../sim/time.js";
-import { decodeTransport, ipLength } from "../../wire/frame.js";
+import { isHeaderCut } from "../../wire/first-fragment.js";
+import { decodeTransport, encodeWithExtensions, ipLength } from "../../wire/frame.js";
 import {
   ICMPV6_EXC_FRAGTIME,
   ICMPV6_HDR_FIELD,
+  ICMPV6_HDR_INCOMP,
   ICMPV6_PARAMPROB,
   ICMPV6_TIME_EXCEED,
 } from "../../wire/icmpv6.js";
@@ -37,19 +39,25 @@ export function ip6Defrag(skb: SkBuff, user: Defrag6User): SkBuff | undefined {
   const { network } = skb.frame;
   const fragment = network?.kind === "ipv6" ? fragmentExtension(network) : undefined;
   if (network?.kind !== "ipv6" || fragment === undefined) return skb;
-  if (!isIpv6Fragment(network)) return user === "local" ? skb : withoutFragmentHeader(skb, network);
+  const isLocal = user === "local";
+  const isWhole = !isIpv6Fragment(network);
+  if (isWhole && isLocal) return skb;
   const start = fragment.fragmentOffset;
+  if (start === 0 && lacksHeaders(skb, network))
+    return isLocal ? refuse(skb, ICMPV6_HDR_INCOMP, 0) : skb;
+  if (isWhole) return withoutFragmentHeader(skb, network);
   const end = start + skb.frame.payload.length;
   const before = IPV6_HLEN + extensionsLength(network.extensions);
-  const isLocal = user === "local";
   if (end > MAX_PAYLOAD)
-    return isLocal ? refuse(skb, before - 8 + OFFSET_IN_HEADER) : dropped(skb, user);
+    return isLocal
+      ? refuse(skb, ICMPV6_HDR_FIELD, before - 8 + OFFSET_IN_HEADER)
+      : dropped(skb, user);
   const { source, destination } = network;
   const scoped = isIpv6LinkLocal(destination) || isIpv6Multicast(destination);
   const key = `${user} ${source} ${destination} ${fragment.id} ${scoped ? (skb.dev?.name ?? "") : ""}`;
   const more = fragment.moreFragments;
   if (more && skb.frame.payload.length % 8 !== 0) {
-    if (isLocal) return refuse(skb, PAYLOAD_LENGTH_AT);
+    if (isLocal) return refuse(skb, ICMPV6_HDR_FIELD, PAYLOAD_LENGTH_AT);
     // Connection tracking lets such a piece go on as it is: whom it is for is to answer.
     queuesOf(skb.ns).abandon(key, "nf_ct_frag6_queue");
     return skb;
@@ -73,8 +81,15 @@ function withoutFragmentHeader(skb: SkBuff, network: Ipv6Header): SkBuff {
   return skb;
 }
 
-function refuse(skb: SkBuff, pointer: number): undefined {
-  icmp6Send(skb, ICMPV6_PARAMPROB, ICMPV6_HDR_FIELD, pointer);
+/** A first piece has to hold all headers: connection tracking leaves others to whom they are for. RFC 8200 §4.5. */
+function lacksHeaders(skb: SkBuff, network: Ipv6Header): boolean {
+  const at = network.extensions.findIndex(({ kind }) => kind === "fragment");
+  const behind = network.extensions.slice(at + 1);
+  return isHeaderCut(behind[0]?.type ?? network.protocol, encodeWithExtensions(skb.frame, behind));
+}
+
+function refuse(skb: SkBuff, code: number, pointer: number): undefined {
+  icmp6Send(skb, ICMPV6_PARAMPROB, code, pointer);
   drop(skb, "NOT_SPECIFIED", "ipv6_frag_rcv");
   return undefined;
 }

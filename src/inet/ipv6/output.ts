@@ -5,15 +5,13 @@ import { cloneSkb } from "../../core/simulation.js";
 import type { SkBuff } from "../../core/skbuff.js";
 import { microseconds } from "../../sim/time.js";
 import { ETH_P_IPV6 } from "../../wire/ethernet.js";
-import { encodeTransport, ipLength } from "../../wire/frame.js";
+import { encodeWithExtensions, ipLength } from "../../wire/frame.js";
 import { ICMPV6_PKT_TOOBIG } from "../../wire/icmpv6.js";
 import { ipv6MulticastScope, isIpv6LinkLocal, isIpv6Multicast } from "../../wire/ip.js";
 import {
-  encodeExtensions,
   extensionsLength,
   type FragmentExtension,
   IPPROTO_FRAGMENT,
-  type Ipv6Extension,
   unfragmentable,
 } from "../../wire/ipv6-extension.js";
 import { IPV6_HLEN, IPV6_MIN_MTU, type Ipv6Header } from "../../wire/ipv6.js";
@@ -86,7 +84,7 @@ function cut(skb: SkBuff, network: Ipv6Header, limit: number): readonly SkBuff[]
     drop(skb, "PKT_TOO_BIG", "ip6_fragment");
     return [];
   }
-  const bytes = payloadOf(skb, network, cutUp);
+  const bytes = encodeWithExtensions(skb.frame, cutUp);
   const first = cutUp[0]?.type ?? network.protocol;
   const id = nextFragmentId(skb.ns);
   const pieces: SkBuff[] = [];
@@ -112,20 +110,6 @@ function cut(skb: SkBuff, network: Ipv6Header, limit: number): readonly SkBuff[]
   }
   deliver(skb, "fragments");
   return pieces;
-}
-
-/** What is cut: the extension headers that only the receiver reads, and the transport. */
-function payloadOf(
-  skb: SkBuff,
-  network: Ipv6Header,
-  extensions: readonly Ipv6Extension[],
-): Uint8Array {
-  const segment = encodeTransport(skb.frame);
-  if (extensions.length === 0) return segment;
-  const bytes = new Uint8Array(extensionsLength(extensions) + segment.length);
-  encodeExtensions(extensions, network.protocol, bytes);
-  bytes.set(segment, bytes.length - segment.length);
-  return bytes;
 }
 
 /** Mirrors ip6_finish_output2(). */
