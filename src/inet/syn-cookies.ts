@@ -69,9 +69,12 @@ const keyOf: (ns: NetworkNamespace) => { readonly key: number } = perNamespace((
 function hash(ns: NetworkNamespace, flow: CookieFlow, count: number): number {
   const { source, destination, sourcePort, destinationPort } = flow;
   const ports = sourcePort * 0x1_0000 + destinationPort;
-  return jhash2([...wordsOf(source), ...wordsOf(destination), ports, count], keyOf(ns).key);
+  return jhash2(
+    [...addressWords(source), ...addressWords(destination), ports, count],
+    keyOf(ns).key,
+  );
 }
 
-function wordsOf(address: IpAddress): readonly number[] {
+export function addressWords(address: IpAddress): readonly number[] {
   return typeof address === "number" ? [address] : ipv6Words(address);
 }

@@ -47,6 +47,11 @@ const DEFAULTS = {
   "net.ipv4.tcp_rfc1337": 0,
   "net.ipv4.tcp_tw_reuse": 2,
   "net.ipv4.tcp_pingpong_thresh": 1,
+  "net.ipv4.tcp_syncookies": 1,
+  "net.ipv4.tcp_max_syn_backlog": 2048,
+  "net.ipv4.tcp_keepalive_time": 7200,
+  "net.ipv4.tcp_keepalive_intvl": 75,
+  "net.ipv4.tcp_keepalive_probes": 9,
   "net.core.somaxconn": 4096,
   "net.core.rmem_default": 212_992,
 };
@@ -84,6 +89,8 @@ const BOUNDS: KnobBounds<Ipv4Knob> = {
   "net.ipv4.tcp_rfc1337": [0, 1],
   "net.ipv4.tcp_tw_reuse": [0, 2],
   "net.ipv4.tcp_pingpong_thresh": [1, 255],
+  "net.ipv4.tcp_syncookies": [0, 255],
+  "net.ipv4.tcp_keepalive_probes": [0, 255],
   "net.core.rmem_default": [2304, 2_147_483_647],
 };
 

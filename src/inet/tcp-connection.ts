@@ -25,6 +25,10 @@ export type TcpState =
 export interface AcceptQueue {
   readonly backlog: number;
   readonly waiting: Set<TcpConnection>;
+  /** Handshakes under way: the SYN queue. */
+  readonly requests: Set<TcpConnection>;
+  /** When a SYN was last answered with a cookie: an ACK that brings one back is believed for a while after. Mirrors tcp_synq_overflow(). */
+  lastCookie: Micros | undefined;
 }
 
 /** A run of bytes that a program wrote at once; the last segment of it carries PSH. */

@@ -1,61 +1,15 @@
 import { drop, type DropReason } from "../core/drop.js";
 import { later, milliseconds } from "../sim/time.js";
-import { TCP_ACK, TCP_FIN, TCP_RST, TCP_SYN } from "../wire/tcp.js";
+import { TCP_ACK, TCP_RST, TCP_SYN } from "../wire/tcp.js";
 import { traceSocket } from "./socket-trace.js";
 import { ipv4Sysctls } from "./sysctls.js";
-import { type AcceptQueue, TcpConnection } from "./tcp-connection.js";
+import type { AcceptQueue, TcpConnection } from "./tcp-connection.js";
 import { deliverTo, type Received } from "./tcp-received.js";
-import { agree, prepare, prepareRoute } from "./tcp-open.js";
-import { pump, sendAck, sendSynAck, TIMESTAMP_LENGTH } from "./tcp-output.js";
+import { agree } from "./tcp-open.js";
+import { pump, sendAck, sendSynAck } from "./tcp-output.js";
 import { resetSegment } from "./tcp-reset.js";
 import { advance, isAfter, isBefore } from "./tcp-sequence.js";
-import type { TcpListener } from "./tcp-socket.js";
-import { tcpTable } from "./tcp-table.js";
 import { armTimer, fail, forget, sampleRoundTrip } from "./tcp-timer.js";
-
-/** A listener gets a segment: only a SYN begins something. Mirrors tcp_rcv_state_process() for LISTEN and tcp_conn_request(). */
-export function acceptSyn(listener: TcpListener, received: Received): void {
-  const { skb, header, options } = received;
-  const { flags } = header;
-  const { network } = skb.frame;
-  if ((flags & TCP_RST) !== 0) return drop(skb, "TCP_RESET", "tcp_v4_do_rcv");
-  if ((flags & TCP_ACK) !== 0) {
-    resetSegment(skb);
-    return drop(skb, "TCP_FLAGS", "tcp_v4_do_rcv");
-  }
-  if ((flags & TCP_SYN) === 0 || (flags & TCP_FIN) !== 0)
-    return drop(skb, "TCP_FLAGS", "tcp_v4_do_rcv");
-  if (network === undefined || network.kind === "arp")
-    return drop(skb, "TCP_FLAGS", "tcp_v4_do_rcv");
-  if (isAcceptQueueFull(listener)) return drop(skb, "TCP_LISTEN_OVERFLOW", "tcp_conn_request");
-  const owner =
-    ipv4Sysctls(skb.ns).get("net.ipv4.tcp_fwmark_accept") === 0
-      ? listener.owner
-      : { ...listener.owner, mark: skb.mark };
-  const connection = new TcpConnection(skb.ns, owner, listener.operations);
-  connection.localAddress = network.destination;
-  connection.localPort = header.destinationPort;
-  connection.remoteAddress = network.source;
-  connection.remotePort = header.sourcePort;
-  connection.current = skb;
-  prepare(connection);
-  const timestamps = connection.timestamps && options.timestamp !== undefined;
-  if (!prepareRoute(connection, timestamps ? TIMESTAMP_LENGTH : 0))
-    return drop(skb, "NOT_SPECIFIED", "tcp_conn_request");
-  agree(connection, options);
-  connection.in.next = advance(header.sequence, 1);
-  connection.in.acknowledged = connection.in.next;
-  connection.out.window = header.window;
-  connection.state = "SYN_RECV";
-  connection.accept = listener.onAccept;
-  connection.acceptQueue = listener;
-  tcpTable(skb.ns).addConnection(connection);
-  deliverTo(connection, skb);
-  connection.out.timed = { end: connection.out.sent, at: skb.ns.sim.queue.now };
-  sendSynAck(connection);
-  armTimer(connection);
-  connection.current = undefined;
-}
 
 /** The client's SYN was answered, or refused. Mirrors tcp_rcv_synsent_state_process(). */
 export function receiveInSynSent(connection: TcpConnection, received: Received): void {
@@ -169,7 +123,7 @@ function hasRoom(connection: TcpConnection, { skb }: Received): boolean {
 }
 
 /** Whether no more connections may wait to be accepted: `listen(n)` takes n + 1. Mirrors sk_acceptq_is_full(). */
-function isAcceptQueueFull({ waiting, backlog }: AcceptQueue): boolean {
+export function isAcceptQueueFull({ waiting, backlog }: AcceptQueue): boolean {
   return waiting.size > backlog;
 }
 
@@ -188,7 +142,9 @@ function mayRepeat(connection: TcpConnection): boolean {
 export function finishHandshake(connection: TcpConnection): void {
   sampleHandshake(connection);
   connection.state = "ESTABLISHED";
-  if (connection.accept === undefined) connection.acceptQueue?.waiting.add(connection);
+  const { acceptQueue } = connection;
+  acceptQueue?.requests.delete(connection);
+  if (connection.accept === undefined) acceptQueue?.waiting.add(connection);
   connection.acceptQueue = undefined;
 }
 

@@ -8,12 +8,14 @@ import { ipv4Sysctls } from "./sysctls.js";
 import { acknowledge, processAck, resendSmaller } from "./tcp-ack.js";
 import type { TcpConnection } from "./tcp-connection.js";
 import { takeData, tellProgram } from "./tcp-data.js";
-import { acceptSyn, finishHandshake, receiveInSynRecv, receiveInSynSent } from "./tcp-handshake.js";
+import { finishHandshake, receiveInSynRecv, receiveInSynSent } from "./tcp-handshake.js";
+import { acceptSyn, receiveInListen } from "./tcp-listen.js";
 import { parseTcpOptions, type TcpOptions } from "./tcp-options.js";
 import { pump, routeOf, sendAck } from "./tcp-output.js";
 import { deliverTo, type Received } from "./tcp-received.js";
 import { resetSegment } from "./tcp-reset.js";
 import { advance, distance, isAfter, isBefore } from "./tcp-sequence.js";
+import type { TcpListener } from "./tcp-socket.js";
 import { tcpTable } from "./tcp-table.js";
 import { enterFinWait2, enterTimeWait, fail, forget, watch } from "./tcp-timer.js";
 
@@ -54,12 +56,20 @@ function tcpRcv(skb: SkBuff): void {
     given?.kind === "listener"
       ? given.socket
       : table.listener(destination, transport.destinationPort, skb.dev);
-  if (listener !== undefined) return acceptSyn(listener, received);
+  if (listener !== undefined) return toListener(listener, received);
   resetSegment(skb);
   drop(skb, "NO_SOCKET", where);
 }
 
 const NO_OPTIONS: TcpOptions = {};
+
+function toListener(listener: TcpListener, received: Received): void {
+  const made = receiveInListen(listener, received);
+  if (made === undefined) return;
+  made.current = received.skb;
+  receive(made, received, true);
+  made.current = undefined;
+}
 
 function toConnection(connection: TcpConnection, received: Received): void {
   connection.current = received.skb;
@@ -128,6 +138,7 @@ function afterAck(connection: TcpConnection): boolean {
   if (connection.state === "FIN_WAIT1") enterFinWait2(connection);
   else if (connection.state === "CLOSING") enterTimeWait(connection);
   else if (connection.state === "LAST_ACK") {
+    tcpTable(connection.ns).noteEnd(connection);
     forget(connection);
     return false;
   }
@@ -213,7 +224,7 @@ function receiveInTimeWait(connection: TcpConnection, received: Received): void 
   const listener = tcpTable(ns).listener(connection.localAddress, connection.localPort, skb.dev);
   if (onlySyn && newer && listener !== undefined) {
     forget(connection);
-    return acceptSyn(listener, received);
+    return acceptSyn(listener, received, "from TIME_WAIT");
   }
   // Only what is not a plain answer is answered: else two ends would answer each other for ever.
   if (isBefore(header.sequence, receiver.next) || end !== header.sequence) sendAck(connection);

@@ -5,20 +5,30 @@ export interface TcpOptions {
   readonly sackPermitted?: boolean | undefined;
   /** TSval and TSecr, unsigned 32 bits. */
   readonly timestamp?: readonly [value: number, echo: number] | undefined;
+  /** What came behind a hole, first byte and behind the last one, the latest first (RFC 2018, RFC 2883). */
+  readonly sack?: readonly SackBlock[] | undefined;
+}
+
+/** Sequence numbers: from `start` up to `end`, without it. */
+export interface SackBlock {
+  readonly start: number;
+  readonly end: number;
 }
 
 const NOP = 1;
 const MSS = 2;
 const WSCALE = 3;
 const SACK_PERMITTED = 4;
+const SACK = 5;
 const TIMESTAMP = 8;
+const SACK_BLOCK_LENGTH = 8;
 /** RFC 7323 §2.3. */
 const MAX_WSCALE = 14;
 
 /** In the order and with the padding of net/ipv4/tcp_output.c:tcp_options_write(). */
 export function encodeTcpOptions(options: TcpOptions): Uint8Array {
   const bytes: number[] = [];
-  const { mss, windowScale, timestamp, sackPermitted } = options;
+  const { mss, windowScale, timestamp, sackPermitted, sack } = options;
   if (mss !== undefined) bytes.push(MSS, 4, mss >>> 8, mss & 255);
   if (timestamp !== undefined) {
     bytes.push(
@@ -32,6 +42,10 @@ export function encodeTcpOptions(options: TcpOptions): Uint8Array {
     bytes.push(NOP, NOP, SACK_PERMITTED, 2);
   }
   if (windowScale !== undefined) bytes.push(NOP, WSCALE, 3, windowScale);
+  if (sack !== undefined && sack.length > 0) {
+    bytes.push(NOP, NOP, SACK, 2 + sack.length * SACK_BLOCK_LENGTH);
+    for (const { start, end } of sack) bytes.push(...word(start), ...word(end));
+  }
   return Uint8Array.from(bytes);
 }
 
@@ -46,6 +60,7 @@ export function parseTcpOptions(bytes: Uint8Array): TcpOptions {
     windowScale?: number;
     sackPermitted?: boolean;
     timestamp?: readonly [number, number];
+    sack?: readonly SackBlock[];
   } = {};
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   for (let at = 0; at < bytes.length;) {
@@ -63,6 +78,11 @@ export function parseTcpOptions(bytes: Uint8Array): TcpOptions {
     else if (kind === SACK_PERMITTED && length === 2) found.sackPermitted = true;
     else if (kind === TIMESTAMP && length === 10)
       found.timestamp = [view.getUint32(at + 2), view.getUint32(at + 6)];
+    else if (kind === SACK && length > 2 && (length - 2) % SACK_BLOCK_LENGTH === 0)
+      found.sack = Array.from({ length: (length - 2) / SACK_BLOCK_LENGTH }, (_, index) => ({
+        start: view.getUint32(at + 2 + index * SACK_BLOCK_LENGTH),
+        end: view.getUint32(at + 6 + index * SACK_BLOCK_LENGTH),
+      }));
     at += length;
   }
   return found;

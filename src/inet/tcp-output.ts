@@ -25,7 +25,8 @@ export interface Segment {
 
 /** Mirrors net/ipv4/tcp_output.c:tcp_connect() from the SYN on. */
 export function sendSyn(connection: TcpConnection): SendResult {
-  const options = handshakeOptions(connection, connection.timestamps ? 0 : undefined);
+  const echo = connection.timestamps ? 0 : undefined;
+  const options = handshakeOptions(connection, echo, timestampOf(connection));
   return transmit(connection, {
     flags: TCP_SYN,
     sequence: connection.initialSequence,
@@ -36,17 +37,17 @@ export function sendSyn(connection: TcpConnection): SendResult {
 
 /** Answers a SYN. Its IP id is 0, as every packet's that no socket counts. Mirrors tcp_make_synack(). */
 export function sendSynAck(connection: TcpConnection): SendResult {
-  const options = handshakeOptions(connection, connection.in.recentTimestamp);
-  if (connection.timestamps) {
-    const now = timestampOf(connection);
+  const now = timestampOf(connection);
+  if (connection.timestamps)
     connection.synAckTimestamps = [connection.synAckTimestamps?.[0] ?? now, now];
-  }
-  return transmit(connection, {
-    flags: TCP_SYN | TCP_ACK,
-    sequence: connection.initialSequence,
-    options,
-    by: "tcp accept",
-  });
+  return sendSynAckAt(connection, now, "tcp accept");
+}
+
+/** The same with a timestamp of the caller's: a cookie says more than the time in it. */
+export function sendSynAckAt(connection: TcpConnection, timestamp: number, by: string): SendResult {
+  const options = handshakeOptions(connection, connection.in.recentTimestamp, timestamp);
+  const flags = TCP_SYN | TCP_ACK;
+  return transmit(connection, { flags, sequence: connection.initialSequence, options, by });
 }
 
 /** An answer without data. What was due is done with it. Mirrors tcp_send_ack(). */
@@ -294,12 +295,15 @@ export function headersOf(connection: TcpConnection): number {
 export const TIMESTAMP_LENGTH = 12;
 
 /** What this end offers: all it can in a SYN, what both can in a SYN-ACK. `echo` is undefined without timestamps. */
-function handshakeOptions(connection: TcpConnection, echo: number | undefined): Uint8Array {
+function handshakeOptions(
+  connection: TcpConnection,
+  echo: number | undefined,
+  timestamp: number,
+): Uint8Array {
   const options: TcpOptions = {
     mss: connection.advertisedMss,
     sackPermitted: connection.sackPermitted,
-    timestamp:
-      connection.timestamps && echo !== undefined ? [timestampOf(connection), echo] : undefined,
+    timestamp: connection.timestamps && echo !== undefined ? [timestamp, echo] : undefined,
     windowScale: connection.in.windowScale > 0 ? connection.in.windowScale : undefined,
   };
   return encodeTcpOptions(options);

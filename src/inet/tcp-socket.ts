@@ -2,6 +2,7 @@ import type { Errno } from "../core/errno.js";
 import type { NetworkNamespace } from "../core/namespace.js";
 import type { SkBuff } from "../core/skbuff.js";
 import { type IpAddress, isAnyAddress } from "../wire/ip.js";
+import type { Micros } from "../sim/time.js";
 import { IPPROTO_TCP } from "../wire/ipv4.js";
 import { familyOf } from "./families.js";
 import { isRoute } from "./route-output.js";
@@ -31,6 +32,10 @@ export interface TcpListener {
   readonly backlog: number;
   /** Connections that wait to be accepted. */
   readonly waiting: Set<TcpConnection>;
+  /** Handshakes under way. */
+  readonly requests: Set<TcpConnection>;
+  /** When a SYN was last answered with a cookie. */
+  lastCookie: Micros | undefined;
   readonly operations: TcpOperations;
   close(): void;
 }
@@ -70,8 +75,11 @@ export function listenTcp(
       ipv4Sysctls(ns).get("net.core.somaxconn"),
     ),
     waiting: new Set(),
+    requests: new Set(),
+    lastCookie: undefined,
     close() {
       table.removeListener(listener);
+      for (const request of listener.requests) forget(request);
       // Mirrors inet_csk_listen_stop().
       for (const connection of listener.waiting) abort(connection);
       listener.waiting.clear();

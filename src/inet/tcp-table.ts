@@ -10,6 +10,8 @@ export class TcpTable {
   /** By local and remote port: those four-tuples share. */
   readonly #connections = new Map<number, readonly TcpConnection[]>();
   readonly #listeners = new Map<number, readonly TcpListener[]>();
+  /** Own and other address of connections that ended in peace, with a round-trip time measured. */
+  readonly #proven = new Set<string>();
 
   addConnection(connection: TcpConnection): void {
     const key = portsKey(connection.localPort, connection.remotePort);
@@ -43,6 +45,18 @@ export class TcpTable {
   /** Every connection, for `ss` and for whole-namespace checks. */
   connections(): readonly TcpConnection[] {
     return [...this.#connections.values()].flat();
+  }
+
+  /** A connection ended as both sides wished: its peer is there. Mirrors net/ipv4/tcp_metrics.c:tcp_update_metrics(). */
+  noteEnd({ localAddress, remoteAddress, out }: TcpConnection): void {
+    const pair = `${localAddress} ${remoteAddress}`;
+    if (out.retransmits === 0 && out.roundTrip > 0) this.#proven.add(pair);
+    else this.#proven.delete(pair);
+  }
+
+  /** Mirrors tcp_peer_is_proven(). */
+  isProven(local: IpAddress, remote: IpAddress): boolean {
+    return this.#proven.has(`${local} ${remote}`);
   }
 
   addListener(listener: TcpListener): void {

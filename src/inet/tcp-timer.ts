@@ -125,7 +125,7 @@ function onHandshakeTimeout(connection: TcpConnection): void {
   const limit =
     state === "SYN_SENT"
       ? sysctls.get("net.ipv4.tcp_syn_retries") + linear
-      : sysctls.get("net.ipv4.tcp_synack_retries");
+      : synAckLimit(connection);
   if (out.retransmits >= limit) {
     if (state === "SYN_RECV") return forget(connection);
     return fail(connection, connection.softError ?? "ETIMEDOUT");
@@ -138,6 +138,17 @@ function onHandshakeTimeout(connection: TcpConnection): void {
     connection,
     microseconds(Math.min(delay, milliseconds(sysctls.get("net.ipv4.tcp_rto_max_ms")))),
   );
+}
+
+/** How often a SYN-ACK is repeated: less often while most of a SYN queue that fills up has not been answered for long. Mirrors reqsk_timer_handler(). */
+function synAckLimit({ acceptQueue, ns }: TcpConnection): number {
+  let limit = ipv4Sysctls(ns).get("net.ipv4.tcp_synack_retries");
+  if (acceptQueue === undefined) return limit;
+  const { requests, backlog } = acceptQueue;
+  if (requests.size * 2 <= Math.max(8, backlog)) return limit;
+  const fresh = [...requests].filter(({ out }) => out.retransmits === 0).length;
+  for (let young = fresh * 2; limit > 2 && requests.size >= young; young *= 2) limit--;
+  return limit;
 }
 
 /** Learns from an answer how long answers take. RFC 6298, mirrors tcp_rtt_estimator() and tcp_set_rto(). */
@@ -171,6 +182,7 @@ export function resetTimeout(connection: TcpConnection): void {
 export function enterTimeWait(connection: TcpConnection): void {
   stopTimers(connection);
   connection.state = "TIME_WAIT";
+  tcpTable(connection.ns).noteEnd(connection);
   connection.out.timer = connection.ns.sim.queue.after(TIME_WAIT_LENGTH, "tcp TIME_WAIT", () =>
     forget(connection),
   );
@@ -203,6 +215,7 @@ export function forget(connection: TcpConnection): void {
   stopTimers(connection);
   if (connection.state === "CLOSE") return;
   connection.state = "CLOSE";
+  connection.acceptQueue?.requests.delete(connection);
   tcpTable(connection.ns).removeConnection(connection);
 }
 

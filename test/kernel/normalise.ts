@@ -3,7 +3,16 @@ import { formatIpv4, formatIpv6, formatMac } from "../../src/wire/ip.js";
 import type { Ipv6Header } from "../../src/wire/ipv6.js";
 import { decodeNdisc, ND_OPT_NONCE, ND_OPT_REDIRECT_HDR } from "../../src/wire/ndisc.js";
 import { decodeVxlan, isVxlanPort } from "../../src/wire/vxlan.js";
-import { TCP_ACK, TCP_FIN, TCP_PSH, TCP_RST, TCP_SYN, TCP_URG } from "../../src/wire/tcp.js";
+import { parseTcpOptions } from "../../src/inet/tcp-options.js";
+import {
+  TCP_ACK,
+  TCP_FIN,
+  TCP_PSH,
+  TCP_RST,
+  TCP_SYN,
+  TCP_URG,
+  type TcpHeader,
+} from "../../src/wire/tcp.js";
 
 const ICMP_TIMESTAMPREPLY = 14;
 
@@ -18,7 +27,7 @@ export interface SeenFrame {
 /**
  * Writes frames as lines that two runs can be compared by. What is random becomes an alias in order of first
  * appearance: IP ids that are not 0, and TCP sequence numbers as a distance from the sender's first one.
- * Windows and TCP options belong to the kernel's own stack and are left out.
+ * Windows and the times in TCP options belong to the kernel's own stack and are left out.
  */
 export class Normaliser {
   readonly #ids = new Map<string, string>();
@@ -70,7 +79,7 @@ export class Normaliser {
     const [from, to] = [formatIpv4(network.source), formatIpv4(network.destination)];
     switch (transport?.kind) {
       case "tcp":
-        return `${from}.${this.port(transport.sourcePort)} > ${to}.${this.port(transport.destinationPort)} tcp [${flagNames(transport.flags)}] seq ${this.#sequence(transport.sequence, (transport.flags & TCP_SYN) !== 0)} ack ${(transport.flags & TCP_ACK) === 0 ? "-" : this.#sequence(transport.acknowledgment, false)} ${head} ${text(frame.payload)}${wrong(transport)}`;
+        return `${from}.${this.port(transport.sourcePort)} > ${to}.${this.port(transport.destinationPort)} tcp [${flagNames(transport.flags)}] seq ${this.#sequence(transport.sequence, (transport.flags & TCP_SYN) !== 0)} ack ${(transport.flags & TCP_ACK) === 0 ? "-" : this.#sequence(transport.acknowledgment, false)} ${head}${this.#options(transport)} ${text(frame.payload)}${wrong(transport)}`;
       case "udp":
         if (isVxlanPort(frame.payload, transport.destinationPort))
           return `${from}.${inRange(transport.sourcePort)} > ${to}.${transport.destinationPort} udp ${head} ${this.#vxlan(frame.payload)}${wrong(transport)}`;
@@ -91,7 +100,7 @@ export class Normaliser {
     const head = `hlim ${network.hopLimit} class 0x${network.trafficClass.toString(16)}${label}${this.#extensions(network)}`;
     switch (transport?.kind) {
       case "tcp":
-        return `${from}.${this.port(transport.sourcePort)} > ${to}.${this.port(transport.destinationPort)} tcp [${flagNames(transport.flags)}] seq ${this.#sequence(transport.sequence, (transport.flags & TCP_SYN) !== 0)} ack ${(transport.flags & TCP_ACK) === 0 ? "-" : this.#sequence(transport.acknowledgment, false)} ${head} ${text(payload)}${wrong(transport)}`;
+        return `${from}.${this.port(transport.sourcePort)} > ${to}.${this.port(transport.destinationPort)} tcp [${flagNames(transport.flags)}] seq ${this.#sequence(transport.sequence, (transport.flags & TCP_SYN) !== 0)} ack ${(transport.flags & TCP_ACK) === 0 ? "-" : this.#sequence(transport.acknowledgment, false)} ${head}${this.#options(transport)} ${text(payload)}${wrong(transport)}`;
       case "udp":
         if (isVxlanPort(payload, transport.destinationPort))
           return `${from}.${inRange(transport.sourcePort)} > ${to}.${transport.destinationPort} udp ${head} ${this.#vxlan(payload)}${wrong(transport)}`;
@@ -138,6 +147,26 @@ export class Normaliser {
     );
     const addresses = [target, destination].filter((address) => address !== undefined);
     return [...addresses.map(formatIpv6), ...shown].join(" ");
+  }
+
+  /** What the ends of a connection offer each other, and what came behind a hole. Times and windows are left out. */
+  #options({ flags, options }: TcpHeader): string {
+    const found = parseTcpOptions(options);
+    if ((flags & TCP_SYN) !== 0) {
+      const { mss, windowScale, sackPermitted, timestamp } = found;
+      const offers = [
+        ...(mss === undefined ? [] : [`mss ${mss}`]),
+        ...(sackPermitted === true ? ["sackOK"] : []),
+        ...(timestamp === undefined ? [] : ["TS"]),
+        ...(windowScale === undefined ? [] : [`wscale ${windowScale}`]),
+      ];
+      return ` [${offers.join(",")}]`;
+    }
+    if (found.sack === undefined) return "";
+    const blocks = found.sack.map(
+      ({ start, end }) => `${this.#sequence(start, false)}:${this.#sequence(end, false)}`,
+    );
+    return ` sack ${blocks.join(" ")}`;
   }
 
   #alias(key: string): string {
