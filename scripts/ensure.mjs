@@ -4,7 +4,7 @@ import { spawnSync } from "node:child_process";
 import { existsSync, readFileSync, readdirSync, statSync } from "node:fs";
 import { join } from "node:path";
 
-const BUILD_STAMP = "dist/.tsbuildinfo";
+const BUILD_STAMP = "dist/program/program.json";
 
 if (!installed()) {
   say("installing the packages of package-lock.json");
@@ -34,9 +34,7 @@ function installed() {
 }
 
 function builtAt() {
-  return existsSync("dist/program/main.js") && existsSync(BUILD_STAMP)
-    ? statSync(BUILD_STAMP).mtimeMs
-    : 0;
+  return existsSync(BUILD_STAMP) ? statSync(BUILD_STAMP).mtimeMs : 0;
 }
 
 /** When the newest of these files, or of the files in these folders, was changed; 0 for files that are not there. */
