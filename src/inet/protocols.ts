@@ -18,12 +18,26 @@ export interface IcmpErrorNotice {
   readonly tooBig: boolean;
 }
 
+/** A router of the link says that a packet of ours has a nearer way. Its conditions were checked but for who it is. */
+export interface RedirectNotice {
+  /** What came back of that packet. */
+  readonly quoted: Frame;
+  /** The redirect itself. */
+  readonly skb: SkBuff;
+  /** From now on packets to that destination go the way. Mirrors net/ipv6/route.c:rt6_do_redirect(). */
+  readonly take: () => void;
+  /** The same, if the router is the one in use to there, by the device that says it. Mirrors ip6_redirect(). */
+  readonly takeOfRouterInUse: () => void;
+}
+
 /** Who takes the packets of an IP protocol. Mirrors struct net_protocol and struct inet6_protocol. */
 export interface IpProtocol {
   /** Ends the packet. */
   receive(skb: SkBuff): void;
   /** Hears of errors about packets that were sent. */
   error?(notice: IcmpErrorNotice): void;
+  /** IPv6: hears of redirects of packets that were sent. One that hears nothing follows none. */
+  redirect?(notice: RedirectNotice): void;
 }
 
 /** The handlers of one namespace by IP protocol number. Mirrors inet_protos[]. */

@@ -13,7 +13,7 @@ import { followDevice6, followKnob6 } from "./ipv6/addrconf.js";
 import { route6Actions } from "./ipv6/actions.js";
 import { devConfs6 } from "./ipv6/devconf.js";
 import { ip6Forward, ip6PacketDiscard, ip6PacketDiscardOut } from "./ipv6/forward.js";
-import { icmp6Err, icmp6Rcv } from "./ipv6/icmp-receive.js";
+import { icmp6Err, icmp6Rcv, icmp6Redirect } from "./ipv6/icmp-receive.js";
 import { ip6Input, ip6McInput, ip6Rcv } from "./ipv6/input.js";
 import { followDeviceNdisc, setUpNdisc } from "./ipv6/ndisc.js";
 import { ip6LocalOut, ip6Output } from "./ipv6/output.js";
@@ -79,7 +79,11 @@ function setUpIpv6(ns: NetworkNamespace): void {
   actions.discardOut = ip6PacketDiscardOut;
   actions.output = ip6Output;
   actions.localOut = ip6LocalOut;
-  ip6Protocols(ns).set(IPPROTO_ICMPV6, { receive: icmp6Rcv, error: icmp6Err });
+  ip6Protocols(ns).set(IPPROTO_ICMPV6, {
+    receive: icmp6Rcv,
+    error: icmp6Err,
+    redirect: icmp6Redirect,
+  });
   ip6Protocols(ns).set(IPPROTO_TCP, tcpProtocol);
   ip6Protocols(ns).set(IPPROTO_UDP, udpProtocol);
   ip6Protocols(ns).set(IPPROTO_UDPLITE, udpliteProtocol);

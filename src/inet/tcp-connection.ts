@@ -159,6 +159,8 @@ export class TcpConnection {
   accept: ((connection: TcpConnection) => void) | undefined;
   /** Whose SYN queue a passive connection is in, until it is established. */
   acceptQueue: AcceptQueue | undefined;
+  /** When the program last had it send something: by connect(), send(), shutdown() or close(). */
+  calledAt: Micros | undefined;
   /** The segment that is being looked at: what is sent meanwhile answers it. */
   current: SkBuff | undefined;
   readonly #operations: TcpOperations;

@@ -16,11 +16,16 @@ import { deliverTo, type Received } from "./tcp-received.js";
 import { resetSegment } from "./tcp-reset.js";
 import { advance, distance, isAfter, isBefore } from "./tcp-sequence.js";
 import type { TcpListener } from "./tcp-socket.js";
+import { tcpRedirect } from "./tcp-redirect.js";
 import { tcpTable } from "./tcp-table.js";
 import { enterFinWait2, enterTimeWait, fail, forget, watch } from "./tcp-timer.js";
 
 /** Both families' segments. Mirrors net/ipv4/tcp_ipv4.c:tcp_protocol and net/ipv6/tcp_ipv6.c:tcpv6_protocol. */
-export const tcpProtocol: IpProtocol = { receive: tcpRcv, error: tcpErr };
+export const tcpProtocol: IpProtocol = {
+  receive: tcpRcv,
+  error: tcpErr,
+  redirect: tcpRedirect,
+};
 
 /** Mirrors net/ipv4/tcp_ipv4.c:tcp_v4_rcv(). */
 function tcpRcv(skb: SkBuff): void {

@@ -125,6 +125,7 @@ export function connectTcp(ns: NetworkNamespace, options: ConnectOptions): TcpCo
   prepare(connection);
   prepareRoute(connection, 0);
   connection.state = "SYN_SENT";
+  connection.calledAt = ns.sim.queue.now;
   tcpTable(ns).addConnection(connection);
   connection.out.timed = { end: connection.out.sent, at: ns.sim.queue.now };
   sendSyn(connection);
@@ -193,6 +194,7 @@ function send(
 /** Sends what may be sent and watches for the answer. */
 function push(connection: TcpConnection): void {
   if (connection.state === "SYN_SENT" || connection.state === "SYN_RECV") return;
+  connection.calledAt = connection.ns.sim.queue.now;
   pump(connection);
   watch(connection);
 }

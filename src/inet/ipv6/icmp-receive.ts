@@ -29,7 +29,7 @@ import { IPPROTO_HOPOPTS } from "../../wire/ipv6-extension.js";
 import { IPPROTO_ICMPV6, type Ipv6Header } from "../../wire/ipv6.js";
 import { isNeighbourDiscovery } from "../../wire/ndisc.js";
 import { pingSockets6 } from "../ping-sockets.js";
-import { type IcmpErrorNotice, ip6Protocols } from "../protocols.js";
+import { type IcmpErrorNotice, ip6Protocols, type RedirectNotice } from "../protocols.js";
 import { deviceOf, sendIcmp6 } from "./icmp.js";
 import { answerQuery } from "./multicast.js";
 import { ndiscRcv } from "./ndisc.js";
@@ -198,4 +198,9 @@ export function icmp6Err(notice: IcmpErrorNotice): void {
     pingSockets6(notice.skb.ns)
       .get(transport.rest >>> 16)
       ?.error(notice);
+}
+
+/** Mirrors NDISC_REDIRECT of net/ipv6/icmp.c:icmpv6_err(). */
+export function icmp6Redirect({ takeOfRouterInUse }: RedirectNotice): void {
+  takeOfRouterInUse();
 }

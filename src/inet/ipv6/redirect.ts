@@ -1,6 +1,7 @@
+import type { NetDevice } from "../../core/device.js";
 import type { SkBuff } from "../../core/skbuff.js";
 import { milliseconds } from "../../sim/time.js";
-import { encodeIpPacket } from "../../wire/frame.js";
+import { decodeIpPacket, encodeIpPacket } from "../../wire/frame.js";
 import { type Icmpv6Header, NDISC_REDIRECT } from "../../wire/icmpv6.js";
 import { type Ipv6, isIpv6LinkLocal } from "../../wire/ip.js";
 import { IPPROTO_ICMPV6, IPV6_MIN_MTU } from "../../wire/ipv6.js";
@@ -15,6 +16,7 @@ import {
 } from "../../wire/ndisc.js";
 import { inetPeers } from "../inet-peer.js";
 import { neighbours6 } from "../neighbour.js";
+import { ip6Protocols } from "../protocols.js";
 import { linkLocalAddress } from "./addresses.js";
 import { devConf6 } from "./devconf.js";
 import { sendLinkMessage } from "./link-message.js";
@@ -70,7 +72,10 @@ function redirectOptions(skb: SkBuff, target: Ipv6): readonly NdOption[] {
   return [...address, { type: ND_OPT_REDIRECT_HDR, body }];
 }
 
-/** A router on the link knows a nearer one: believed when it is the one in use. Mirrors rt6_do_redirect(). */
+/**
+ * A router on the link knows a nearer way: the protocol of the packet that it quotes decides whether to believe it.
+ * Mirrors net/ipv6/ndisc.c:ndisc_redirect_rcv() and the checks of net/ipv6/route.c:rt6_do_redirect().
+ */
 export function acceptRedirect(skb: SkBuff, header: Icmpv6Header, message: NdMessage): void {
   const { network } = skb.frame;
   const { dev, ns } = skb;
@@ -79,12 +84,32 @@ export function acceptRedirect(skb: SkBuff, header: Icmpv6Header, message: NdMes
   if (target === undefined || destination === undefined) return;
   const conf = devConf6(dev);
   if (conf.forwarding !== 0 || conf.accept_redirects === 0) return;
-  const onLink = target === destination;
-  if (!onLink && !isIpv6LinkLocal(target)) return;
-  const route = routeOutput6(ns, { destination, mark: 0, tos: 0, oif: dev });
-  if (!isRoute6(route) || route.gateway !== network.source) return;
+  if (target !== destination && !isIpv6LinkLocal(target)) return;
+  const take = (): void => follow(skb, dev, message, target, destination);
+  const takeIfInUse = (source: Ipv6, towards: Ipv6): void => {
+    const flow = { destination: towards, source, mark: 0, tos: 0, oif: dev };
+    const route = routeOutput6(ns, flow);
+    if (isRoute6(route) && route.gateway === network.source) take();
+  };
+  const option = message.options.find(({ type }) => type === ND_OPT_REDIRECT_HDR);
+  if (option === undefined) return takeIfInUse(network.destination, destination);
+  const quoted = decodeIpPacket(option.body.subarray(6));
+  const inner = quoted.ok ? quoted.value.network : undefined;
+  if (!quoted.ok || inner?.kind !== "ipv6") return;
+  ip6Protocols(ns)
+    .get(inner.protocol)
+    ?.redirect?.({
+      quoted: quoted.value,
+      skb,
+      take,
+      takeOfRouterInUse: () => takeIfInUse(inner.source, inner.destination),
+    });
+}
+
+function follow(skb: SkBuff, dev: NetDevice, message: NdMessage, target: Ipv6, to: Ipv6): void {
+  const { ns } = skb;
   const mac = linkLayerOf(message, ND_OPT_TARGET_LL_ADDR);
   if (mac !== undefined)
     neighbours6(ns).obtain(dev, target)?.update(mac, "STALE", { override: true }, skb);
-  pathExceptions6(ns).learnGateway(destination, target);
+  pathExceptions6(ns).learnGateway(to, target);
 }
