@@ -16,8 +16,16 @@ import { fitsMtu } from "./mtu.js";
 import { scrub } from "./veth.js";
 
 /** Who of the children may talk to each other, and how. Mirrors enum macvlan_mode. */
-export const MACVLAN_MODES = ["private", "vepa", "bridge", "passthru"] as const;
+export const MACVLAN_MODES = ["private", "vepa", "bridge", "passthru", "source"] as const;
 export type MacvlanMode = (typeof MACVLAN_MODES)[number];
+/** Who hears a frame to everybody from outside: a child of mode `source` only from its senders. */
+const OPEN_MODES: readonly MacvlanMode[] = ["private", "vepa", "bridge", "passthru"];
+
+/** `nopromisc`: the device below of a `passthru` one need not hear everything. `nodst`: what a `source` one takes is for it alone. */
+export const MACVLAN_FLAGS = ["nopromisc", "nodst"] as const;
+export type MacvlanFlag = (typeof MACVLAN_FLAGS)[number];
+
+const MACVLAN_DEFAULT_BC_QUEUE_LEN = 1000;
 
 export interface MacvlanOptions {
   readonly name: string;
@@ -31,7 +39,10 @@ export interface MacvlanOptions {
 export class Macvlan extends NetDevice {
   override readonly kind = "macvlan";
   readonly lower: NetDevice;
-  readonly mode: MacvlanMode;
+  mode: MacvlanMode;
+  flags: ReadonlySet<MacvlanFlag> = new Set();
+  /** How many frames to many may wait, as it was asked for; the device below has the greatest of all. Differs: none wait. */
+  queueLength: number = MACVLAN_DEFAULT_BC_QUEUE_LEN;
   readonly #port: MacvlanPort;
 
   constructor({ name, ns, mac, lower, mode }: MacvlanOptions) {
@@ -49,15 +60,43 @@ export class Macvlan extends NetDevice {
 
   /** Whether another device on the wire has this address: then it does not come up. Mirrors macvlan_addr_busy(). */
   get addressBusy(): boolean {
+    return this.isTaken(this.mac);
+  }
+
+  isTaken(mac: Mac): boolean {
     if (this.mode === "passthru") return false;
-    if (this.mac === this.lower.mac) return true;
-    return this.#port.children.some(
-      (other) => other !== this && other.up && other.mac === this.mac,
+    if (mac === this.lower.mac) return true;
+    return this.#port.children.some((other) => other !== this && other.up && other.mac === mac);
+  }
+
+  /** How many frames to many may wait for all on this device. Mirrors macvlan_port->bc_queue_len_used. */
+  get usedQueueLength(): number {
+    return Math.max(...this.#port.children.map(({ queueLength }) => queueLength));
+  }
+
+  /** Whose frames a device of mode `source` takes, in the kernel's order: that of its hash, and there the latest first. */
+  get sources(): readonly Mac[] {
+    return this.#port.sources
+      .filter(({ child }) => child === this)
+      .map(({ mac }) => mac)
+      .toSorted((a, b) => sourceHash(a) - sourceHash(b));
+  }
+
+  /** Mirrors macvlan_hash_add_source(). */
+  addSource(mac: Mac): void {
+    if (!this.sources.includes(mac)) this.#port.sources.unshift({ child: this, mac });
+  }
+
+  /** Takes one sender off the list, or all of them. Mirrors macvlan_hash_del_source() and macvlan_flush_sources(). */
+  removeSource(mac: Mac | undefined): void {
+    this.#port.sources = this.#port.sources.filter(
+      (entry) => entry.child !== this || (mac !== undefined && entry.mac !== mac),
     );
   }
 
   override destroy(): void {
     super.destroy();
+    this.removeSource(undefined);
     macvlanPorts(this.lower.ns).leave(this);
   }
 
@@ -86,10 +125,22 @@ export class Macvlan extends NetDevice {
   }
 }
 
+/** Where a sender stands among 256 chains. Mirrors macvlan_eth_hash(). */
+function sourceHash(mac: Mac): number {
+  let littleEndian = 0n;
+  for (let rest = BigInt(mac), byte = 0; byte < 6; byte++, rest >>= 8n)
+    littleEndian = (littleEndian << 8n) | (rest & 0xffn);
+  return Number(BigInt.asUintN(64, (littleEndian << 16n) * GOLDEN_RATIO_64) >> 56n);
+}
+
+const GOLDEN_RATIO_64 = 0x61c8_8646_80b5_83ebn;
+
 /** One device that others are on top of. Mirrors struct macvlan_port. */
 export class MacvlanPort {
   readonly lower: NetDevice;
   readonly children: Macvlan[] = [];
+  /** Senders that children of mode `source` take frames of, the latest first. Mirrors vlan_source_hash. */
+  sources: { readonly child: Macvlan; readonly mac: Mac }[] = [];
 
   constructor(lower: NetDevice) {
     this.lower = lower;
@@ -101,13 +152,24 @@ export class MacvlanPort {
     return this.children.find((child) => child.up && child.mac === mac);
   }
 
+  /** How many children want the device to hear everything. Mirrors dev_set_promiscuity() of macvlan_open(). */
+  get promiscuity(): number {
+    const wants = ({ up, mode, flags }: Macvlan): boolean =>
+      up && mode === "passthru" && !flags.has("nopromisc");
+    return this.children.filter(wants).length;
+  }
+
   /** Mirrors drivers/net/macvlan.c:macvlan_handle_frame(). */
   #receive(skb: SkBuff): RxResult {
     const { destination, source } = skb.frame.link;
+    if (this.#forwardSource(skb)) {
+      drop(skb, "NOT_SPECIFIED", "macvlan_handle_frame");
+      return "consumed";
+    }
     if (isMulticastMac(destination)) return this.#receiveGroup(skb, this.find(source));
     const [only] = this.children;
     const child = only?.mode === "passthru" ? only : this.find(destination);
-    if (child === undefined) return "pass";
+    if (child === undefined || child.mode === "source") return "pass";
     if (!child.up) {
       drop(skb, "NOT_SPECIFIED", "macvlan_handle_frame");
       return "consumed";
@@ -118,16 +180,33 @@ export class MacvlanPort {
     return "another";
   }
 
+  /** Copies for the children that take this sender's frames. True when the frame itself goes no further. Mirrors macvlan_forward_source(). */
+  #forwardSource(skb: SkBuff): boolean {
+    const { source, destination } = skb.frame.link;
+    const takers = this.sources.filter(({ mac }) => mac === source).map(({ child }) => child);
+    for (const child of takers) {
+      if (!child.up) continue;
+      const copy = cloneSkb(skb, "macvlan source");
+      copy.ns = child.ns;
+      copy.dev = child;
+      if (destination === child.mac) copy.packetType = "HOST";
+      this.lower.ns.sim.queue.after(microseconds(0), `${child.name} rx`, () =>
+        netifReceiveSkb(copy, child),
+      );
+    }
+    return takers.some(({ flags }) => flags.has("nodst"));
+  }
+
   /** Children get copies, later; the device below gets the frame itself. Differs: every child takes every multicast group. */
   #receiveGroup(skb: SkBuff, from: Macvlan | undefined): RxResult {
-    if (from?.mode === "private" || from?.mode === "passthru") {
+    if (from !== undefined && from.mode !== "vepa" && from.mode !== "bridge") {
       skb.packetType = groupType(skb);
       this.lower.ns.sim.queue.after(microseconds(0), `${from.name} rx`, () =>
         netifReceiveSkb(skb, from),
       );
       return "consumed";
     }
-    if (from === undefined) this.broadcast(skb, undefined, MACVLAN_MODES);
+    if (from === undefined) this.broadcast(skb, undefined, OPEN_MODES);
     else this.broadcast(skb, from, from.mode === "vepa" ? ["vepa", "bridge"] : ["vepa"]);
     return "pass";
   }
@@ -184,6 +263,9 @@ export class MacvlanPorts {
       if (notice === "unregister") child.destroy();
       else if (notice === "up" || notice === "down" || notice === "carrier") {
         if (child.up) child.ns.notify("carrier", child);
+      } else if (notice === "address" && child.mode === "passthru") {
+        child.mac = lower.mac;
+        child.ns.notify("address", child);
       } else if (notice === "mtu" && child.mtu > lower.mtu) {
         child.mtu = lower.mtu;
         child.ns.notify("mtu", child);

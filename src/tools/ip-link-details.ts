@@ -4,7 +4,7 @@ import type { BridgePort } from "../link/bridge-port.js";
 import { PORT_STATES } from "../link/bridge-port.js";
 import { Ipvlan } from "../link/ipvlan.js";
 import type { KernelTimer } from "../link/kernel-timer.js";
-import { Macvlan } from "../link/macvlan.js";
+import { Macvlan, macvlanPorts } from "../link/macvlan.js";
 import { Tun } from "../link/tun.js";
 import { Vlan } from "../link/vlan.js";
 import { Vxlan } from "../link/vxlan.js";
@@ -12,6 +12,7 @@ import type { BridgeId } from "../wire/bpdu.js";
 import { formatIp, formatMac, type Mac } from "../wire/ip.js";
 import { bridgeOption } from "./bridge-options.js";
 import { formatIpvlanOptions } from "./ip-link-ipvlan.js";
+import { formatMacvlanOptions } from "./ip-link-macvlan.js";
 import { formatTunOptions } from "./ip-tuntap.js";
 
 /**
@@ -22,7 +23,8 @@ export function formatDetails(dev: NetDevice, lineBreak: string, withMode: boole
   const port = portOf(dev);
   const [least, most] = mtuBounds(dev);
   const asked = (on: boolean): number => Number(on) + Number(port !== undefined);
-  const first = ` promiscuity ${asked(dev.promiscuous)}  allmulti ${asked(dev.allMulticast)} minmtu ${least} maxmtu ${most} `;
+  const above = macvlanPorts(dev.ns).find(dev)?.promiscuity ?? 0;
+  const first = ` promiscuity ${asked(dev.promiscuous) + above}  allmulti ${asked(dev.allMulticast)} minmtu ${least} maxmtu ${most} `;
   const kind = dev.isLoopback ? "" : `${lineBreak}    ${dev.kind} ${optionsOf(dev)}`;
   const slave = port === undefined ? "" : `${lineBreak}    bridge_slave ${portText(port)}`;
   const mode = withMode ? "addrgenmode eui64 " : "";
@@ -48,7 +50,7 @@ function mtuBounds(dev: NetDevice): readonly [number, number] {
 
 function optionsOf(dev: NetDevice): string {
   if (dev instanceof BridgeDevice) return bridgeText(dev);
-  if (dev instanceof Macvlan) return `mode ${dev.mode} bcqueuelen 1000 usedbcqueuelen 1000 `;
+  if (dev instanceof Macvlan) return formatMacvlanOptions(dev);
   if (dev instanceof Ipvlan) return formatIpvlanOptions(dev);
   if (dev instanceof Tun) return formatTunOptions(dev);
   if (dev instanceof Vlan) return `protocol 802.1Q id ${dev.id} <REORDER_HDR> `;

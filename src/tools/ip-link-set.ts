@@ -13,6 +13,7 @@ import { notModelled, rtnetlink, ToolFailure } from "./failure.js";
 import { deviceOf, type IpContext, namespaceOf } from "./ip-context.js";
 import { type LinkArgs, parseLinkArgs } from "./ip-link-args.js";
 import { setIpvlanOptions } from "./ip-link-ipvlan.js";
+import { setMacvlanOptions } from "./ip-link-macvlan.js";
 import { type Words, wrongArgument } from "./words.js";
 
 /** `ip link set [dev] DEV …`. */
@@ -53,6 +54,7 @@ export function applyLinkArgs(dev: NetDevice, args: LinkArgs): void {
 function setTypeOptions(dev: NetDevice, { type, typeWords }: LinkArgs): void {
   if (type === "bridge" && typeWords !== undefined) return setBridgeOptions(dev, typeWords);
   if (type === "ipvlan" && typeWords !== undefined) return setIpvlanOptions(dev, typeWords);
+  if (type === "macvlan" && typeWords !== undefined) return setMacvlanOptions(dev, typeWords);
   if (type !== "bridge_slave") throw notModelled("ip", `ip link set … type ${type}`);
   const master = dev.master instanceof BridgeDevice ? dev.master : undefined;
   const port = master?.portOf(dev);
@@ -89,6 +91,9 @@ function setAddress(dev: NetDevice, mac: Mac): void {
     throw rtnetlink("Operation not supported");
   if (dev instanceof BridgeDevice) return dev.setMac(mac);
   if (dev.mac === mac) return;
+  // It has the address of the device below. Mirrors macvlan_set_mac_address().
+  if (dev instanceof Macvlan && dev.mode === "passthru") return setAddress(dev.lower, mac);
+  if (dev instanceof Macvlan && dev.isTaken(mac)) throw rtnetlink("Address already in use");
   if (dev instanceof Vlan) dev.followsMac = false;
   dev.mac = mac;
   dev.ns.notify("address", dev);

@@ -3,6 +3,7 @@ import { devQueueXmit, netifReceiveSkb } from "../../src/core/device.js";
 import { newSkb, type Simulation } from "../../src/core/simulation.js";
 import { createLinux } from "../../src/tools/stack.js";
 import type { Frame } from "../../src/wire/frame.js";
+import { formatMac } from "../../src/wire/ip.js";
 import { build, run } from "../tools/tool-fixtures.js";
 import { listen, type Seen, testFrame } from "./link-fixtures.js";
 
@@ -102,6 +103,43 @@ describe("macvlan devices", () => {
     const { got, send } = wire("vepa");
     send("ext", "eth0", testFrame(A, ALL));
     expect(got()).toEqual(["node eth0 BROADCAST", "b mvb BROADCAST"]);
+  });
+
+  const SENDER = "02:00:00:00:0b:01";
+
+  test.each([
+    ["", B, ["a mva OTHERHOST", "node eth0 OTHERHOST"]],
+    ["", A, ["a mva HOST", "node eth0 OTHERHOST"]],
+    ["", LOWER, ["a mva HOST", "node eth0 HOST"]],
+    ["", ALL, ["a mva BROADCAST", "node eth0 BROADCAST"]],
+    ["nodst", LOWER, ["a mva HOST"]],
+    ["nodst", ALL, ["a mva BROADCAST"]],
+  ])("in mode source, %s, a listed sender's frame to %s is seen by %j", (flag, to, expected) => {
+    const { sim, got, send } = wire("source");
+    build(sim, `a: ip link set mva type macvlan ${flag} macaddr add ${SENDER}`);
+    send("ext", "eth0", testFrame(SENDER, to));
+    expect(new Set(got())).toEqual(new Set(expected));
+  });
+
+  test("in mode source nobody else's frames are taken, not even those to the device's own address", () => {
+    const { sim, got, send } = wire("source");
+    build(sim, `a: ip link set mva type macvlan macaddr add ${SENDER}`);
+    build(sim, `a: ip link set mva type macvlan macaddr flush`);
+    for (const to of [A, ALL]) send("ext", "eth0", testFrame(SENDER, to));
+    expect(got()).toEqual(["node eth0 OTHERHOST", "node eth0 BROADCAST"]);
+  });
+
+  test("one of mode passthru changes the address of the device below, and follows it", () => {
+    const sim = createLinux({ seed: 1 });
+    build(
+      sim,
+      `ip netns add node
+       node: ip link add eth0 address ${LOWER} type veth peer name eth1
+       node: ip link add pt link eth0 type macvlan mode passthru
+       node: ip link set pt address ${A}`,
+    );
+    const node = namespace(sim, "node");
+    expect([node.device("eth0").mac, node.device("pt").mac].map(formatMac)).toEqual([A, A]);
   });
 
   test("follow carrier and MTU of the device below, and go with it", () => {

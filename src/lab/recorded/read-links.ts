@@ -148,7 +148,7 @@ function settingsOf(
     case "vxlan":
       return vxlanWords(data);
     case "macvlan":
-      return ["private", "vepa", "bridge", "passthru"].includes(mode) ? ["mode", mode] : undefined;
+      return macvlanWords(mode, data);
     case "ipvlan": {
       const flag = data["mode_flag"];
       const words = typeof flag === "string" && flag !== "bridge" ? [flag] : [];
@@ -164,6 +164,21 @@ function settingsOf(
     default:
       return undefined;
   }
+}
+
+/** Whose frames one of mode `source` takes is told latest first, and given in the order it came. */
+function macvlanWords(
+  mode: string,
+  data: Readonly<Record<string, unknown>>,
+): readonly string[] | undefined {
+  if (!["private", "vepa", "bridge", "passthru", "source"].includes(mode)) return undefined;
+  const flags = ["nopromisc", "nodst"].filter((flag) => data[flag] === true);
+  const listed: unknown = data["macaddr_data"] ?? [];
+  if (!Array.isArray(listed)) return undefined;
+  const macs = listed.filter((mac) => typeof mac === "string" && parseMac(mac) !== undefined);
+  if (macs.length !== listed.length) return undefined;
+  const list = mode === "source" ? ["macaddr", "set", ...macs.toReversed()] : [];
+  return ["mode", mode, ...flags, ...list];
 }
 
 /** Settings of a bridge that are not as it begins, and their values then. */

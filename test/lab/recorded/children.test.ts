@@ -41,6 +41,24 @@ describe("devices of a dump that lie on others", () => {
     expect(recording.events.some(({ ns, kind }) => ns === "b" && kind === "delivered")).toBe(true);
   });
 
+  it("macvlans by source get their senders in the order they were given", () => {
+    const macaddr_data = ["02:00:00:00:03:02", "02:00:00:00:03:01"];
+    const files = [
+      rules("node"),
+      json("node/ip-addr.json", [
+        loopback,
+        link(2, "eth0", [["192.0.2.1", 24]]),
+        link(3, "mv0", [], {
+          ...info("macvlan", { mode: "source", nodst: true, macaddr_count: 2, macaddr_data }),
+          link: "eth0",
+        }),
+      ]),
+    ];
+    expect(commands(files)).toContain(
+      "node: ip link add mv0 link eth0 address 02:00:00:00:00:03 type macvlan mode source nodst macaddr set 02:00:00:00:03:01 02:00:00:00:03:02",
+    );
+  });
+
   it("VLANs and what lies on them are made in their order", () => {
     const files = [
       rules("node"),
@@ -67,7 +85,7 @@ describe("devices of a dump that lie on others", () => {
   });
 
   it.each([
-    ["of a mode that is not modelled", { mode: "source" }, { link: "eth0" }],
+    ["of a mode that is not modelled", { mode: "later" }, { link: "eth0" }],
     ["whose parent no dump has", { mode: "bridge" }, { link_index: 9, link_netnsid: 4 }],
   ])("one %s makes an answer UNKNOWN", (_, data, parent) => {
     const files = [
