@@ -48,36 +48,33 @@ function run(filename, name, encoding) {
   const inside = (id) => {
     if (id.startsWith("./"))
       return folder === program ? chunk(id.slice(2)) : packaged(require.resolve(join(folder, id)));
-    return list.packages.includes(id) ? packaged(require.resolve(id)) : require(id);
+    return list.packages[id] === undefined ? require(id) : packaged(find(id, list.packages[id]));
   };
   script.runInThisContext()(module.exports, inside, module, filename, folder);
   return module.exports;
 }
 
-/**
- * Writes the bytecode of what this run compiled, when a file had none that fits, or no run of this command has done so
- * before: another command uses other functions. Whatever goes wrong, the next run compiles again.
- */
+/** Where a package's file is: where the build saw it, which takes no reading of package.json, or as Node finds it. */
+function find(id, file) {
+  for (const folder of require.resolve.paths(id)) {
+    const path = join(folder, id, file);
+    if (fs.existsSync(path)) return path;
+  }
+  return require.resolve(id);
+}
+
+/** Writes the bytecode of what this run compiled, when a file had none that fits. The next run does without if it fails. */
 function keep() {
-  const command = list.commands.includes(process.argv[2]) ? process.argv[2] : "other";
-  const mark = join(kept, `by-${command}`);
+  const files = [...loaded.values()];
+  if (!files.some(({ fresh }) => fresh)) return;
   try {
-    const fresh = [...loaded.values()].some((one) => one.fresh);
-    if (!fresh && fs.existsSync(mark)) return;
-    if (loaded.get(join(program, list.main)).fresh) forget();
-    for (const { name, script } of loaded.values())
-      write(join(kept, name), script.createCachedData());
-    write(mark, "");
+    const names = files.map(({ name }) => name);
+    for (const name of fs.readdirSync(kept))
+      if (!names.includes(name)) fs.rmSync(join(kept, name), { force: true });
+    for (const { name, script } of files) write(join(kept, name), script.createCachedData());
   } catch {
     // A full or read-only disk.
   }
-}
-
-/** Takes away what other builds left: the name of the first file says which build it is. */
-function forget() {
-  const used = [...list.files, ...[...loaded.values()].map(({ name }) => name)];
-  for (const name of fs.readdirSync(kept))
-    if (!used.includes(name)) fs.rmSync(join(kept, name), { force: true });
 }
 
 /** Whole or not at all, also when two runs end at once. */
@@ -87,12 +84,16 @@ function write(path, content) {
   fs.renameSync(part, path);
 }
 
-/** A folder that belongs to the user alone, for this version of Node; undefined where there shall or can be none. */
+/**
+ * A folder that belongs to the user alone, for this version of Node and this command, which has functions of its own;
+ * undefined where there shall or can be none.
+ */
 function keptFolder() {
   const { HOPWISE_CACHE, XDG_CACHE_HOME, NODE_DISABLE_COMPILE_CACHE } = process.env;
   if (HOPWISE_CACHE === "off" || NODE_DISABLE_COMPILE_CACHE) return undefined;
   const base = HOPWISE_CACHE || join(XDG_CACHE_HOME || join(homedir(), ".cache"), "hopwise");
-  const folder = join(base, `code-${process.version}-${process.arch}`);
+  const command = list.commands.includes(process.argv[2]) ? process.argv[2] : "other";
+  const folder = join(base, `code-${process.version}-${process.arch}`, command);
   try {
     fs.mkdirSync(folder, { recursive: true, mode: 0o700 });
     const { uid, mode } = fs.statSync(folder);

@@ -4,6 +4,7 @@
 // The program is CommonJS, which V8 can load with the bytecode it kept (bin/load-program.js) on every version of Node.
 // Ink can only be imported; what needs it stays a module, and reaches the rest through files that pass exports on.
 import { spawn, spawnSync } from "node:child_process";
+import { createRequire } from "node:module";
 import { mkdirSync, rmSync, watch, writeFileSync } from "node:fs";
 import { rolldown } from "rolldown";
 
@@ -11,6 +12,7 @@ const tsc = ["node_modules/typescript/bin/tsc", "-p", "tsconfig.build.json"];
 const folder = "dist/program";
 const modulesOnly = ["ink"];
 const commonJs = ["commander", "js-yaml", "valibot"];
+const { resolve } = createRequire(import.meta.url);
 const output = {
   comments: false,
   minifyInternalExports: false,
@@ -59,7 +61,7 @@ async function bundle() {
   const main = chunks.find(({ isEntry }) => isEntry).fileName;
   const files = chunks.map(({ fileName }) => fileName);
   const commands = chunks.flatMap(({ name }) => /^(.+)-command$/.exec(name)?.[1] ?? []);
-  const list = { main, files, modules: asModules, packages: commonJs, commands };
+  const list = { main, files, modules: asModules, packages: packages(), commands };
   writeFileSync(`${folder}/program.json`, JSON.stringify(list));
 }
 
@@ -79,6 +81,13 @@ function writeModules(chunks, modules) {
     writeFileSync(`${folder}/${module.fileName}`, `${lines.join("\n")}\n`);
   }
   return Object.fromEntries(written.map((module) => [twin(module), module.fileName]));
+}
+
+/** The packages that are loaded as scripts, and which of its files each is. */
+function packages() {
+  return Object.fromEntries(
+    commonJs.map((id) => [id, resolve(id).replaceAll("\\", "/").split(`/node_modules/${id}/`)[1]]),
+  );
 }
 
 /** What a file holds, without what rolldown adds of its own. */

@@ -36,7 +36,10 @@ function compress(state: Int32Array, block: DataView): void {
   const v = Int32Array.from(state);
   const at = (index: number): number => v[index] ?? 0;
   for (let t = 0; t < 160; t += 2) {
-    const [eh, el, ah, al] = [at(8), at(9), at(0), at(1)];
+    const eh = at(8);
+    const el = at(9);
+    const ah = at(0);
+    const al = at(1);
     const choiceHigh = (eh & at(10)) ^ (~eh & at(12));
     const choiceLow = (el & at(11)) ^ (~el & at(13));
     const low =
@@ -71,8 +74,10 @@ function schedule(block: DataView): Int32Array {
   const w = new Int32Array(160);
   for (let index = 0; index < 32; index++) w[index] = block.getInt32(index * 4);
   for (let t = 32; t < 160; t += 2) {
-    const [earlyHigh = 0, earlyLow = 0] = [w[t - 30], w[t - 29]];
-    const [lateHigh = 0, lateLow = 0] = [w[t - 4], w[t - 3]];
+    const earlyHigh = w[t - 30] ?? 0;
+    const earlyLow = w[t - 29] ?? 0;
+    const lateHigh = w[t - 4] ?? 0;
+    const lateLow = w[t - 3] ?? 0;
     const low =
       ((w[t - 31] ?? 0) >>> 0) +
       ((smallSigma0(earlyLow, earlyHigh) ^ (earlyHigh << 25)) >>> 0) +
