@@ -231,17 +231,23 @@ export class Neighbour<A extends IpAddress = Ipv4> {
     this.probes++;
   }
 
-  /** The entry no longer has an address; a failed resolution is told to whoever waits. Mirrors neigh_invalidate(). */
+  /**
+   * The entry no longer has an address; a failed resolution is told to whoever waits. Where that asks for this very neighbour again,
+   * telling ends: the question is new, and all that waits is lost, what asked it as well. Mirrors neigh_invalidate().
+   */
   #invalidate(state: NudState): void {
     const from = this.state;
     this.#stopTimer();
     this.#enter(state);
     if (state !== "FAILED") return;
-    for (const { skb } of this.#takeQueue()) {
-      this.#tell(skb, from, "no answer");
-      this.#ops.errorReport(skb);
-      drop(skb, "NEIGH_FAILED", "neigh_invalidate");
+    while (this.#state === "FAILED") {
+      const next = this.#queue.shift();
+      if (next === undefined) break;
+      this.#tell(next.skb, from, "no answer");
+      this.#ops.errorReport(next.skb);
+      drop(next.skb, "NEIGH_FAILED", "neigh_invalidate");
     }
+    for (const { skb } of this.#takeQueue()) drop(skb, "QUEUE_PURGE", "neigh_invalidate");
   }
 
   #send({ skb, transmit }: Waiting): void {

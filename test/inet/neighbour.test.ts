@@ -16,7 +16,7 @@ import {
   wait,
 } from "./neighbour-fixtures.js";
 
-function datagram(destination: string, length = 10): Frame {
+function datagram(destination: string, length: number, source: string): Frame {
   return {
     link: { source: MAC_ZERO, destination: MAC_ZERO, etherType: ETH_P_IP },
     network: {
@@ -28,7 +28,7 @@ function datagram(destination: string, length = 10): Frame {
       fragmentOffset: 0,
       ttl: 64,
       protocol: 17,
-      source: address("10.0.0.1"),
+      source: address(source),
       destination: address(destination),
       options: new Uint8Array(0),
     },
@@ -37,8 +37,8 @@ function datagram(destination: string, length = 10): Frame {
   };
 }
 
-function send(lab: PairLab, destination: string, length = 10): void {
-  const skb = newSkb(lab.one, datagram(destination, length), "test");
+function send(lab: PairLab, destination: string, length = 10, source = "10.0.0.1"): void {
+  const skb = newSkb(lab.one, datagram(destination, length, source), "test");
   const route = routeOutput(lab.one, {
     destination: address(destination),
     source: address("10.0.0.1"),
@@ -119,6 +119,25 @@ describe("a neighbour", () => {
       (event) => event.kind === "dropped" && event.reason === "NEIGH_FAILED",
     );
     expect(death).toMatchObject({ where: "neigh_invalidate", time: 3_000_000 });
+  });
+
+  test("that is asked again by the error about a packet loses what waits behind, and that error", () => {
+    const lab = pairLab();
+    send(lab, "10.0.0.50", 1);
+    send(lab, "10.0.0.50", 2, "10.0.0.50");
+    send(lab, "10.0.0.50", 3);
+    wait(lab, 3.1);
+    expect(stateOf(lab.one, "10.0.0.50")).toBe("INCOMPLETE");
+    const deaths = lab.events.flatMap((event) =>
+      event.kind === "dropped" && event.ns === "one" && event.where === "neigh_invalidate"
+        ? [event.reason]
+        : [],
+    );
+    expect(deaths).toEqual(["NEIGH_FAILED", "NEIGH_FAILED", "QUEUE_PURGE", "QUEUE_PURGE"]);
+    const told = lab.events.filter(
+      (event) => event.kind === "device" && event.dev === "lo" && event.direction === "rx",
+    );
+    expect(told).toHaveLength(1);
   });
 
   test("that failed makes an ICMP host unreachable for each packet, over lo to a local sender", () => {
