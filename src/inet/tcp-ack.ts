@@ -24,6 +24,7 @@ export function processAck(
   const acked = distance(out.una, acknowledgment);
   out.window = scaled;
   out.maxWindow = Math.max(out.maxWindow, scaled);
+  connection.in.lastAck = ns.sim.queue.now;
   noteProbeAnswered(connection);
   if (acked <= 0) {
     if (acked === 0 && !hasData && !windowMoved && out.una !== out.sent) duplicate(connection);

@@ -84,7 +84,7 @@ export class SendState {
   timer: Timer | undefined;
   /** The timer that runs waits to ask whether the peer's window has opened. Mirrors ICSK_TIME_PROBE0. */
   isProbing = false;
-  /** Questions after a closed window that were not answered yet, and how often their distance doubled. */
+  /** Questions after a closed window or a silent peer that were not answered yet, and how often their distance doubled. */
   probes = 0;
   probeBackoff = 0;
 }
@@ -108,6 +108,8 @@ export class ReceiveState {
   ackTimeout = 0;
   pingPong = 0;
   lastData: Micros = 0 as Micros;
+  /** When an acknowledgment last came. Mirrors rcv_tstamp. */
+  lastAck: Micros = 0 as Micros;
   /** The segment an answer is due for. */
   ackCause: SkBuff | undefined;
   ackTimer: Timer | undefined;
@@ -148,6 +150,9 @@ export class TcpConnection {
   advertisedMss = 0;
   /** Bytes that came while nobody read: closing then resets. */
   unread = 0;
+  /** SO_KEEPALIVE. */
+  keepAlive = false;
+  keepAliveTimer: Timer | undefined;
   /** The program let go of it. Mirrors SOCK_DEAD. */
   orphaned = false;
   route: SocketRoute | undefined;

@@ -4,6 +4,7 @@ import { TCP_ACK, TCP_RST, TCP_SYN } from "../wire/tcp.js";
 import { traceSocket } from "./socket-trace.js";
 import { ipv4Sysctls } from "./sysctls.js";
 import type { AcceptQueue, TcpConnection } from "./tcp-connection.js";
+import { startKeepAlive } from "./tcp-keepalive.js";
 import { deliverTo, type Received } from "./tcp-received.js";
 import { agree } from "./tcp-open.js";
 import { pump, sendAck, sendSynAck } from "./tcp-output.js";
@@ -43,6 +44,7 @@ export function receiveInSynSent(connection: TcpConnection, received: Received):
   sampleHandshake(connection);
   connection.state = "ESTABLISHED";
   connection.confirmPending = true;
+  startKeepAlive(connection);
   armTimer(connection);
   if (out.chunks.length > 0 || out.finWanted) pump(connection);
   else sendAck(connection);
@@ -142,6 +144,7 @@ function mayRepeat(connection: TcpConnection): boolean {
 export function finishHandshake(connection: TcpConnection): void {
   sampleHandshake(connection);
   connection.state = "ESTABLISHED";
+  startKeepAlive(connection);
   const { acceptQueue } = connection;
   acceptQueue?.requests.delete(connection);
   if (connection.accept === undefined) acceptQueue?.waiting.add(connection);

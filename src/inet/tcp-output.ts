@@ -55,10 +55,10 @@ export function sendAck(connection: TcpConnection): void {
   transmit(connection, { flags: TCP_ACK, sequence: connection.out.sent, by: "tcp ack" });
 }
 
-/** Asks a peer that has closed its window: its answer to a number of before tells the window. Mirrors tcp_xmit_probe_skb(). */
-export function sendProbe(connection: TcpConnection): void {
+/** Asks a peer that is silent or has closed its window: it answers a number of before, and tells its window. Mirrors tcp_xmit_probe_skb(). */
+export function sendProbe(connection: TcpConnection, by: string): void {
   const sequence = advance(connection.out.una, -1);
-  transmit(connection, { flags: TCP_ACK, sequence, by: "tcp window probe" });
+  transmit(connection, { flags: TCP_ACK, sequence, by });
 }
 
 /** Ends the connection for the peer. Mirrors tcp_send_active_reset(). */

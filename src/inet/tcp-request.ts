@@ -36,6 +36,7 @@ export function newRequest(
   connection.in.acknowledged = connection.in.next;
   connection.out.window = header.window;
   connection.state = "SYN_RECV";
+  connection.keepAlive = listener.keepAlive;
   connection.accept = listener.onAccept;
   connection.acceptQueue = listener;
   return connection;

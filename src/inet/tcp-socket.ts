@@ -30,6 +30,8 @@ export interface TcpListener {
   readonly onAccept: ((connection: TcpConnection) => void) | undefined;
   /** How many connections may wait to be accepted, less one. Mirrors sk_max_ack_backlog. */
   readonly backlog: number;
+  /** SO_KEEPALIVE, which what is accepted inherits. */
+  readonly keepAlive: boolean;
   /** Connections that wait to be accepted. */
   readonly waiting: Set<TcpConnection>;
   /** Handshakes under way. */
@@ -43,6 +45,7 @@ export interface TcpListener {
 export interface ListenOptions {
   /** As listen() is asked for it; `net.core.somaxconn` is the limit. */
   readonly backlog?: number | undefined;
+  readonly keepAlive?: boolean | undefined;
   readonly address: IpAddress;
   readonly port: number;
   readonly owner?: SocketOwner | undefined;
@@ -69,6 +72,7 @@ export function listenTcp(
     port,
     owner,
     onAccept,
+    keepAlive: options.keepAlive === true,
     operations: OPERATIONS,
     backlog: Math.min(
       options.backlog ?? Number.POSITIVE_INFINITY,
@@ -98,6 +102,7 @@ export interface ConnectOptions {
   readonly owner?: SocketOwner | undefined;
   readonly ttl?: number | undefined;
   readonly tos?: number | undefined;
+  readonly keepAlive?: boolean | undefined;
 }
 
 /**
@@ -114,6 +119,7 @@ export function connectTcp(ns: NetworkNamespace, options: ConnectOptions): TcpCo
   connection.localPort = options.sourcePort ?? 0;
   connection.ttl = options.ttl;
   connection.tos = tos;
+  connection.keepAlive = options.keepAlive === true;
   const refused = chooseLocal(connection);
   if (refused !== undefined) {
     connection.error = refused;

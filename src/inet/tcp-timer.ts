@@ -45,7 +45,7 @@ function onProbeTimeout(connection: TcpConnection): void {
     return fail(connection, connection.softError ?? "ETIMEDOUT");
   out.probes++;
   if (out.probeBackoff < retries) out.probeBackoff++;
-  sendProbe(connection);
+  sendProbe(connection, "tcp window probe");
   if (out.timer === undefined) armTimer(connection);
 }
 
@@ -224,4 +224,6 @@ function stopTimers(connection: TcpConnection): void {
   connection.out.timer = undefined;
   connection.in.ackTimer?.cancel();
   connection.in.ackTimer = undefined;
+  connection.keepAliveTimer?.cancel();
+  connection.keepAliveTimer = undefined;
 }

@@ -71,7 +71,7 @@ const programDelay = microseconds(1);
 /** A program that takes every connection and sends back what it gets; it answers a datagram after `delay`. */
 export function startListener(
   sim: Simulation,
-  { ns: name, protocol, port, address, groups, backlog, transparent, place }: Listener,
+  { ns: name, protocol, port, address, groups, backlog, transparent, keepAlive, place }: Listener,
   delay: () => Micros = () => programDelay,
 ): void {
   const ns = sim.namespaces.get(name);
@@ -89,7 +89,7 @@ export function startListener(
     };
     const listening = listenTcp(
       ns,
-      { address, port, backlog, owner: { transparent } },
+      { address, port, backlog, keepAlive, owner: { transparent } },
       backlog === undefined ? accept : undefined,
     );
     if (typeof listening === "string")

@@ -53,7 +53,7 @@ const labSchema = v.strictObject({
         v.pipe(
           v.string(),
           v.regex(
-            /^((tcp|udp)6?\/\d+( transparent)?|tcp6?\/\d+ backlog \d{1,4}|udp6?\/\d+(@[\w.:]+%[\w.-]+)+)$/,
+            /^((tcp|udp)6?\/\d+( transparent)?|tcp6?\/\d+ keepalive|tcp6?\/\d+ backlog \d{1,4}|udp6?\/\d+(@[\w.:]+%[\w.-]+)+)$/,
             "expected tcp/PORT, udp/PORT, tcp6/PORT or udp6/PORT; udp may join groups: udp/PORT@GROUP%DEVICE",
           ),
         ),
@@ -71,6 +71,8 @@ const labSchema = v.strictObject({
         sport: v.optional(port, 0),
         data: v.optional(v.string(), "hello"),
         lines: v.optional(v.pipe(v.array(v.string()), v.maxLength(100))),
+        keepalive: v.optional(v.boolean()),
+        hold: v.optional(v.pipe(v.number(), v.minValue(0.01), v.maxValue(60))),
         ttl: v.optional(v.pipe(v.number(), v.integer(), v.minValue(1), v.maxValue(255))),
         wait: v.optional(v.pipe(v.number(), v.minValue(0.01), v.maxValue(60))),
         dev: v.optional(v.string()),
@@ -230,6 +232,7 @@ function listener(ns: string, what: string, path: FieldPath, { at, check }: Read
     address: protocolName.endsWith("6") ? IPV6_ANY : IPV4_ANY,
     ...(groups.length === 0 ? {} : { groups }),
     ...(option === "transparent" ? { transparent: true } : {}),
+    ...(option === "keepalive" ? { keepAlive: true } : {}),
     ...(backlog === undefined ? {} : { backlog: Number(backlog) }),
     place: details.place,
   };
@@ -261,6 +264,8 @@ function probeOf(
     data: probe.data,
     ...(probe.lines === undefined ? {} : { lines: probe.lines }),
     ttl: probe.ttl,
+    ...(probe.keepalive === undefined ? {} : { keepAlive: probe.keepalive }),
+    ...(probe.hold === undefined ? {} : { hold: probe.hold }),
     ...(probe.wait === undefined ? {} : { wait: probe.wait }),
   };
   if (probe.frame !== undefined) {

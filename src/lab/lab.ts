@@ -12,6 +12,8 @@ export interface Listener {
   readonly address: IpAddress;
   /** Of a TCP program that never accepts: how many it asked listen() to queue. */
   readonly backlog?: number | undefined;
+  /** SO_KEEPALIVE: what a TCP program accepts asks whether its peer is still there. */
+  readonly keepAlive?: boolean | undefined;
   /** Multicast groups that a UDP program joins. */
   readonly groups?: readonly GroupOnDevice[] | undefined;
   /** IP_TRANSPARENT: `-j TPROXY` may give it what is for other hosts. */
@@ -45,6 +47,10 @@ export interface Probe {
   /** What is said after that over TCP, one line after the other, each when an answer has come. */
   readonly lines?: readonly string[] | undefined;
   readonly ttl: number | undefined;
+  /** Over TCP: SO_KEEPALIVE. */
+  readonly keepAlive?: boolean | undefined;
+  /** Over TCP: for how many seconds the connection stays open behind the last answer. */
+  readonly hold?: number | undefined;
   /** Of `frame`, which leaves by `device`. */
   readonly frame?: Frame | undefined;
   /** In seconds: how long an answer is waited for, a group is held, or nothing else happens after a frame. */

@@ -149,6 +149,8 @@ class Program:
             self.socket.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
         if spec.get("transparent"):
             self.socket.setsockopt(*((41, 75) if is6(spec["address"]) else (0, 19)), 1)  # IP_TRANSPARENT
+        if spec.get("keepAlive"):
+            self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
         self.socket.bind((spec["address"], spec["port"]))
         for one in spec.get("groups", []):
             join(self.socket, one["group"], one["device"])
@@ -347,6 +349,8 @@ class Judge:
     def probe_tcp(self, one, probe, limit):
         if probe["sourcePort"]:
             one.bind((any_of(probe["address"]), probe["sourcePort"]))
+        if probe.get("keepAlive"):
+            one.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
         failed = one.connect_ex(probe["end"])
         if failed not in (0, errno.EINPROGRESS):
             return "connect: " + name_of(failed)
@@ -358,9 +362,12 @@ class Judge:
         if failed:
             return "connect: " + name_of(failed)
         data = probe["data"].encode()
-        if not data:
-            return "connected"
-        return ", ".join(self.say(one, line, limit) for line in [data, *[more.encode() for more in probe.get("lines", [])]])
+        said = [self.say(one, line, limit) for line in [data, *[more.encode() for more in probe.get("lines", [])]]] if data else ["connected"]
+        if probe.get("hold"):
+            self.turn([], probe["hold"])
+            failed = one.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
+            said += ["hold: " + name_of(failed)] if failed else []
+        return ", ".join(said)
 
     def say(self, one, data, limit):
         try:

@@ -69,7 +69,7 @@ function runProbe(sim: Simulation, probe: ProbeSpec): string {
   const ns = sim.namespaces.get(probe.ns);
   if (ns === undefined) throw new Error(`no namespace ${probe.ns}`);
   const result = startProbe(ns, probe);
-  const end = later(sim.queue.now, seconds(probe.limit));
+  const end = later(sim.queue.now, seconds(probe.limit + (probe.hold ?? 0)));
   while (result.text === undefined && (sim.queue.nextAt ?? Number.POSITIVE_INFINITY) <= end)
     sim.step();
   if (result.text === undefined) sim.runUntilIdle(end);
@@ -141,13 +141,24 @@ function startTcp(ns: NetworkNamespace, probe: ProbeSpec): Running {
     sourcePort: probe.sourcePort === 0 ? undefined : probe.sourcePort,
     ttl: probe.ttl,
     owner: { boundDevice: probe.device },
+    keepAlive: probe.keepAlive,
   });
+  const end = (said: string): void => {
+    if (probe.hold === undefined || running.text !== undefined) {
+      running.text ??= said;
+      return;
+    }
+    running.waits = `${said}, hold`;
+    ns.sim.queue.after(seconds(probe.hold), "probe holds", () => {
+      running.text ??= said;
+    });
+  };
   const say = (data: Uint8Array): void => {
     ns.sim.queue.after(microseconds(1), "probe sends", () => connection.send(data));
   };
   connection.onConnected = () => {
     const [first] = lines;
-    if (first === undefined || first.length === 0) running.text = "connected";
+    if (first === undefined || first.length === 0) end("connected");
     else
       // The program wakes up in connect(), and hears of a reset that came meanwhile there.
       ns.sim.queue.after(microseconds(1), "probe sends", () => {
@@ -164,7 +175,7 @@ function startTcp(ns: NetworkNamespace, probe: ProbeSpec): Running {
     answers.push(isEcho ? "echo" : `recv: ${Buffer.from(got).toString("hex")}`);
     const next = lines[answers.length];
     running.waits = [...answers, "recv"].join(", ");
-    if (next === undefined) running.text = answers.join(", ");
+    if (next === undefined) end(answers.join(", "));
     else say(next);
   };
   connection.onError = (errno) => {
