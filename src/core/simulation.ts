@@ -101,6 +101,7 @@ export function newSkb(ns: NetworkNamespace, frame: Frame, by: string, cause?: S
     fragmentMaxSize: 0,
     fragmentsHadDf: false,
     ignoreDf: false,
+    clones: undefined,
     cause: cause?.id,
     nfTrace: false,
     ended: false,
@@ -112,6 +113,8 @@ export function newSkb(ns: NetworkNamespace, frame: Frame, by: string, cause?: S
 /** A second envelope with the same frame and state. Mirrors skb_clone(). */
 export function cloneSkb(skb: SkBuff, by: string): SkBuff {
   const copy = newSkb(skb.ns, skb.frame, by, skb);
+  skb.clones ??= new Set([skb]);
+  copy.clones = skb.clones.add(copy);
   copy.dev = skb.dev;
   copy.inDev = skb.inDev;
   copy.packetType = skb.packetType;
@@ -126,4 +129,20 @@ export function cloneSkb(skb: SkBuff, by: string): SkBuff {
   copy.ignoreDf = skb.ignoreDf;
   copy.nfTrace = skb.nfTrace;
   return copy;
+}
+
+/**
+ * Writes into the bytes of a packet where they stand: whoever replaces a frame has a copy of its own, this is seen by all clones
+ * that did not. For what forgets net/core/skbuff.c:skb_ensure_writable().
+ */
+export function writeInPlace(skb: SkBuff, after: Frame): void {
+  const before = skb.frame;
+  skb.frame = after;
+  for (const clone of skb.clones ?? []) {
+    if (clone.frame !== before || clone.ended) continue;
+    clone.frame = after;
+    const by = "bytes shared with a clone";
+    const where = { hook: undefined, in: undefined, out: undefined };
+    clone.ns.sim.trace?.(told(clone, { kind: "rewrite", by, ...where, before, after }));
+  }
 }

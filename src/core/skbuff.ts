@@ -62,6 +62,8 @@ export interface SkBuff {
   fragmentsHadDf: boolean;
   /** May be cut in pieces in spite of DF (reassembled by conntrack; a datagram of a local socket). Mirrors skb->ignore_df. */
   ignoreDf: boolean;
+  /** All envelopes that were cloned of one another, this one too. Those with the same frame share its bytes. Mirrors skb_shared_info.dataref. */
+  clones: Set<SkBuff> | undefined;
   /** The packet that made this one be sent (a request, an erroneous packet, an original), by id. */
   readonly cause: number | undefined;
   /** `-j TRACE` or `meta nftrace set 1`. */

@@ -1,4 +1,5 @@
 import type { Verdict } from "../../core/hooks.js";
+import { writeInPlace } from "../../core/simulation.js";
 import type { SkBuff } from "../../core/skbuff.js";
 import { icmp6Send } from "../../inet/ipv6/icmp.js";
 import { type Frame, withDestination, withSource } from "../../wire/frame.js";
@@ -44,7 +45,8 @@ const ADDRESS_AT = { source: 8, destination: 24 } as const;
 
 /**
  * Puts a packet's source (SNPT) or destination (DNPT) under the other prefix, whatever it was; the packet that an error
- * quotes has its opposite end changed when it has the prefix. Mirrors ip6t_snpt_tg() and ip6t_dnpt_tg().
+ * quotes has its opposite end changed when it has the prefix. What a bridge floods changes at its other ports as well, since
+ * nothing makes the bytes writable. Mirrors ip6t_snpt_tg() and ip6t_dnpt_tg().
  */
 export function translatePrefix(
   skb: SkBuff,
@@ -61,7 +63,7 @@ export function translatePrefix(
   const frame =
     side === "source" ? withSource(skb.frame, mapped) : withDestination(skb.frame, mapped);
   const kept = keepChecksum(frame, sumOf(mapped) - sumOf(network[side]));
-  skb.frame = translateBounced(kept, change, side === "source" ? "destination" : "source");
+  writeInPlace(skb, translateBounced(kept, change, side === "source" ? "destination" : "source"));
   return undefined;
 }
 

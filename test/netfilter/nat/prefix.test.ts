@@ -1,6 +1,7 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { newSkb } from "../../../src/core/simulation.js";
+import { drop } from "../../../src/core/drop.js";
+import { cloneSkb, newSkb } from "../../../src/core/simulation.js";
 import { mapPrefix, prefixChange, translatePrefix } from "../../../src/netfilter/nat/prefix.js";
 import { encodeIpPacket, type Frame, withSource } from "../../../src/wire/frame.js";
 import { sumWords } from "../../../src/wire/checksum.js";
@@ -98,6 +99,28 @@ describe("a prefix translated without a connection", () => {
     };
     expect(quoted(udp6("[2001:db8:2::2]:1", "[fd00:1::9]:2"))).toBe("2001:db8:5:cf43::9");
     expect(quoted(udp6("[2001:db8:2::2]:1", "[fd00:2::9]:2"))).toBe("fd00:2::9");
+  });
+
+  test("changes for every clone that has the same bytes, and is told of each", () => {
+    const change = prefixChange(prefix("fd00:1::/48"), prefix("2001:db8:5::/48"));
+    const { ns } = rig();
+    const before = udp6("[fd00:1::9]:1", "[2001:db8:2::2]:2");
+    const skb = newSkb(ns, before, "test");
+    const [shares, has, ended] = [
+      cloneSkb(skb, "test"),
+      cloneSkb(skb, "test"),
+      cloneSkb(skb, "test"),
+    ];
+    has.frame = { ...before };
+    drop(ended, "NOT_SPECIFIED", "test");
+    const told: unknown[] = [];
+    ns.sim.trace = (event) => told.push([event.kind, "packet" in event ? event.packet : 0]);
+    translatePrefix(shares, change, "source");
+    expect(shares.frame).not.toEqual(before);
+    expect(skb.frame).toBe(shares.frame);
+    expect(has.frame).toEqual(before);
+    expect(ended.frame).toEqual(before);
+    expect(told).toEqual([["rewrite", skb.id]]);
   });
 });
 
