@@ -34,8 +34,11 @@ export class TableEditor {
   readonly ruleset: Ruleset;
   readonly #name: TableName;
   readonly #options: EditorOptions;
-  /** Rules that the kernel has not seen, with their chains. */
-  readonly #added = new Map<Rule, string>();
+  /** Rules that the kernel has not seen, and the chain of each. */
+  readonly #added: Rule[] = [];
+  readonly #addedTo: string[] = [];
+  /** Whether the table has only ever had such rules. */
+  #alone: boolean;
   /** Whether commands are lines of a text, which refusals name. */
   #hasLines = false;
   readonly #late: Late[] = [];
@@ -53,6 +56,7 @@ export class TableEditor {
     const estimator = (wanted: string): boolean =>
       before.includes(wanted) || options.environment.estimator?.(wanted) === true;
     this.#options = { ...options, environment: { ...options.environment, estimator } };
+    this.#alone = this.#all().every(({ rules }) => rules.length === 0);
     if (ruleset.variant === "legacy") {
       const table = this.#table();
       for (const hook of BASE_CHAINS[name])
@@ -84,6 +88,7 @@ export class TableEditor {
 
   /** What `*TABLE` does without `--noflush`: nft forgets the table, legacy keeps base chains and policies. */
   flushAll(): void {
+    this.#alone = this.#added.length === 0;
     if (this.#isNft) {
       this.ruleset.tables.delete(this.#name);
       return;
@@ -177,7 +182,8 @@ export class TableEditor {
       if (command.kind === "append") chain.rules.push(rule);
       else if (command.kind === "insert") chain.rules.splice(at, 0, rule);
       else chain.rules[at] = rule;
-      this.#added.set(rule, chain.name);
+      this.#added.push(rule);
+      this.#addedTo.push(chain.name);
       if (command.verbose) this.#options.print(listRules(this.ruleset, this.#name, { rule }));
     }
   }
@@ -312,6 +318,8 @@ export class TableEditor {
     table.chains.delete(name);
     table.chains.set(to, { ...chain, name: to });
     this.#renamedTo.add(to);
+    // Rules that jump there are new objects.
+    this.#alone = false;
     for (const other of table.chains.values()) {
       other.rules = other.rules.map((rule) => renamed(rule, name, to));
     }
@@ -399,7 +407,8 @@ export class TableEditor {
     const table = this.#existing;
     if (table === undefined) return [];
     const { environment, lenient } = this.#options;
-    const failures = checkTable(this.#added, {
+    const added = { rules: this.#added, chains: this.#addedTo, alone: this.#alone };
+    const failures = checkTable(added, {
       ruleset: this.ruleset,
       table,
       environment,
@@ -411,12 +420,12 @@ export class TableEditor {
       because,
     }));
     if (!this.#baseJump) return late;
-    for (const [rule, chain] of this.#added) {
+    for (const [index, rule] of this.#added.entries()) {
       const { action } = rule.spec;
       if (!("chain" in action) || baseHook(this.#name, action.chain) === undefined) continue;
       late.push({
         line: this.#lineOf(rule),
-        text: `RULE_APPEND failed (Operation not supported): rule in chain ${chain}`,
+        text: `RULE_APPEND failed (Operation not supported): rule in chain ${this.#addedTo[index]}`,
         because: "a base chain cannot be jumped to",
       });
     }

@@ -156,9 +156,10 @@ export class ExtensionLoader {
     const { known, table } = this.#context;
     const { name } = extension;
     // Comments are as good as never the same.
-    if (known === undefined || name === "comment") return extension.build(args, context);
+    if (known === undefined || name === "comment" || !known.has(name))
+      return extension.build(args, context);
     const key = matchKey(`${table} ${name}`, words, context.protocol);
-    const found = known.get(key);
+    const found = known.get(name, key);
     if (found !== undefined) return found;
     const made = extension.build(args, context);
     known.add(key, made);
@@ -176,6 +177,8 @@ export class ExtensionLoader {
 
 /** What the nft variant makes of a rule's matches when it turns them into expressions and back. */
 function asNftKeeps(matches: readonly Match[]): readonly Match[] {
+  // Nearly every rule's are as they were.
+  if (!matches.some(isChanged)) return matches;
   const kept: Match[] = [];
   for (const match of matches) {
     if (match.vanishesInNft) continue;
@@ -184,6 +187,13 @@ function asNftKeeps(matches: readonly Match[]): readonly Match[] {
     if (merged === undefined) kept.push(match);
     else kept[at] = merged;
   }
-  // A list that grew has room for many more, and nearly every rule's is as it was.
-  return kept.length === matches.length ? matches : kept;
+  return kept;
+}
+
+/** Whether a match is lost, or printed together with one that stands before it. */
+function isChanged(match: Match, index: number, matches: readonly Match[]): boolean {
+  if (match.vanishesInNft) return true;
+  for (let before = 0; before < index; before++)
+    if (matches[before]?.merge(match) !== undefined) return true;
+  return false;
 }

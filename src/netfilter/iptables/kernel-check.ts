@@ -14,8 +14,13 @@ export interface KernelFailure {
   readonly because: string;
 }
 
-/** Rules that are added, in that order, with the chain of each. */
-type AddedRules = ReadonlyMap<Rule, string>;
+/** Rules that are added, in that order, with the chain of each beside it. */
+export interface AddedRules {
+  readonly rules: readonly Rule[];
+  readonly chains: readonly string[];
+  /** Nothing else has ever been in the table. */
+  readonly alone: boolean;
+}
 
 /** nf_tables' NFT_JUMP_STACK_SIZE: base chains and 15 more. */
 const NFT_MAX_DEPTH = 15;
@@ -53,25 +58,27 @@ class TableChecker {
 
   run(): readonly KernelFailure[] {
     const { table } = this.#context;
-    // Rules that were added and taken out again, or renamed since, are not checked.
-    let left = 0;
+    const { rules, chains, alone } = this.#added;
+    let inTable = 0;
+    for (const chain of table.chains.values()) inTable += chain.rules.length;
+    // What nothing was put beside or taken from need not be looked up.
+    const all = alone && inTable === rules.length;
+    const added = all ? undefined : new Set(rules);
     for (const chain of table.chains.values()) {
       const hook = baseHook(table.name, chain.name);
       this.#reached.set(chain.name, new Set(hook === undefined ? [] : [hook]));
-      this.#present.set(
-        chain.name,
-        chain.rules.filter((rule) => !this.#added.has(rule)),
-      );
-      left += chain.rules.length - (this.#present.get(chain.name)?.length ?? 0);
+      const present = added === undefined ? [] : chain.rules.filter((rule) => !added.has(rule));
+      this.#present.set(chain.name, present);
     }
     for (const chain of table.chains.values()) {
       for (const rule of this.#present.get(chain.name) ?? [])
         this.#follow(chain.name, rule, undefined);
     }
     const knotted = isKnotted(this.#context);
-    const inTable = left === this.#added.size ? undefined : rulesOf(table);
-    for (const [rule, chain] of this.#added)
-      if (inTable === undefined || inTable.has(rule)) this.#add(rule, chain, knotted);
+    // Rules that were added and taken out again, or renamed since, are not checked.
+    const left = all ? undefined : rulesOf(table);
+    for (const [index, rule] of rules.entries())
+      if (left === undefined || left.has(rule)) this.#add(rule, chains[index] ?? "", knotted);
     return this.#failures;
   }
 
