@@ -154,8 +154,11 @@ export function devQueueXmit(skb: SkBuff, dev: NetDevice): SendResult {
     drop(skb, "QDISC_DROP", "__dev_queue_xmit");
     return undefined;
   }
+  const { softirq } = dev.ns.sim;
+  softirq.disable();
   if (dev.qdisc === undefined) startXmit(skb, dev);
   else dev.qdisc.enqueue(skb, (last) => startXmit(last, dev));
+  softirq.enable();
   return undefined;
 }
 

@@ -1,6 +1,7 @@
 import { type Random, seededRandom } from "../base/random.js";
 import { UserError } from "../base/errors.js";
 import { EventQueue } from "../sim/event-queue.js";
+import { Softirq } from "../sim/softirq.js";
 import { TimerWheel } from "../sim/timer-wheel.js";
 import type { Micros } from "../sim/time.js";
 import type { Frame } from "../wire/frame.js";
@@ -20,6 +21,8 @@ export class Simulation {
   readonly queue: EventQueue = new EventQueue();
   /** Timers whose order, when they are due together, is the kernel's. */
   readonly timers: TimerWheel = new TimerWheel(this.queue);
+  /** When packets that have arrived are taken in. */
+  readonly softirq: Softirq = new Softirq(this.queue);
   readonly random: Random = () => this.#source();
   readonly namespaces: Map<string, NetworkNamespace> = new Map();
   /**

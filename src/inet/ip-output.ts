@@ -4,7 +4,6 @@ import { nfHook } from "../core/hooks.js";
 import type { NetworkNamespace } from "../core/namespace.js";
 import { cloneSkb } from "../core/simulation.js";
 import type { SkBuff } from "../core/skbuff.js";
-import { microseconds } from "../sim/time.js";
 import { ETH_P_IP } from "../wire/ethernet.js";
 import { ipLength } from "../wire/frame.js";
 import { ICMP_DEST_UNREACH, ICMP_FRAG_NEEDED } from "../wire/icmp.js";
@@ -52,7 +51,7 @@ export function ipMulticastOutput(skb: SkBuff): SendResult {
 function loopBack(skb: SkBuff): SendResult {
   skb.packetType = skb.route?.type === "multicast" ? "MULTICAST" : "BROADCAST";
   skb.inDev = skb.dev;
-  skb.ns.sim.queue.after(microseconds(0), "broadcast loopback", () => {
+  skb.ns.sim.softirq.netifRx(() => {
     const receive = skb.ns.protocols.get(ETH_P_IP);
     if (receive === undefined) return drop(skb, "UNHANDLED_PROTO", "__netif_receive_skb_core");
     receive(skb);

@@ -100,7 +100,7 @@ export class PingSocket implements EchoListener {
     skb.socket = socketInfo(formatEndpoints(this), owner);
     if (ns.sim.trace !== undefined) traceSocket(ns, this, "sent", `echo request, seq ${sequence}`);
     attachRoute(skb, route, "output");
-    const result = family.localOut(skb);
+    const result = ns.sim.softirq.systemCall(() => family.localOut(skb));
     return result === undefined ? undefined : this.#fail(result);
   }
 

@@ -168,6 +168,8 @@ export class TcpConnection {
   calledAt: Micros | undefined;
   /** The segment that is being looked at: what is sent meanwhile answers it. */
   current: SkBuff | undefined;
+  /** What came while a call of the program holds the socket; undefined while none does. Mirrors sk_backlog. */
+  backlog: (() => void)[] | undefined;
   readonly #operations: TcpOperations;
 
   constructor(ns: NetworkNamespace, owner: SocketOwner, operations: TcpOperations) {

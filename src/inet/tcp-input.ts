@@ -11,6 +11,7 @@ import { takeData, tellProgram } from "./tcp-data.js";
 import { finishHandshake, receiveInSynRecv, receiveInSynSent } from "./tcp-handshake.js";
 import { acceptSyn, receiveInListen } from "./tcp-listen.js";
 import { parseTcpOptions, type TcpOptions } from "./tcp-options.js";
+import { addBacklog } from "./tcp-lock.js";
 import { pump, routeOf, sendAck } from "./tcp-output.js";
 import { deliverTo, type Received } from "./tcp-received.js";
 import { resetSegment } from "./tcp-reset.js";
@@ -77,6 +78,12 @@ function toListener(listener: TcpListener, received: Received): void {
 }
 
 function toConnection(connection: TcpConnection, received: Received): void {
+  if (!addBacklog(connection, () => processSegment(connection, received)))
+    processSegment(connection, received);
+}
+
+/** Mirrors tcp_v4_do_rcv(). */
+function processSegment(connection: TcpConnection, received: Received): void {
   connection.current = received.skb;
   switch (connection.state) {
     case "SYN_SENT":
@@ -87,6 +94,9 @@ function toConnection(connection: TcpConnection, received: Received): void {
       break;
     case "TIME_WAIT":
       receiveInTimeWait(connection, received);
+      break;
+    case "CLOSE":
+      drop(received.skb, "TCP_CLOSE", "tcp_rcv_state_process");
       break;
     default:
       receive(connection, received, false);
@@ -249,6 +259,15 @@ function tcpErr(notice: IcmpErrorNotice): void {
   if (connection === undefined || connection.state === "TIME_WAIT") return;
   const { out } = connection;
   if (isBefore(transport.sequence, out.una) || isAfter(transport.sequence, out.sent)) return;
+  if (!addBacklog(connection, () => processError(connection, notice)))
+    processError(connection, notice);
+}
+
+/**
+ * Differs: the kernel notes an error that comes while the program's call holds the socket, and a program that waits by poll()
+ * is told of it at once (IPv4) or about the next SYN (IPv6).
+ */
+function processError(connection: TcpConnection, notice: IcmpErrorNotice): void {
   connection.current = notice.skb;
   if (notice.tooBig) {
     connection.family.learnPathMtu(notice);

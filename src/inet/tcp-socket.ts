@@ -15,6 +15,7 @@ import { TcpConnection, type TcpOperations } from "./tcp-connection.js";
 import { prepare, prepareRoute } from "./tcp-open.js";
 import { keepRoute, pump, sendReset, sendSyn } from "./tcp-output.js";
 import { advance } from "./tcp-sequence.js";
+import { lockSock } from "./tcp-lock.js";
 import { tcpTable } from "./tcp-table.js";
 import { armTimer, enterFinWait2, forget, watch } from "./tcp-timer.js";
 
@@ -134,8 +135,10 @@ export function connectTcp(ns: NetworkNamespace, options: ConnectOptions): TcpCo
   connection.calledAt = ns.sim.queue.now;
   tcpTable(ns).addConnection(connection);
   connection.out.timed = { end: connection.out.sent, at: ns.sim.queue.now };
-  sendSyn(connection);
-  armTimer(connection);
+  lockSock(connection, () => {
+    sendSyn(connection);
+    armTimer(connection);
+  });
   return connection;
 }
 
@@ -179,7 +182,12 @@ function chooseLocal(connection: TcpConnection): Errno | undefined {
   return undefined;
 }
 
-const OPERATIONS: TcpOperations = { send, shutdown, close, abort };
+const OPERATIONS: TcpOperations = {
+  send: (connection, data, cause) => lockSock(connection, () => send(connection, data, cause)),
+  shutdown: (connection) => lockSock(connection, () => shutdown(connection)),
+  close: (connection) => lockSock(connection, () => close(connection)),
+  abort: (connection) => lockSock(connection, () => abort(connection)),
+};
 
 /** Mirrors tcp_sendmsg(). */
 function send(

@@ -224,7 +224,7 @@ export class UdpSocket {
     if (this.ns.sim.trace !== undefined)
       traceSocket(this.ns, this, "sent", `sent ${data.length} bytes`);
     attachRoute(skb, route, "output");
-    const result = family.localOut(skb);
+    const result = this.ns.sim.softirq.systemCall(() => family.localOut(skb));
     return result === undefined || result === "ENOBUFS" ? undefined : this.#fail(result);
   }
 

@@ -1,7 +1,6 @@
 import { netifReceiveSkb, type NetDevice, packetTypeFor } from "../core/device.js";
 import { drop } from "../core/drop.js";
 import type { SkBuff } from "../core/skbuff.js";
-import { microseconds } from "../sim/time.js";
 import { frameLength } from "../wire/frame.js";
 import { fitsMtu } from "./mtu.js";
 import { scrub } from "./veth.js";
@@ -15,7 +14,7 @@ export function forwardSkb(skb: SkBuff, dev: NetDevice): void {
   scrub(skb, dev.ns !== skb.ns);
   skb.ns = dev.ns;
   skb.priority = 0;
-  dev.ns.sim.queue.after(microseconds(0), `${dev.name} rx`, () => {
+  dev.ns.sim.softirq.netifRx(() => {
     skb.packetType = packetTypeFor(skb.frame.link.destination, dev);
     dev.counters.rxBytes += frameLength(skb.frame);
     netifReceiveSkb(skb, dev);

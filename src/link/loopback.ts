@@ -1,7 +1,6 @@
 import { netifReceiveSkb, NetDevice, packetTypeFor } from "../core/device.js";
 import type { NetworkNamespace } from "../core/namespace.js";
 import type { SkBuff } from "../core/skbuff.js";
-import { microseconds } from "../sim/time.js";
 import { MAC_ZERO } from "../wire/ip.js";
 
 /** `lo`: what is sent is received again, with its route and connection still attached. Mirrors drivers/net/loopback.c. */
@@ -17,6 +16,6 @@ export class Loopback extends NetDevice {
   override transmit(skb: SkBuff): void {
     skb.socket = undefined;
     skb.packetType = packetTypeFor(skb.frame.link.destination, this);
-    this.ns.sim.queue.after(microseconds(0), "lo rx", () => netifReceiveSkb(skb, this));
+    this.ns.sim.softirq.netifRx(() => netifReceiveSkb(skb, this));
   }
 }

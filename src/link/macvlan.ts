@@ -118,7 +118,7 @@ export class Macvlan extends NetDevice {
       return drop(skb, "NOT_SPECIFIED", "__dev_forward_skb2");
     scrub(skb, lower.ns !== this.ns);
     skb.ns = lower.ns;
-    lower.ns.sim.queue.after(microseconds(0), `${lower.name} rx`, () => {
+    lower.ns.sim.softirq.netifRx(() => {
       skb.packetType = packetTypeFor(skb.frame.link.destination, lower);
       netifReceiveSkb(skb, lower);
     });

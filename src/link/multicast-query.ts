@@ -2,7 +2,6 @@ import { devQueueXmit, netifReceiveSkb, packetTypeFor } from "../core/device.js"
 import { nfHook } from "../core/hooks.js";
 import { internet } from "../core/internet.js";
 import { newSkb } from "../core/simulation.js";
-import { microseconds } from "../sim/time.js";
 import { ETH_P_IP, ETH_P_IPV6 } from "../wire/ethernet.js";
 import type { Frame } from "../wire/frame.js";
 import { ICMPV6_MGM_QUERY } from "../wire/icmpv6.js";
@@ -34,9 +33,7 @@ export function queryHost(multicast: BridgeMulticast, family: GroupFamily): IpAd
   if (frame === undefined) return undefined;
   const skb = newSkb(bridge.ns, frame, "multicast query");
   skb.packetType = packetTypeFor(frame.link.destination, bridge);
-  bridge.ns.sim.queue.after(microseconds(0), `${bridge.name} rx`, () =>
-    netifReceiveSkb(skb, bridge),
-  );
+  bridge.ns.sim.softirq.netifRx(() => netifReceiveSkb(skb, bridge));
   return sourceOf(multicast, family);
 }
 

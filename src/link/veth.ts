@@ -50,11 +50,14 @@ export class Veth extends NetDevice {
     }
     scrub(skb, peer.ns !== this.ns);
     skb.priority = 0;
-    this.ns.sim.queue.after(this.delay, `${peer.name} rx`, () => {
+    const { sim } = this.ns;
+    const receive = (): void => {
       skb.packetType = packetTypeFor(skb.frame.link.destination, peer);
       peer.counters.rxBytes += frameLength(skb.frame);
       netifReceiveSkb(skb, peer);
-    });
+    };
+    if (this.delay === 0) sim.softirq.netifRx(receive);
+    else sim.queue.after(this.delay, `${peer.name} rx`, () => sim.softirq.netifRx(receive));
   }
 }
 

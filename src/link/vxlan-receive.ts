@@ -2,7 +2,6 @@ import { netifReceiveSkb, packetTypeFor } from "../core/device.js";
 import { drop } from "../core/drop.js";
 import type { SkBuff } from "../core/skbuff.js";
 import { told } from "../core/trace.js";
-import { microseconds } from "../sim/time.js";
 import { decodeFrame, type Frame, frameLength, type IpHeader } from "../wire/frame.js";
 import { formatIp, formatMac, isMulticastMac, MAC_ZERO } from "../wire/ip.js";
 import { decodeVxlan, VXLAN_HF_VNI } from "../wire/vxlan.js";
@@ -56,7 +55,7 @@ function enter(skb: SkBuff, dev: Vxlan, outer: IpHeader, inner: Frame): void {
       after: frame,
     }),
   );
-  dev.ns.sim.queue.after(microseconds(0), `${dev.name} rx`, () => netifReceiveSkb(skb, dev));
+  dev.ns.sim.softirq.netifRx(() => netifReceiveSkb(skb, dev));
 }
 
 /** Remembers behind which host the sender is, if the device learns. False when the packet was dropped. Mirrors vxlan_snoop(). */

@@ -4,7 +4,6 @@ import { drop, type DropReason } from "../core/drop.js";
 import { cloneSkb } from "../core/simulation.js";
 import type { SkBuff } from "../core/skbuff.js";
 import { type TunnelFlow, type TunnelHeaders, udpTunnels } from "../core/udp-tunnel.js";
-import { microseconds } from "../sim/time.js";
 import { encodeFrame, type Frame } from "../wire/frame.js";
 import { foldAddress } from "../wire/ip.js";
 import { encodeVxlan, VXLAN_HF_VNI, VXLAN_HLEN } from "../wire/vxlan.js";
@@ -68,7 +67,7 @@ function bypass(skb: SkBuff, dev: Vxlan, remote: VxlanRemote): void {
   skb.packetType = "HOST";
   if (target.settings.learning && dev.settings.local !== undefined)
     target.fdb.learn(skb.frame.link.source, { ...remote, address: dev.settings.local });
-  dev.ns.sim.queue.after(microseconds(0), `${target.name} rx`, () => netifReceiveSkb(skb, target));
+  dev.ns.sim.softirq.netifRx(() => netifReceiveSkb(skb, target));
 }
 
 function encapsulated(frame: Frame, vni: number): Uint8Array {

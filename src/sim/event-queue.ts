@@ -17,6 +17,9 @@ interface Entry extends Timer {
 /** The only clock there is: what is due next runs next, equal times in the order they were queued. */
 export class EventQueue {
   readonly #heap = new Heap<Entry>((a, b) => a.at < b.at || (a.at === b.at && a.order < b.order));
+  /** What comes before all that is due, in the order it was handed in, from `#soonFrom` on. */
+  #soon: (() => void)[] = [];
+  #soonFrom = 0;
   #now = 0 as Micros;
   #order = 0;
   /** Living entries that are not of the background. */
@@ -29,12 +32,17 @@ export class EventQueue {
 
   /** When the next action is due; undefined when nothing waits. */
   get nextAt(): Micros | undefined {
-    return this.#live()?.at;
+    return this.hasSoon ? this.#now : this.#live()?.at;
+  }
+
+  /** Whether something waits that comes before all that is due. */
+  get hasSoon(): boolean {
+    return this.#soonFrom < this.#soon.length;
   }
 
   /** Whether nothing waits but what comes again and again by itself. */
   get isIdle(): boolean {
-    return this.#foreground === 0;
+    return this.#foreground === 0 && !this.hasSoon;
   }
 
   /** As `after`, for something that never ends, such as a bridge's hello: it keeps nobody from being idle. */
@@ -45,6 +53,24 @@ export class EventQueue {
   /** Queues an action `delay` from now. `label` says what it is, for `--step` and for limits that are hit. */
   after(delay: Micros, label: string, action: () => void): Timer {
     return this.#queue(delay, label, action, false);
+  }
+
+  /** Queues an action for this instant, before all that is due by then. */
+  soon(action: () => void): void {
+    this.#soon.push(action);
+  }
+
+  /** Runs the first action that `soon` queued; false when none waits. */
+  runSoon(): boolean {
+    const action = this.#soon[this.#soonFrom];
+    if (action === undefined) return false;
+    this.#soonFrom++;
+    if (this.#soonFrom === this.#soon.length) {
+      this.#soon = [];
+      this.#soonFrom = 0;
+    }
+    action();
+    return true;
   }
 
   #queue(delay: Micros, label: string, action: () => void, background: boolean): Timer {
@@ -64,6 +90,7 @@ export class EventQueue {
 
   /** Runs the next action and moves the clock to it; false when nothing waits. */
   step(): boolean {
+    if (this.runSoon()) return true;
     const entry = this.#live();
     if (entry === undefined) return false;
     this.#heap.pop();

@@ -227,6 +227,15 @@ def name_of(error):
     return errno.errorcode.get(error, str(error))
 
 
+def is_about(one, probe):
+    """Whether an error is about an echo request of this probe, as ping asks: a raw socket hears of everybody's."""
+    try:
+        quoted = one.recv(65536, socket.MSG_ERRQUEUE)
+    except OSError:
+        return True  # No message brought it.
+    return len(quoted) < 6 or struct.unpack("!H", quoted[4:6])[0] == probe["sourcePort"]
+
+
 class Judge:
     def __init__(self, spec):
         self.spec = spec
@@ -414,6 +423,8 @@ class Judge:
             try:
                 got = one.recv(65536)
             except OSError as error:
+                if not is_about(one, probe):
+                    continue
                 return "recv: " + name_of(error.errno)
             if got[0] == 129 and struct.unpack("!H", got[4:6])[0] == probe["sourcePort"]:
                 return "reply"
@@ -441,6 +452,8 @@ class Judge:
             try:
                 got, _control, _flags, _peer = one.recvmsg(65536, 512)
             except OSError as error:
+                if not is_about(one, probe):
+                    continue
                 return "recv: " + name_of(error.errno)
             at = (got[0] & 15) * 4
             if got[at] == 0 and struct.unpack("!H", got[at + 4 : at + 6])[0] == probe["sourcePort"]:

@@ -110,7 +110,7 @@ function putFrame(ns: NetworkNamespace, probe: ProbeSpec): Running {
   const dev = ns.device(device);
   const skb = newSkb(ns, frame, "packet socket");
   skb.packetType = "OUTGOING";
-  devQueueXmit(skb, dev);
+  ns.sim.softirq.systemCall(() => devQueueXmit(skb, dev));
   return waiting(ns, probe, "sent", () => undefined);
 }
 

@@ -3,7 +3,6 @@ import type { Errno, SendResult } from "../../core/errno.js";
 import { nfHook } from "../../core/hooks.js";
 import { cloneSkb } from "../../core/simulation.js";
 import type { SkBuff } from "../../core/skbuff.js";
-import { microseconds } from "../../sim/time.js";
 import { ETH_P_IPV6 } from "../../wire/ethernet.js";
 import { encodeWithExtensions, ipLength } from "../../wire/frame.js";
 import { ICMPV6_PKT_TOOBIG } from "../../wire/icmpv6.js";
@@ -150,7 +149,7 @@ function loopBack(skb: SkBuff): void {
   nfHook(copy, state, (packet) => {
     packet.packetType = "MULTICAST";
     packet.inDev = packet.dev;
-    ns.sim.queue.after(microseconds(0), "multicast loopback", () => {
+    ns.sim.softirq.netifRx(() => {
       packet.route = undefined;
       const receive = ns.protocols.get(ETH_P_IPV6);
       if (receive === undefined) return drop(packet, "UNHANDLED_PROTO", "__netif_receive_skb_core");
