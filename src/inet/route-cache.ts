@@ -6,16 +6,19 @@ import { routingGeneration } from "./generation.js";
 const SLOTS = 4096;
 
 interface Entry<T> {
-  readonly destination: IpAddress;
-  readonly source: IpAddress;
-  readonly dev: NetDevice | undefined;
-  readonly tos: number;
-  readonly mark: number;
-  readonly generation: number;
-  readonly decision: T;
+  destination: IpAddress;
+  source: IpAddress;
+  dev: NetDevice | undefined;
+  tos: number;
+  mark: number;
+  generation: number;
+  decision: T;
 }
 
-/** Decisions already taken, until anything changes that could change one. It has a fixed size: a new entry takes the place of an older one. */
+/**
+ * Decisions already taken, until anything changes that could change one. It has a fixed size: a new entry is written over an older
+ * one, so that packets to ever other addresses leave nothing behind.
+ */
 export class RouteCache<T> {
   readonly #generation: { readonly current: number };
   readonly #slots: (Entry<T> | undefined)[] = Array.from({ length: SLOTS });
@@ -55,15 +58,19 @@ export class RouteCache<T> {
     decision: T,
   ): void {
     const generation = this.#generation.current;
-    this.#slots[slotOf(destination, source)] = {
-      destination,
-      source,
-      dev,
-      tos,
-      mark,
-      generation,
-      decision,
-    };
+    const slot = slotOf(destination, source);
+    const entry = this.#slots[slot];
+    if (entry === undefined) {
+      this.#slots[slot] = { destination, source, dev, tos, mark, generation, decision };
+      return;
+    }
+    entry.destination = destination;
+    entry.source = source;
+    entry.dev = dev;
+    entry.tos = tos;
+    entry.mark = mark;
+    entry.generation = generation;
+    entry.decision = decision;
   }
 }
 

@@ -26,6 +26,7 @@ import {
 } from "./fib-types.js";
 import { isMember4 } from "./igmp-groups.js";
 import { flowOf, multipathHash, rulePortsOf, selectNexthop } from "./multipath.js";
+import { nexthopRoutes } from "./nexthop-routes.js";
 import { RouteCache } from "./route-cache.js";
 import { attachRoute, loopbackOf, RouteEntry, routeActions } from "./route-entry.js";
 import { validateSource } from "./source-validation.js";
@@ -139,7 +140,7 @@ function decideFound(flow: InputFlow, found: FibResult): RouteEntry | DropReason
   if (type === "broadcast")
     return confAnd(dev, "bc_forwarding") ? forward(flow, found) : broadcastInput(flow, found.route);
   if (type === "local") {
-    const verdict = validateSource({ ...flow, out: undefined });
+    const verdict = validateSource(flow, undefined);
     return typeof verdict === "string"
       ? verdict
       : localRoute(dev.ns, "local", found.route, verdict.realms);
@@ -190,7 +191,7 @@ function localRoute(
 function broadcastInput(flow: InputFlow, by: FibRoute | undefined): RouteEntry | DropReason {
   if (flow.frame === undefined) return "INVALID_PROTO";
   if (flow.source !== IPV4_ANY) {
-    const verdict = validateSource({ ...flow, destination: IPV4_ANY, out: undefined });
+    const verdict = validateSource({ ...flow, destination: IPV4_ANY }, undefined);
     if (typeof verdict === "string") return verdict;
   }
   return localRoute(flow.dev.ns, "broadcast", by ?? "broadcast");
@@ -204,7 +205,7 @@ function multicastInput(flow: InputFlow): RouteEntry | DropReason {
   if (flow.frame === undefined) return "INVALID_PROTO";
   if (isIpv4Loopback(source) && !confOr(dev, "route_localnet")) return "IP_LOCALNET";
   if (source !== IPV4_ANY) {
-    const verdict = validateSource({ ...flow, destination: IPV4_ANY, out: undefined });
+    const verdict = validateSource({ ...flow, destination: IPV4_ANY }, undefined);
     if (typeof verdict === "string") return verdict;
   }
   return localRoute(dev.ns, "multicast", `multicast ${formatIpv4(destination)}`);
@@ -218,9 +219,10 @@ function forward(flow: InputFlow, found: FibMatch): RouteEntry | DropReason {
     route.nexthops.length > 1 && flow.frame !== undefined
       ? selectNexthop(route, found.index, multipathHash(dev.ns, flowOf(flow.frame)), IPV4_ANY)
       : found.index;
-  const { dev: out, gateway, realms } = route.nexthops[index] as FibNexthop;
+  const nexthop = route.nexthops[index] as FibNexthop;
+  const { dev: out, gateway, realms } = nexthop;
   if (out === undefined) return "NOT_SPECIFIED";
-  const verdict = validateSource({ ...flow, out });
+  const verdict = validateSource(flow, out);
   if (typeof verdict === "string") return verdict;
   if (flow.frame === undefined && out === dev && !confOr(dev, "proxy_arp_pvlan"))
     return "NOT_SPECIFIED";
@@ -229,8 +231,12 @@ function forward(flow: InputFlow, found: FibMatch): RouteEntry | DropReason {
     verdict.onLink &&
     confOr(dev, "send_redirects") &&
     (confOr(dev, "shared_media") || isOnLink(out, flow.source, gateway ?? IPV4_ANY));
+  const shared = nexthopRoutes(dev.ns);
+  const isOfAll = !redirect && verdict.realms === 0;
+  const known = isOfAll ? shared.get(nexthop) : undefined;
+  if (known !== undefined) return known;
   const actions = routeActions(dev.ns);
-  return new RouteEntry({
+  const made = new RouteEntry({
     ns: dev.ns,
     type: "unicast",
     dev: out,
@@ -243,6 +249,8 @@ function forward(flow: InputFlow, found: FibMatch): RouteEntry | DropReason {
     input: actions.forward,
     output: actions.output,
   });
+  if (isOfAll) shared.set(nexthop, made);
+  return made;
 }
 
 /** Each half is the route's own, or else that of the way back. Mirrors net/ipv4/route.c:set_class_tag(). */

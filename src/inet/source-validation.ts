@@ -8,7 +8,7 @@ import { fib } from "./fib.js";
 import { type FibMatch, type FlowKey, RT_SCOPE_HOST, RT_SCOPE_UNIVERSE } from "./fib-types.js";
 import { rulePortsOf } from "./multipath.js";
 
-/** Where a packet came from and where it would go. */
+/** A received packet as far as its way back is asked for. */
 export interface SourceCheck {
   readonly source: Ipv4;
   /** 0.0.0.0 for broadcast and multicast. */
@@ -16,8 +16,6 @@ export interface SourceCheck {
   readonly tos: number;
   readonly mark: number;
   readonly dev: NetDevice;
-  /** The device it would be forwarded to; undefined for local delivery. */
-  readonly out: NetDevice | undefined;
   /** The packet itself, whose protocol and ports rules may ask for; undefined for an ARP request. */
   readonly frame: Frame | undefined;
 }
@@ -31,16 +29,17 @@ export type SourceVerdict =
       readonly realms: number;
     };
 
-/** Mirrors net/ipv4/fib_frontend.c:fib_validate_source(). */
-export function validateSource(check: SourceCheck): SourceVerdict {
+/** `out` is the device it would be forwarded to, undefined for local delivery. Mirrors net/ipv4/fib_frontend.c:fib_validate_source(). */
+export function validateSource(check: SourceCheck, out: NetDevice | undefined): SourceVerdict {
   const { dev, source } = check;
   const tables = fib(dev.ns);
   const rpFilter = confMax(dev, "rp_filter");
-  if (rpFilter !== 0 || (check.out === dev && confOr(dev, "send_redirects")))
-    return reverseLookup(check, rpFilter);
-  if (tables.hasRealms) return reverseLookup(check, rpFilter);
+  if (rpFilter !== 0 || (out === dev && confOr(dev, "send_redirects")))
+    return reverseLookup(check, out, rpFilter);
+  if (tables.hasRealms) return reverseLookup(check, out, rpFilter);
   if (confOr(dev, "accept_local")) return PASSED;
-  if (tables.hasCustomLocalRoutes || tables.hasCustomRules) return reverseLookup(check, rpFilter);
+  if (tables.hasCustomLocalRoutes || tables.hasCustomRules)
+    return reverseLookup(check, out, rpFilter);
   return holdsAddress(dev.ns, source) ? "IP_LOCAL_SOURCE" : PASSED;
 }
 
@@ -51,7 +50,11 @@ const PASSED: SourceVerdict = { onLink: false, realms: 0 };
  * addresses are. Mirrors
  * __fib_validate_source() and fib4_rules_early_flow_dissect().
  */
-function reverseLookup(check: SourceCheck, rpFilter: number): SourceVerdict {
+function reverseLookup(
+  check: SourceCheck,
+  out: NetDevice | undefined,
+  rpFilter: number,
+): SourceVerdict {
   const { dev } = check;
   const tables = fib(dev.ns);
   const { protocol, sourcePort, destinationPort } = rulePortsOf(check.frame);
@@ -60,7 +63,7 @@ function reverseLookup(check: SourceCheck, rpFilter: number): SourceVerdict {
     source: check.destination,
     tos: check.tos,
     mark: confOr(dev, "src_valid_mark") ? check.mark : 0,
-    iif: check.out?.name ?? "lo",
+    iif: out?.name ?? "lo",
     oif: undefined,
     scope: RT_SCOPE_UNIVERSE,
     uid: 0,
