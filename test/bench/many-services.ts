@@ -55,6 +55,9 @@ commands:
   - node: ip route add default via 10.0.2.2
 `;
 
+/** So many packets are on the wire at once. */
+const BATCH = 64;
+
 /** A node with kube-proxy's rules for so many Services of two endpoints, to which a client opens connections. */
 export class ServiceNode {
   readonly sim: Simulation;
@@ -85,13 +88,15 @@ export class ServiceNode {
 
   /**
    * SYNs from ever new ports to Services drawn at random: each makes a connection, walks the rules, is rewritten, confirmed and
-   * sent. The table is emptied after them.
+   * sent. They come by 64, as those of the kernel's sender do. The table is emptied after them.
    */
   connect(times: number): void {
     const { sim } = this;
     const before = sim.packets.dropped;
-    for (let n = 0; n < times; n++) this.#syn();
-    sim.runUntilIdle(later(sim.queue.now, seconds(0.001)));
+    for (let left = times; left > 0; left -= BATCH) {
+      for (let n = 0; n < Math.min(left, BATCH); n++) this.#syn();
+      sim.runUntilIdle(later(sim.queue.now, seconds(0.001)));
+    }
     runLabCommand(sim, { ns: "node", argv: ["conntrack", "-F"] });
     // The server is no router: what reaches it ends there.
     if (sim.packets.dropped - before !== times) throw new Error("connections were lost on the way");
