@@ -14,6 +14,8 @@ export interface SocketOwner {
   readonly mark?: number | undefined;
   /** SO_BINDTODEVICE. */
   readonly boundDevice?: string | undefined;
+  /** SO_REUSEPORT: it may share its port with others of its user that want that too. */
+  readonly reusePort?: boolean | undefined;
   /** IP_TRANSPARENT: it may have addresses that are not this namespace's, and TPROXY may give it packets. */
   readonly transparent?: boolean | undefined;
 }

@@ -61,7 +61,10 @@ function tcpRcv(skb: SkBuff): void {
   const listener =
     given?.kind === "listener"
       ? given.socket
-      : table.listener(destination, transport.destinationPort, skb.dev);
+      : table.listener(destination, transport.destinationPort, skb.dev, {
+          address: source,
+          port: transport.sourcePort,
+        });
   if (listener !== undefined) return toListener(listener, received);
   resetSegment(skb);
   drop(skb, "NO_SOCKET", where);
@@ -236,7 +239,12 @@ function receiveInTimeWait(connection: TcpConnection, received: Received): void 
   const newer =
     isAfter(header.sequence, receiver.next) ||
     isAfter(received.options.timestamp?.[0] ?? 0, receiver.recentTimestamp);
-  const listener = tcpTable(ns).listener(connection.localAddress, connection.localPort, skb.dev);
+  const listener = tcpTable(ns).listener(
+    connection.localAddress,
+    connection.localPort,
+    skb.dev,
+    connection.remote,
+  );
   if (onlySyn && newer && listener !== undefined) {
     forget(connection);
     return acceptSyn(listener, received, "from TIME_WAIT");

@@ -64,9 +64,9 @@ export function listenTcp(
   const table = tcpTable(ns);
   const port =
     options.port === 0
-      ? socketPorts(ns).anyPort((candidate) => table.isFree(address, candidate))
+      ? socketPorts(ns).anyPort((candidate) => table.isFree({ address, owner }, candidate))
       : options.port;
-  if (port === undefined || !table.isFree(address, port)) return "EADDRINUSE";
+  if (port === undefined || !table.isFree({ address, owner }, port)) return "EADDRINUSE";
   const listener: TcpListener = {
     ns,
     address,
@@ -168,7 +168,7 @@ function chooseLocal(connection: TcpConnection): Errno | undefined {
   const isFree = (port: number): boolean =>
     table.connection(source, port, remoteAddress, remotePort) === undefined;
   if (connection.localPort !== 0) {
-    if (!table.isFree(source, connection.localPort)) return "EADDRINUSE";
+    if (!table.isFree({ address: source, owner }, connection.localPort)) return "EADDRINUSE";
     return isFree(connection.localPort) ? undefined : "EADDRNOTAVAIL";
   }
   const port = socketPorts(ns).connectPort(

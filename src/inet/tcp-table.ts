@@ -1,9 +1,9 @@
 import type { NetDevice } from "../core/device.js";
 import { type NetworkNamespace, perNamespace } from "../core/namespace.js";
 import { type IpAddress, isAnyAddress } from "../wire/ip.js";
+import { type Bound, chooseOfGroup, clashes } from "./reuse-port.js";
 import type { TcpConnection } from "./tcp-connection.js";
 import type { TcpListener } from "./tcp-socket.js";
-import { clashes } from "./udp-table.js";
 
 /** The TCP sockets of one namespace. Mirrors struct inet_hashinfo. */
 export class TcpTable {
@@ -73,8 +73,13 @@ export class TcpTable {
     return this.#listeners.get(port) ?? NO_LISTENERS;
   }
 
-  /** The listener that fits best: bound to the device, then to the address. Mirrors inet_lookup_listener(). */
-  listener(address: IpAddress, port: number, dev: NetDevice | undefined): TcpListener | undefined {
+  /** The listener that fits best: bound to the device, then to the address; one of its group for who calls. Mirrors inet_lookup_listener(). */
+  listener(
+    address: IpAddress,
+    port: number,
+    dev: NetDevice | undefined,
+    caller?: { readonly address: IpAddress; readonly port: number },
+  ): TcpListener | undefined {
     let best: TcpListener | undefined;
     let bestScore = -1;
     for (const listener of this.listenersAt(port)) {
@@ -87,12 +92,19 @@ export class TcpTable {
       best = listener;
       bestScore = score;
     }
-    return best;
+    if (best === undefined || caller === undefined) return best;
+    const flow = {
+      local: address,
+      localPort: port,
+      remote: caller.address,
+      remotePort: caller.port,
+    };
+    return chooseOfGroup(best.ns, best, this.listenersAt(port), flow);
   }
 
   /** Whether a listener may be bound there. */
-  isFree(address: IpAddress, port: number): boolean {
-    return !this.listenersAt(port).some((other) => clashes(address, other.address));
+  isFree(wanted: Bound, port: number): boolean {
+    return !this.listenersAt(port).some((other) => clashes(wanted, other));
   }
 }
 

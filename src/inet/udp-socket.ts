@@ -70,6 +70,11 @@ export class UdpSocket {
     this.#groups = new SocketGroups(ns, family);
   }
 
+  /** What bind() compares. */
+  get address(): IpAddress {
+    return this.boundAddress;
+  }
+
   /** IP_ADD_MEMBERSHIP or IPV6_JOIN_GROUP. Every socket of a port gets what comes to a group that its host is in (IP_MULTICAST_ALL). */
   join(group: IpAddress, device?: string): Errno | undefined {
     return this.#groups.join(group, device);
@@ -86,11 +91,12 @@ export class UdpSocket {
     const refused = bindRefusal(this.ns, address, port, this.owner);
     if (refused !== undefined) return refused;
     const table = udpTable(this.ns);
+    const wanted = { address, owner: this.owner };
     const chosen =
       port === 0
-        ? socketPorts(this.ns).anyPort((candidate) => table.isFree(address, candidate))
+        ? socketPorts(this.ns).anyPort((candidate) => table.isFree(wanted, candidate))
         : port;
-    if (chosen === undefined || !table.isFree(address, chosen)) return "EADDRINUSE";
+    if (chosen === undefined || !table.isFree(wanted, chosen)) return "EADDRINUSE";
     this.boundAddress = address;
     this.localAddress = address;
     this.localPort = chosen;

@@ -1,6 +1,7 @@
 import type { NetDevice } from "../core/device.js";
 import { type NetworkNamespace, perNamespace } from "../core/namespace.js";
 import { type IpAddress, isAnyAddress } from "../wire/ip.js";
+import { type Bound, chooseOfGroup, clashes } from "./reuse-port.js";
 import type { UdpSocket } from "./udp-socket.js";
 
 /** The bound UDP sockets of one namespace by port. Mirrors struct udp_table. */
@@ -22,12 +23,12 @@ export class UdpTable {
     return this.#byPort.get(port) ?? NONE;
   }
 
-  /** Whether a socket may be bound there. Mirrors inet_rcv_saddr_equal() without SO_REUSEADDR. */
-  isFree(address: IpAddress, port: number): boolean {
-    return !this.at(port).some(({ boundAddress: other }) => clashes(address, other));
+  /** Whether a socket may be bound there. */
+  isFree(wanted: Bound, port: number): boolean {
+    return !this.at(port).some((other) => clashes(wanted, other));
   }
 
-  /** The socket that fits a datagram best. Mirrors net/ipv4/udp.c:__udp4_lib_lookup(). */
+  /** The socket that fits a datagram best, or one of its group. Mirrors net/ipv4/udp.c:__udp4_lib_lookup(). */
   lookup(
     to: IpAddress,
     toPort: number,
@@ -43,18 +44,16 @@ export class UdpTable {
       best = socket;
       bestScore = score;
     }
-    return best;
+    if (best === undefined || best.remotePort !== 0 || best.owner.reusePort !== true) return best;
+    const group = this.at(toPort).filter(({ remotePort }) => remotePort === 0);
+    const flow = { local: to, localPort: toPort, remote: from, remotePort: fromPort };
+    return chooseOfGroup(best.ns, best, group, flow);
   }
 }
 
 const NONE: readonly UdpSocket[] = [];
 
 export const udpTable: (ns: NetworkNamespace) => UdpTable = perNamespace(() => new UdpTable());
-
-/** Whether two sockets cannot have one port. Differs: those of IPv6 are IPV6_V6ONLY, so the families do not meet. */
-export function clashes(a: IpAddress, b: IpAddress): boolean {
-  return typeof a === typeof b && (isAnyAddress(a) || isAnyAddress(b) || a === b);
-}
 
 /** How well a socket fits a datagram; -1 when it does not. Mirrors compute_score(). */
 export function scoreOf(

@@ -71,7 +71,18 @@ const programDelay = microseconds(1);
 /** A program that takes every connection and sends back what it gets; it answers a datagram after `delay`. */
 export function startListener(
   sim: Simulation,
-  { ns: name, protocol, port, address, groups, backlog, transparent, keepAlive, place }: Listener,
+  {
+    ns: name,
+    protocol,
+    port,
+    address,
+    groups,
+    backlog,
+    transparent,
+    reusePort,
+    keepAlive,
+    place,
+  }: Listener,
   delay: () => Micros = () => programDelay,
 ): void {
   const ns = sim.namespaces.get(name);
@@ -89,7 +100,7 @@ export function startListener(
     };
     const listening = listenTcp(
       ns,
-      { address, port, backlog, keepAlive, owner: { transparent } },
+      { address, port, backlog, keepAlive, owner: { transparent, reusePort } },
       backlog === undefined ? accept : undefined,
     );
     if (typeof listening === "string")
@@ -104,7 +115,7 @@ export function startListener(
     });
     return;
   }
-  const socket = new UdpSocket(ns, { transparent }, familyOf(address));
+  const socket = new UdpSocket(ns, { transparent, reusePort }, familyOf(address));
   const failed = socket.bind(address, port);
   if (failed !== undefined)
     throw new UserError("LAB_LISTEN", `cannot listen on udp/${port} in ${name}: ${failed}`, {

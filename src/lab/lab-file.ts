@@ -53,7 +53,7 @@ const labSchema = v.strictObject({
         v.pipe(
           v.string(),
           v.regex(
-            /^((tcp|udp)6?\/\d+( transparent)?|tcp6?\/\d+ keepalive|tcp6?\/\d+ backlog \d{1,4}|udp6?\/\d+(@[\w.:]+%[\w.-]+)+)$/,
+            /^((tcp|udp)6?\/\d+( transparent| reuseport)?|tcp6?\/\d+ keepalive|tcp6?\/\d+ backlog \d{1,4}|udp6?\/\d+(@[\w.:]+%[\w.-]+)+)$/,
             "expected tcp/PORT, udp/PORT, tcp6/PORT or udp6/PORT; udp may join groups: udp/PORT@GROUP%DEVICE",
           ),
         ),
@@ -232,6 +232,7 @@ function listener(ns: string, what: string, path: FieldPath, { at, check }: Read
     address: protocolName.endsWith("6") ? IPV6_ANY : IPV4_ANY,
     ...(groups.length === 0 ? {} : { groups }),
     ...(option === "transparent" ? { transparent: true } : {}),
+    ...(option === "reuseport" ? { reusePort: true } : {}),
     ...(option === "keepalive" ? { keepAlive: true } : {}),
     ...(backlog === undefined ? {} : { backlog: Number(backlog) }),
     place: details.place,

@@ -12,6 +12,8 @@ export interface Listener {
   readonly address: IpAddress;
   /** Of a TCP program that never accepts: how many it asked listen() to queue. */
   readonly backlog?: number | undefined;
+  /** SO_REUSEPORT: another such program may have the same port. */
+  readonly reusePort?: boolean | undefined;
   /** SO_KEEPALIVE: what a TCP program accepts asks whether its peer is still there. */
   readonly keepAlive?: boolean | undefined;
   /** Multicast groups that a UDP program joins. */

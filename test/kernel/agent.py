@@ -149,6 +149,8 @@ class Program:
             self.socket.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
         if spec.get("transparent"):
             self.socket.setsockopt(*((41, 75) if is6(spec["address"]) else (0, 19)), 1)  # IP_TRANSPARENT
+        if spec.get("reusePort"):
+            self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
         if spec.get("keepAlive"):
             self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
         self.socket.bind((spec["address"], spec["port"]))

@@ -44,7 +44,10 @@ export function listenerFor(flow: LocalFlow, state: HookState): InetSocket | und
   const { ns } = state;
   const { local, localPort, remote, remotePort } = flow;
   if (flow.protocol === "tcp") {
-    const socket = tcpTable(ns).listener(local, localPort, state.in);
+    const socket = tcpTable(ns).listener(local, localPort, state.in, {
+      address: remote,
+      port: remotePort,
+    });
     return socket === undefined ? undefined : { kind: "listener", socket };
   }
   const socket = udpTable(ns).lookup(local, localPort, remote, remotePort, state.in);
