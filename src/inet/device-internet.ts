@@ -1,26 +1,39 @@
 import { drop } from "../core/drop.js";
 import type { NetDevice } from "../core/device.js";
-import { internet } from "../core/internet.js";
+import { internet, type KnownNeighbour } from "../core/internet.js";
 import type { NetworkNamespace } from "../core/namespace.js";
 import type { SkBuff } from "../core/skbuff.js";
-import type { IpAddress } from "../wire/ip.js";
+import { type IpAddress, MAC_ZERO } from "../wire/ip.js";
 import type { Ipv4Header } from "../wire/ipv4.js";
 import type { Ipv6Header } from "../wire/ipv6.js";
 import { addressesOf } from "./addresses.js";
+import { familyOf } from "./families.js";
 import { ipLocalOut } from "./ip-local-out.js";
 import { addresses6Of } from "./ipv6/addresses.js";
 import { flow6Of } from "./ipv6/multipath.js";
 import { ip6LocalOut } from "./ipv6/output.js";
 import { isRoute6, routeOutput6 } from "./ipv6/route.js";
 import { flowOf } from "./multipath.js";
+import { neighbours, neighbours6 } from "./neighbour.js";
 import { attachRoute, refuseRoute } from "./route-entry.js";
 import { isRoute, routeOutput } from "./route-output.js";
 
-/** Offers addresses and routes to the devices that share the address of another device. */
+/** Offers addresses, routes, neighbours and groups to the devices that have to do with them. */
 export function offerInternet(ns: NetworkNamespace): void {
   const offered = internet(ns);
   offered.addressesOf = allAddresses;
   offered.sendBy = sendBy;
+  offered.neighbourOf = neighbourOf;
+  offered.joinGroup = (dev, group) => familyOf(group).joinGroup(dev, group);
+  offered.leaveGroup = (dev, group) => familyOf(group).leaveGroup(dev, group);
+}
+
+function neighbourOf(dev: NetDevice, address: IpAddress): KnownNeighbour | undefined {
+  const found =
+    typeof address === "number"
+      ? neighbours(dev.ns).lookup(dev, address)
+      : neighbours6(dev.ns).lookup(dev, address);
+  return found && { mac: found.mac ?? MAC_ZERO, isConnected: found.isConnected };
 }
 
 function allAddresses(dev: NetDevice): readonly IpAddress[] {

@@ -10,6 +10,7 @@ import { ICMP_DEST_UNREACH, ICMP_FRAG_NEEDED } from "../wire/icmp.js";
 import { fib } from "./fib.js";
 import { icmpSend } from "./icmp.js";
 import { fragment } from "./ip-fragment.js";
+import { notLoopedBack } from "./multicast-loop.js";
 import { flowOf } from "./multipath.js";
 import { neighOutput } from "./neighbour.js";
 import { attachRoute, refuseRoute } from "./route-entry.js";
@@ -30,7 +31,6 @@ export function ipMulticastOutput(skb: SkBuff): SendResult {
   const dev = skb.route?.dev;
   skb.dev = dev;
   const toGroup = skb.route?.type === "multicast";
-  const copy = cloneSkb(skb, toGroup ? "multicast loopback" : "broadcast loopback");
   const state = {
     hook: "POSTROUTING",
     family: "ipv4",
@@ -38,7 +38,8 @@ export function ipMulticastOutput(skb: SkBuff): SendResult {
     in: undefined,
     out: dev,
   } as const;
-  nfHook(copy, state, loopBack);
+  if (!toGroup || !notLoopedBack(skb.ns).has(skb))
+    nfHook(cloneSkb(skb, toGroup ? "multicast loopback" : "broadcast loopback"), state, loopBack);
   const { network } = skb.frame;
   if (toGroup && network?.kind === "ipv4" && network.ttl === 0) {
     deliver(skb, "this host alone");

@@ -8,6 +8,7 @@ import { told } from "../core/trace.js";
 import { formatIp, type IpAddress, type Ipv4 } from "../wire/ip.js";
 import { formatRoute } from "./fib-format.js";
 import type { FibRoute } from "./fib-types.js";
+import type { Fib6Route } from "./ipv6/fib-types.js";
 import { routingGeneration } from "./generation.js";
 
 /** What routes lead to. Filled in by `stack.ts`, because what they lead to routes packets itself. Mirrors the functions of struct dst_entry. */
@@ -50,6 +51,7 @@ interface RouteFields<A extends IpAddress> {
   readonly hopLimit?: number | undefined;
   /** The FIB entry that decided (IPv6: how it is printed), or words where none did. */
   readonly decidedBy: DecidedBy;
+  readonly decidedBy6?: Fib6Route | undefined;
   readonly input: (skb: SkBuff) => void;
   readonly output: (skb: SkBuff) => SendResult;
 }
@@ -103,10 +105,20 @@ export class RouteEntry<A extends IpAddress = Ipv4> implements Route {
     return typeof by === "object" ? formatRoute(by) : (by ?? "no route");
   }
 
+  /** The route of IPv4 that decided; undefined where none did. */
+  get decidedBy(): FibRoute | undefined {
+    const by = this.#fields.decidedBy;
+    return typeof by === "object" ? by : undefined;
+  }
+
+  /** The route of IPv6 that decided, with all its ways. */
+  get decidedBy6(): Fib6Route | undefined {
+    return this.#fields.decidedBy6;
+  }
+
   /** The table that the deciding route of IPv4 stands in; undefined where no route decided. */
   get table(): number | undefined {
-    const by = this.#fields.decidedBy;
-    return typeof by === "object" ? by.table : undefined;
+    return this.decidedBy?.table;
   }
 
   /** Whether nothing changed since the decision: a socket keeps its route as long. Mirrors ipv4_dst_check(). */

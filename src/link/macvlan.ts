@@ -190,9 +190,7 @@ export class MacvlanPort {
       copy.ns = child.ns;
       copy.dev = child;
       if (destination === child.mac) copy.packetType = "HOST";
-      this.lower.ns.sim.queue.after(microseconds(0), `${child.name} rx`, () =>
-        netifReceiveSkb(copy, child),
-      );
+      this.lower.ns.sim.softirq.netifRx(() => netifReceiveSkb(copy, child));
     }
     return takers.some(({ flags }) => flags.has("nodst"));
   }

@@ -1,7 +1,15 @@
 import type { NetDevice } from "../core/device.js";
 import type { EventQueue } from "../sim/event-queue.js";
 import { later, type Micros } from "../sim/time.js";
-import { formatIp, formatMac, type IpAddress, type Mac, MAC_ZERO } from "../wire/ip.js";
+import {
+  formatIp,
+  formatMac,
+  type IpAddress,
+  isIpv4Multicast,
+  isIpv6Multicast,
+  type Mac,
+  MAC_ZERO,
+} from "../wire/ip.js";
 
 /** One host that frames are sent to. Mirrors struct vxlan_rdst. */
 export interface VxlanRemote {
@@ -20,22 +28,32 @@ export interface VxlanFdbEntry {
   readonly mac: Mac;
   readonly state: VxlanFdbState;
   readonly remotes: readonly VxlanRemote[];
+  /** It is a router, behind which others can be reached without it. Mirrors NTF_ROUTER. */
+  readonly isRouter: boolean;
   readonly updated: Micros;
 }
 
 /** What learning from a received frame did. */
-export type VxlanLearning = "known" | "new" | "moved" | "refused";
+export type VxlanLearning = "known" | "new" | "moved" | "refused" | "full";
 
 /** The forwarding database of one VXLAN device. Old entries go when somebody looks, not by a timer. Mirrors drivers/net/vxlan/vxlan_core.c. */
 export class VxlanFdb {
   /** How long a learned entry lives without being heard of; 300 s as the kernel has it. */
   ageing: Micros;
   readonly #queue: EventQueue;
+  readonly #most: number;
   readonly #entries = new Map<Mac, VxlanFdbEntry>();
 
-  constructor(queue: EventQueue, ageing: Micros) {
+  /** `most` is how many entries there may be, 0 for any number. */
+  constructor(queue: EventQueue, ageing: Micros, most: number) {
     this.#queue = queue;
     this.ageing = ageing;
+    this.#most = most;
+  }
+
+  /** Whether another address finds no place. Mirrors the limit of vxlan_fdb_create(). */
+  get isFull(): boolean {
+    return this.#most > 0 && this.list().length >= this.#most;
   }
 
   /** The hosts for a destination: its own entry, else the one for all. Mirrors the lookups of vxlan_xmit(). */
@@ -50,8 +68,8 @@ export class VxlanFdb {
     return undefined;
   }
 
-  set(mac: Mac, state: VxlanFdbState, remotes: readonly VxlanRemote[]): void {
-    this.#entries.set(mac, { mac, state, remotes, updated: this.#queue.now });
+  set(mac: Mac, state: VxlanFdbState, remotes: readonly VxlanRemote[], isRouter = false): void {
+    this.#entries.set(mac, { mac, state, remotes, isRouter, updated: this.#queue.now });
   }
 
   remove(mac: Mac): boolean {
@@ -67,6 +85,7 @@ export class VxlanFdb {
       return "known";
     }
     if (entry !== undefined && entry.state !== "reachable") return "refused";
+    if (entry === undefined && this.isFull) return "full";
     this.set(mac, "reachable", [remote]);
     return entry === undefined ? "new" : "moved";
   }
@@ -88,6 +107,11 @@ export class VxlanFdb {
 }
 
 const NO_REMOTES: readonly VxlanRemote[] = [];
+
+export function isGroup(address: IpAddress | undefined): address is IpAddress {
+  if (address === undefined) return false;
+  return typeof address === "number" ? isIpv4Multicast(address) : isIpv6Multicast(address);
+}
 
 /** What an entry's own device sends to, which is not repeated in each line. */
 export interface VxlanDefaults {
@@ -112,6 +136,7 @@ export function formatVxlanFdbEntry(
       ...(remote.vni === device.vni ? [] : [`vni ${remote.vni}`]),
       ...(remote.dev === undefined ? [] : [`via ${remote.dev.name}`]),
       "self",
+      ...(entry.isRouter ? ["router"] : []),
       state,
     ];
     return parts.join(" ");

@@ -71,7 +71,7 @@ function learn(skb: SkBuff, dev: Vxlan, outer: IpHeader, { link }: Frame): boole
     drop(skb, "VXLAN_ENTRY_EXISTS", WHERE);
     return false;
   }
-  if (learned === "known") return true;
+  if (learned === "known" || learned === "full") return true;
   dev.ns.sim.trace?.(
     told(skb, {
       kind: "bridge",

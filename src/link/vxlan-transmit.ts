@@ -9,7 +9,8 @@ import { foldAddress } from "../wire/ip.js";
 import { encodeVxlan, VXLAN_HF_VNI, VXLAN_HLEN } from "../wire/vxlan.js";
 import { scrub } from "./veth.js";
 import type { Vxlan } from "./vxlan.js";
-import type { VxlanRemote } from "./vxlan-fdb.js";
+import { answerForNeighbour, isNeighbourQuestion, shortcut } from "./vxlan-proxy.js";
+import { isGroup, type VxlanRemote } from "./vxlan-fdb.js";
 
 /** Bytes that the outer headers and the inner Ethernet header add: IP, UDP, VXLAN, Ethernet. */
 export function vxlanHeadroom(family: "ipv4" | "ipv6"): 50 | 70 {
@@ -18,6 +19,8 @@ export function vxlanHeadroom(family: "ipv4" | "ipv6"): 50 | 70 {
 
 /** Sends a frame to every host that its destination may be behind. Mirrors drivers/net/vxlan/vxlan_core.c:vxlan_xmit(). */
 export function vxlanTransmit(skb: SkBuff, dev: Vxlan): void {
+  if (dev.settings.proxy && isNeighbourQuestion(skb.frame)) return answerForNeighbour(skb, dev);
+  if (dev.settings.rsc) shortcut(skb, dev);
   const [first, ...others] = dev.fdb.remotesFor(skb.frame.link.destination);
   if (first === undefined) {
     dev.counters.txDropped++;
@@ -48,10 +51,11 @@ function transmitTo(skb: SkBuff, dev: Vxlan, remote: VxlanRemote): void {
   const payload = encapsulated(frame, remote.vni);
   const { socket } = skb;
   scrub(skb, underlay !== dev.ns);
+  skb.packetType = "HOST";
   // The outer packet still belongs to the socket whose data it carries.
   skb.socket = socket;
   skb.ns = underlay;
-  tunnels.transmit(skb, route, flow, headersFor(frame, dev), payload);
+  tunnels.transmit(skb, route, flow, headersFor(frame, dev, isGroup(remote.address)), payload);
 }
 
 function fail(skb: SkBuff, dev: NetDevice, reason: DropReason): void {
@@ -78,11 +82,12 @@ function encapsulated(frame: Frame, vni: number): Uint8Array {
   return bytes;
 }
 
-function headersFor(frame: Frame, { settings }: Vxlan): TunnelHeaders {
+/** What goes to a group stays on the link, unless a TTL is told. */
+function headersFor(frame: Frame, { settings }: Vxlan, toGroup: boolean): TunnelHeaders {
   const { network } = frame;
   const inner = network?.kind === "ipv4" ? network : undefined;
   const inherited = network?.kind === "ipv6" ? network.hopLimit : (inner?.ttl ?? 0);
-  const ttl = settings.ttl === "inherit" ? inherited : settings.ttl;
+  const ttl = settings.ttl === "inherit" ? inherited : settings.ttl || (toGroup ? 1 : 0);
   return {
     ttl: ttl === 0 ? undefined : ttl,
     dontFragment:

@@ -4,10 +4,11 @@ import type { Errno } from "../core/errno.js";
 import { type NetworkNamespace, perNamespace } from "../core/namespace.js";
 import type { SkBuff } from "../core/skbuff.js";
 import { type TunnelPort, udpTunnels } from "../core/udp-tunnel.js";
+import { internet } from "../core/internet.js";
 import { seconds } from "../sim/time.js";
 import type { IpAddress, Mac } from "../wire/ip.js";
 import { vxlanReceive } from "./vxlan-receive.js";
-import { VxlanFdb } from "./vxlan-fdb.js";
+import { isGroup, VxlanFdb } from "./vxlan-fdb.js";
 import { vxlanHeadroom, vxlanTransmit } from "./vxlan-transmit.js";
 
 /** What a VXLAN device is told when it is made. Mirrors struct vxlan_config. */
@@ -20,7 +21,18 @@ export interface VxlanSettings {
   readonly family: "ipv4" | "ipv6";
   /** The device packets leave by; it decides the MTU and, for the first remote, the route. */
   readonly lower: NetDevice | undefined;
+  /** Where everything goes that no entry says more of: a host, or a group that all are in. */
+  readonly remote: IpAddress | undefined;
   readonly learning: boolean;
+  /** Answers what is known of neighbours, instead of carrying the question. */
+  readonly proxy: boolean;
+  /** Sends to a neighbour behind a router at once. */
+  readonly rsc: boolean;
+  /** User space is told of what was not found: seen in `ip -d link` alone. */
+  readonly l2miss: boolean;
+  readonly l3miss: boolean;
+  /** How many entries there may be; 0 for as many as come. */
+  readonly maxAddresses: number;
   /** 0: the namespace's default; "inherit": that of the inner packet. */
   readonly ttl: number | "inherit";
   /** "inherit": that of the inner packet. */
@@ -53,7 +65,7 @@ export class Vxlan extends NetDevice {
     super({ name, ns, mac, mtu: (settings.lower?.mtu ?? 1500 + headroom) - headroom });
     this.settings = settings;
     this.underlay = ns;
-    this.fdb = new VxlanFdb(ns.sim.queue, seconds(300));
+    this.fdb = new VxlanFdb(ns.sim.queue, seconds(300), settings.maxAddresses);
     this.hashKey = flowHash(ns).key;
     vxlanPorts(ns).devices.add(this);
   }
@@ -68,8 +80,8 @@ export class Vxlan extends NetDevice {
   override setUp(up: boolean): void {
     if (this.up === up) return;
     const ports = vxlanPorts(this.underlay);
-    if (up) ports.open(this);
-    else ports.close(this);
+    if (up) ports.join(this);
+    else ports.leave(this);
     super.setUp(up);
     if (!up) this.fdb.flushLearned();
   }
@@ -123,6 +135,33 @@ export class VxlanPorts {
     if (typeof port === "string") return port;
     this.#open.set(keyOf(family, number), { port, users });
     return undefined;
+  }
+
+  /** Opens the port and joins the group, if no other device has. Mirrors vxlan_multicast_join(). */
+  join(dev: Vxlan): void {
+    const isFirst = !this.#sharesGroup(dev);
+    if (this.open(dev) !== undefined) return;
+    const { remote, lower } = dev.settings;
+    if (isFirst && lower !== undefined && isGroup(remote))
+      internet(this.#ns).joinGroup(lower, remote);
+  }
+
+  /** Mirrors vxlan_multicast_leave(). */
+  leave(dev: Vxlan): void {
+    const { remote, lower } = dev.settings;
+    this.close(dev);
+    if (lower !== undefined && isGroup(remote) && !this.#sharesGroup(dev))
+      internet(this.#ns).leaveGroup(lower, remote);
+  }
+
+  /** Whether another device that is up is in the same group by the same socket. Mirrors vxlan_group_used(). */
+  #sharesGroup(dev: Vxlan): boolean {
+    const { family, port, remote, lower } = dev.settings;
+    const users = this.#open.get(keyOf(family, port))?.users ?? [];
+    return [...users].some(
+      ({ settings, up }) =>
+        up && settings.remote === remote && settings.lower === lower && settings !== dev.settings,
+    );
   }
 
   close(dev: Vxlan): void {

@@ -50,6 +50,7 @@ interface TunnelWords {
   readonly port?: number;
   readonly vni?: number;
   readonly via?: NetDevice;
+  readonly isRouter: boolean;
 }
 
 /** Mirrors net/bridge/br_fdb.c:br_fdb_add() and br_fdb_delete(). */
@@ -103,6 +104,7 @@ function changeTunnel(dev: Vxlan, { mac, kind, tunnel }: Asked, verb: Verb): str
   if (tunnel.dst === undefined) throw refusal("Invalid argument");
   if (known !== undefined && verb === "add") throw refusal("File exists");
   const forGroup = mac === MAC_ZERO || isMulticastMac(mac);
+  if (known === undefined && dev.fdb.isFull) throw refusal("No space left on device");
   if (known !== undefined && verb === "replace" && forGroup)
     throw refusal("Operation not supported");
   const state = kind === "local" ? "permanent" : kind === "static" ? "static" : "reachable";
@@ -115,20 +117,20 @@ function changeTunnel(dev: Vxlan, { mac, kind, tunnel }: Asked, verb: Verb): str
   const kept = known === undefined || verb === "replace" ? [] : known.remotes;
   // Only the entries for many receivers take more than one host; another `append` changes the state alone.
   const appends = kept.length === 0 || (forGroup && !kept.some(sameAs));
-  dev.fdb.set(mac, state, appends ? [...kept, remote] : kept);
+  dev.fdb.set(mac, state, appends ? [...kept, remote] : kept, tunnel.isRouter);
   return "";
 }
 
 /** One host less; the last one takes the entry with it. A host that is not there is no error. */
 function removeRemote(
   dev: Vxlan,
-  { mac, state, remotes }: VxlanFdbEntry,
+  { mac, state, remotes, isRouter }: VxlanFdbEntry,
   gone: (remote: VxlanRemote) => boolean,
 ): void {
   const rest = remotes.filter((remote) => !gone(remote));
   if (rest.length === remotes.length) return;
   if (rest.length === 0) dev.fdb.remove(mac);
-  else dev.fdb.set(mac, state, rest);
+  else dev.fdb.set(mac, state, rest, isRouter);
 }
 
 /** Mirrors iproute2's fdb_modify(). */
@@ -139,6 +141,7 @@ function readSpec(words: Words, context: IpContext): Asked {
   let master = false;
   let self = false;
   let vid = 0;
+  let isRouter = false;
   const told = new Map<string, string>();
   for (let word = words.shift(); word !== undefined; word = words.shift()) {
     if (word === "dev") name = words.value();
@@ -148,6 +151,7 @@ function readSpec(words: Words, context: IpContext): Asked {
     else if (abbreviates(word, "static") || abbreviates(word, "temp")) kind = "static";
     else if (abbreviates(word, "dynamic")) kind = "dynamic";
     else if (word === "vlan") vid = words.number(word, 0, 4095);
+    else if (word === "router") isRouter = true;
     else if (TUNNEL_WORDS.includes(word)) told.set(word, words.value());
     else if (OTHER_WORDS.includes(word)) throw notModelled("bridge", `bridge fdb … ${word}`);
     else address = word === "to" ? words.value() : word;
@@ -159,12 +163,17 @@ function readSpec(words: Words, context: IpContext): Asked {
   const dev = namespaceOf(context).devices.get(name);
   if (dev === undefined) throw new ToolFailure(255, `Cannot find device "${name}"\n`);
   if (self && master) throw notModelled("bridge", "bridge fdb … self master");
-  return { mac, dev, kind, self: !master, vid, tunnel: tunnelOf(told, dev) };
+  if (isRouter && !(dev instanceof Vxlan && !master))
+    throw notModelled("bridge", "bridge fdb … router");
+  return { mac, dev, kind, self: !master, vid, tunnel: { ...tunnelOf(told, dev), isRouter } };
 }
 
 const TUNNEL_WORDS: readonly string[] = ["dst", "port", "vni", "via"];
 
-function tunnelOf(told: ReadonlyMap<string, string>, dev: NetDevice): TunnelWords {
+function tunnelOf(
+  told: ReadonlyMap<string, string>,
+  dev: NetDevice,
+): Omit<TunnelWords, "isRouter"> {
   const [dst, port, vni, via] = TUNNEL_WORDS.map((word) => told.get(word));
   const lower = via === undefined ? undefined : dev.ns.devices.get(via);
   if (via !== undefined && lower === undefined)
@@ -185,7 +194,6 @@ function tunnelNumber(word: string, high: number, refused: string): number {
 
 const OTHER_WORDS: readonly string[] = [
   "src_vni",
-  "router",
   "use",
   "extern_learn",
   "sticky",

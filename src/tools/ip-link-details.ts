@@ -8,8 +8,9 @@ import { Macvlan, macvlanPorts } from "../link/macvlan.js";
 import { Tun } from "../link/tun.js";
 import { Vlan } from "../link/vlan.js";
 import { Vxlan } from "../link/vxlan.js";
+import { isGroup } from "../link/vxlan-fdb.js";
 import type { BridgeId } from "../wire/bpdu.js";
-import { formatIp, formatMac, type Mac } from "../wire/ip.js";
+import { formatIp, formatMac } from "../wire/ip.js";
 import { bridgeOption } from "./bridge-options.js";
 import { formatIpvlanOptions } from "./ip-link-ipvlan.js";
 import { formatMacvlanOptions } from "./ip-link-macvlan.js";
@@ -57,21 +58,23 @@ function optionsOf(dev: NetDevice): string {
   return dev instanceof Vxlan ? vxlanText(dev) : "";
 }
 
-function vxlanText({ settings, fdb }: Vxlan): string {
+function vxlanText({ settings }: Vxlan): string {
   const { vni, local, lower, sourcePorts, port, learning, ttl, tos, df, checksum } = settings;
-  const [remote] = fdb.get(0 as Mac)?.remotes ?? [];
+  const { remote, maxAddresses } = settings;
   return [
     `id ${vni}`,
-    remote === undefined ? "" : `remote ${formatIp(remote.address)}`,
+    remote === undefined ? "" : `${isGroup(remote) ? "group" : "remote"} ${formatIp(remote)}`,
     local === undefined ? "" : `local ${formatIp(local)}`,
     lower === undefined ? "" : `dev ${lower.name}`,
     `srcport ${sourcePorts[0]} ${sourcePorts[1]}`,
     `dstport ${port}`,
     learning ? "" : "nolearning",
+    ...(["proxy", "rsc", "l2miss", "l3miss"] as const).filter((name) => settings[name]),
     tos === 0 ? "" : `tos ${tos === "inherit" ? tos : `0x${tos.toString(16)}`}`,
     `ttl ${ttl === 0 ? "auto" : ttl}`,
     df === "unset" ? "" : `df ${df}`,
     "ageing 300",
+    maxAddresses === 0 ? "" : `maxaddr ${maxAddresses}`,
     checksum ? "udpcsum" : "noudpcsum",
     "noudp6zerocsumtx noudp6zerocsumrx ",
   ]

@@ -1,16 +1,10 @@
 import type { NetDevice } from "../core/device.js";
 import type { NetworkNamespace } from "../core/namespace.js";
 import { allocateMac } from "../link/mac.js";
+import { isGroup } from "../link/vxlan-fdb.js";
 import { Vxlan, vxlanPorts, type VxlanSettings } from "../link/vxlan.js";
 import { seconds } from "../sim/time.js";
-import {
-  type IpAddress,
-  isIpv4Multicast,
-  isIpv6Multicast,
-  type Mac,
-  MAC_ZERO,
-  parseIpv6,
-} from "../wire/ip.js";
+import { type IpAddress, type Mac, MAC_ZERO, parseIpv6 } from "../wire/ip.js";
 import { VXLAN_LINUX_PORT } from "../wire/vxlan.js";
 import { notModelled, rtnetlink, ToolFailure } from "./failure.js";
 import { deviceOf, readAddress } from "./ip-context.js";
@@ -19,7 +13,6 @@ import { garbage, parseNumber, type Words, wrongArgument } from "./words.js";
 /** What `type vxlan …` says. */
 export interface VxlanWords {
   readonly settings: VxlanSettings;
-  readonly remote: IpAddress | undefined;
   /** Seconds. */
   readonly ageing: number | undefined;
 }
@@ -34,21 +27,26 @@ export function readVxlan(words: Words, ns: NetworkNamespace): VxlanWords {
     local: undefined,
     family: "ipv4",
     lower: undefined,
+    remote: undefined,
     learning: true,
+    proxy: false,
+    rsc: false,
+    l2miss: false,
+    l3miss: false,
+    maxAddresses: 0,
     ttl: 0,
     tos: 0,
     df: "unset",
     checksum: true,
     sourcePorts: [0, 0],
   };
-  let remote: IpAddress | undefined;
   let ageing: number | undefined;
   const seen = new Set<string>();
   for (let word = words.shift(); word !== undefined; word = words.shift()) {
     const key = ALIASES.get(word) ?? word;
     if (seen.has(key)) throw garbage(key, words.peek() ?? key);
     seen.add(key);
-    if (word === "remote") remote = unicast(words.value(), "remote");
+    if (word === "remote" || word === "group") settings.remote = remoteOf(words.value(), word);
     else if (word === "ageing") ageing = ageingOf(words.value());
     else if (word === "dev") settings.lower = lowerOf(ns, words.value());
     else if (UNMODELLED.has(word)) throw notModelled("ip", `a VXLAN device with ${word}`);
@@ -56,12 +54,20 @@ export function readVxlan(words: Words, ns: NetworkNamespace): VxlanWords {
   }
   if (settings.vni < 0)
     throw rtnetlink("Error: Required attributes not provided to perform the operation.");
-  const six = [settings.local, remote].map((address) => address && typeof address === "bigint");
+  if (seen.has("group") && seen.has("remote"))
+    throw new ToolFailure(1, "vxlan: both group and remote cannot be specified\n");
+  if (isGroup(settings.remote) && settings.lower === undefined)
+    throw new ToolFailure(1, "vxlan: 'group' requires 'dev' to be specified\n");
+  const six = [settings.local, settings.remote].map(
+    (address) => address && typeof address === "bigint",
+  );
   if (six.includes(true) && six.includes(false))
     throw rtnetlink("Error: Local and remote address must be from the same family.");
   settings.family = six.includes(true) ? "ipv6" : "ipv4";
-  return { settings, remote, ageing };
+  return { settings, ageing };
 }
+
+const SWITCHES = ["proxy", "rsc", "l2miss", "l3miss"] as const;
 
 const ALIASES: ReadonlyMap<string, string> = new Map([
   ["vni", "id"],
@@ -70,12 +76,13 @@ const ALIASES: ReadonlyMap<string, string> = new Map([
   ["dsfield", "tos"],
   ["nolearning", "learning"],
   ["noudpcsum", "udpcsum"],
+  ...SWITCHES.map((name): readonly [string, string] => [`no${name}`, name]),
 ]);
 
 /** One word that goes into the settings as it is. False for a word that is none. */
 function readSetting(word: string, words: Words, settings: Draft): boolean {
   if (word === "id" || word === "vni") settings.vni = vniOf(words.value());
-  else if (word === "local") settings.local = unicast(words.value(), "local");
+  else if (word === "local") settings.local = unicast(words.value());
   else if (word === "ttl" || word === "hoplimit") settings.ttl = ttlOf(words.value());
   else if (word === "tos" || word === "dsfield") settings.tos = tosOf(words.value());
   else if (word === "df") settings.df = dfOf(words.value());
@@ -86,21 +93,24 @@ function readSetting(word: string, words: Words, settings: Draft): boolean {
     settings.sourcePorts = [low, numberOf(words.value(), "max port", 65_535)];
   } else if (word === "learning" || word === "nolearning") settings.learning = word === "learning";
   else if (word === "udpcsum" || word === "noudpcsum") settings.checksum = word === "udpcsum";
-  else return false;
+  else if (word === "maxaddress") settings.maxAddresses = mostOf(words.value());
+  else {
+    const name = SWITCHES.find((known) => word === known || word === `no${known}`);
+    if (name === undefined) return false;
+    settings[name] = word === name;
+  }
   return true;
 }
 
 /** Defaults that may be told, and switches of IPv6 underlays. */
 const HARMLESS: ReadonlySet<string> = new Set(
-  "noproxy norsc nol2miss nol3miss noexternal novnifilter noremcsumtx noremcsumrx noudp6zerocsumtx noudp6zerocsumrx udp6zerocsumtx udp6zerocsumrx".split(
+  "noexternal novnifilter noremcsumtx noremcsumrx noudp6zerocsumtx noudp6zerocsumrx udp6zerocsumtx udp6zerocsumrx".split(
     " ",
   ),
 );
 
 const UNMODELLED: ReadonlySet<string> = new Set(
-  "group flowlabel maxaddress proxy rsc l2miss l3miss external gbp gpe vnifilter remcsumtx remcsumrx".split(
-    " ",
-  ),
+  "flowlabel external gbp gpe vnifilter remcsumtx remcsumrx".split(" "),
 );
 
 function vniOf(word: string): number {
@@ -109,11 +119,20 @@ function vniOf(word: string): number {
   return vni;
 }
 
-function unicast(word: string, key: "remote" | "local"): IpAddress {
+function unicast(word: string): IpAddress {
   const address = parseIpv6(word) ?? readAddress(word);
-  const isGroup = typeof address === "bigint" ? isIpv6Multicast(address) : isIpv4Multicast(address);
-  if (isGroup) throw wrongArgument(key, `invalid ${key} address`);
+  if (isGroup(address)) throw wrongArgument(word, "invalid local address");
   return address;
+}
+
+function remoteOf(word: string, key: "remote" | "group"): IpAddress {
+  const address = parseIpv6(word) ?? readAddress(word);
+  if (isGroup(address) !== (key === "group")) throw wrongArgument(word, `invalid ${key} address`);
+  return address;
+}
+
+function mostOf(word: string): number {
+  return word === "unlimited" ? 0 : numberOf(word, "max addresses", 0xffff_ffff);
 }
 
 function ttlOf(word: string): number | "inherit" {
@@ -158,10 +177,10 @@ function unknown(word: string): ToolFailure {
 export function makeVxlan(
   identity: { readonly name: string; readonly ns: NetworkNamespace },
   mac: Mac | undefined,
-  { settings, remote, ageing }: VxlanWords,
+  { settings, ageing }: VxlanWords,
 ): Vxlan {
   const { ns } = identity;
-  const { vni, port, lower, family } = settings;
+  const { vni, port, lower, family, remote } = settings;
   const taken = [...vxlanPorts(ns).devices].some(
     (other) =>
       other.settings.vni === vni &&

@@ -1,28 +1,15 @@
-import type { NetDevice } from "../core/device.js";
 import type { NetworkNamespace } from "../core/namespace.js";
 import { type AddMode, fib } from "../inet/fib.js";
 import { formatRouteLines } from "../inet/fib-format.js";
-import { parseRouteProtocol, parseScope, parseTable, tableName } from "../inet/fib-names.js";
+import { parseRouteProtocol, parseScope, parseTable } from "../inet/fib-names.js";
 import { type FibRoute, RT_TABLE_MAIN } from "../inet/fib-types.js";
-import { ipPacket } from "../inet/ip-local-out.js";
-import { inetAddrType, isRoute, routeOutput } from "../inet/route.js";
-import { decideInput } from "../inet/route-input.js";
-import type { RouteEntry } from "../inet/route-entry.js";
-import { NO_BYTES } from "../wire/frame.js";
-import {
-  formatIpv4,
-  IPV4_ANY,
-  type Ipv4,
-  type Ipv4Prefix,
-  networkOf,
-  prefixContains,
-} from "../wire/ip.js";
-import { IPPROTO_UDP } from "../wire/ipv4.js";
+import { formatIpv4, type Ipv4Prefix, networkOf, prefixContains } from "../wire/ip.js";
 import { notModelled, rtnetlink, ToolFailure } from "./failure.js";
 import { deviceOf, type IpContext, isAboutIpv6, namespaceOf, readPrefix } from "./ip-context.js";
 import { ip6Route } from "./ip6-route.js";
+import { ipRouteGet } from "./ip-route-get.js";
 import { readRoute } from "./ip-route-spec.js";
-import { abbreviates, chooseCommand, garbage, type Words, wrongArgument } from "./words.js";
+import { abbreviates, chooseCommand, type Words, wrongArgument } from "./words.js";
 
 type Command = (words: Words, context: IpContext) => string;
 
@@ -35,7 +22,7 @@ const COMMANDS: readonly (readonly [string, Command])[] = [
   ["list", show],
   ["show", show],
   ["lst", show],
-  ["get", get],
+  ["get", ipRouteGet],
   ["add", adds("add")],
   ["change", adds("change")],
   ["chg", adds("change")],
@@ -184,132 +171,3 @@ function lookUp(word: string, parse: (word: string) => number | undefined, why: 
   if (value === undefined) throw wrongArgument(word, why);
   return value;
 }
-
-/** What `ip route get` is asked. */
-interface Question {
-  readonly destination: Ipv4;
-  readonly source: Ipv4 | undefined;
-  readonly oif: NetDevice | undefined;
-  readonly mark: number;
-  readonly uid: number;
-  /** A packet that comes in by this device, instead of a local one. */
-  readonly iif: NetDevice | undefined;
-}
-
-/** The way a local packet would take, or one that comes in. Mirrors net/ipv4/route.c:inet_rtm_getroute(). */
-function get(words: Words, context: IpContext): string {
-  const ns = namespaceOf(context);
-  const question = readQuestion(words, ns);
-  const { destination, source, oif, mark, uid, iif } = question;
-  if (iif !== undefined) return getInput(question, iif, context);
-  const route = routeOutput(ns, { destination, source, oif, mark, tos: 0, uid });
-  if (!isRoute(route)) throw rtnetlink(ANSWERS[route.error] ?? route.error);
-  if (route.error !== undefined) throw rtnetlink(ANSWERS[route.error] ?? route.error);
-  const type = inetAddrType(ns, destination);
-  const shownType = type === "UNICAST" ? "" : `${type.toLowerCase()} `;
-  const parts = [`${shownType}${formatIpv4(destination)}`];
-  if (source !== undefined) parts.push(`from ${formatIpv4(source)}`);
-  if (typeof route.gateway === "number") parts.push(`via ${formatIpv4(route.gateway)}`);
-  parts.push(`dev ${route.dev.name}`, ...tableWords(route, ns));
-  if (source === undefined && typeof route.source === "number")
-    parts.push(`src ${formatIpv4(route.source)}`);
-  if (mark !== 0) parts.push(formatMark(mark));
-  // The flag of a multicast route is a bit that iproute2 takes for something else.
-  if (type === "MULTICAST") parts.push("rt_offload_failed");
-  parts.push(`uid ${uid}`);
-  const flags =
-    type === "LOCAL"
-      ? "<local> "
-      : type === "BROADCAST"
-        ? "<local,brd> "
-        : type === "MULTICAST"
-          ? "<mc> "
-          : "";
-  return `${parts.join(" ")} ${context.oneLine ? "\\" : "\n"}    cache ${flags}\n`;
-}
-
-/** The way of a packet that comes in by a device, with the rules and checks of such packets. */
-function getInput(
-  { destination, source, mark }: Question,
-  iif: NetDevice,
-  context: IpContext,
-): string {
-  const from = source ?? IPV4_ANY;
-  const fields = { source: from, destination, protocol: IPPROTO_UDP, tos: 0, ttl: 64, id: 0 };
-  const ports = { kind: "udp", sourcePort: 0, destinationPort: 0 } as const;
-  const frame = ipPacket({ ...fields, dontFragment: false }, ports, NO_BYTES);
-  const { decision } = decideInput({ source: from, destination, tos: 0, mark, dev: iif, frame });
-  if (typeof decision === "string") throw rtnetlink("Invalid argument");
-  if (decision.error !== undefined) throw rtnetlink(ANSWERS[decision.error] ?? decision.error);
-  const { type, gateway, dev, redirect } = decision;
-  const parts = [`${type === "unicast" ? "" : `${type} `}${formatIpv4(destination)}`];
-  if (source !== undefined) parts.push(`from ${formatIpv4(source)}`);
-  if (gateway !== undefined) parts.push(`via ${formatIpv4(gateway)}`);
-  parts.push(`dev ${dev.name}`, ...tableWords(decision, iif.ns));
-  if (mark !== 0) parts.push(formatMark(mark));
-  if (type === "multicast") parts.push("rt_offload_failed");
-  const flags = redirect ? "<redirect> " : (INPUT_FLAGS.get(type) ?? "");
-  return `${parts.join(" ")} ${context.oneLine ? "\\" : "\n"}    cache ${flags}iif ${iif.name} \n`;
-}
-
-const INPUT_FLAGS: ReadonlyMap<string, string> = new Map([
-  ["local", "<local> "],
-  ["broadcast", "<local,brd> "],
-  ["multicast", "<local,mc> "],
-]);
-
-/** Named where it is not main; as long as nobody touched the rules, local is a part of main. */
-function tableWords({ table }: Pick<RouteEntry, "table">, ns: NetworkNamespace): readonly string[] {
-  if (table === undefined || table === RT_TABLE_MAIN || !fib(ns).hasCustomRules) return [];
-  return [`table ${tableName(table)}`];
-}
-
-function formatMark(mark: number): string {
-  return `mark ${mark >= 16 ? `0x${mark.toString(16)}` : mark}`;
-}
-
-function readQuestion(words: Words, ns: NetworkNamespace): Question {
-  let destination: Ipv4 | undefined;
-  let source: Ipv4 | undefined;
-  let oif: NetDevice | undefined;
-  let iif: NetDevice | undefined;
-  let mark = 0;
-  let uid = 0;
-  for (let word = words.shift(); word !== undefined; word = words.shift()) {
-    if (word === "from") source = readPrefix(words.value()).address;
-    else if (word === "oif" || word === "dev") oif = deviceOf(ns, words.value());
-    else if (word === "iif") iif = deviceOf(ns, words.value());
-    else if (word === "mark") mark = words.number("mark", 0, 0xffff_ffff);
-    else if (word === "uid") uid = words.number("uid", 0, 0xffff_fffe);
-    else if (
-      [
-        "tos",
-        "dsfield",
-        "vrf",
-        "ipproto",
-        "sport",
-        "dport",
-        "fibmatch",
-        "connected",
-        "notify",
-      ].includes(word)
-    ) {
-      throw notModelled("ip", `ip route get ${word}`);
-    } else {
-      const given = word === "to" ? words.value() : word;
-      if (destination !== undefined) throw garbage("to", given);
-      destination = readPrefix(given).address;
-    }
-  }
-  if (destination === undefined) throw new ToolFailure(1, "need at least a destination address\n");
-  return { destination, source, oif, mark, uid, iif };
-}
-
-/** Errors of a lookup in the words of strerror(3). */
-const ANSWERS: Readonly<Record<string, string>> = {
-  ENETUNREACH: "Network is unreachable",
-  EHOSTUNREACH: "No route to host",
-  EACCES: "Permission denied",
-  EINVAL: "Invalid argument",
-  ENETDOWN: "Network is down",
-};

@@ -1,20 +1,13 @@
-import type { NetDevice } from "../core/device.js";
 import type { NetworkNamespace } from "../core/namespace.js";
 import { parseRouteProtocol, parseTable } from "../inet/fib-names.js";
 import { RT_TABLE_MAIN, RTPROT_BOOT } from "../inet/fib-types.js";
 import { type Add6Mode, fib6 } from "../inet/ipv6/fib.js";
 import { formatRoute6Lines, type Route6Words } from "../inet/ipv6/fib-format.js";
 import type { Fib6Route, Nexthop6Spec, Route6Spec, Route6Type } from "../inet/ipv6/fib-types.js";
-import { isRoute6, routeOutput6 } from "../inet/ipv6/route.js";
-import {
-  formatIpv6,
-  type Ipv6,
-  ipv6PrefixContains,
-  type Ipv6Prefix,
-  maskIpv6,
-} from "../wire/ip.js";
+import { type Ipv6, ipv6PrefixContains, type Ipv6Prefix, maskIpv6 } from "../wire/ip.js";
 import { notModelled, rtnetlink, ToolFailure } from "./failure.js";
 import { deviceOf, type IpContext, namespaceOf, readAddress6, readPrefix6 } from "./ip-context.js";
+import { ip6RouteGet } from "./ip6-route-get.js";
 import {
   abbreviates,
   chooseCommand,
@@ -39,7 +32,7 @@ const COMMANDS: readonly (readonly [string, Command])[] = [
   ["list", show],
   ["show", show],
   ["lst", show],
-  ["get", get],
+  ["get", ip6RouteGet],
   ["add", adds("add")],
   ["change", adds("change")],
   ["chg", adds("change")],
@@ -262,78 +255,3 @@ function readDestinations(word: string, words: Words): (route: Fib6Route) => boo
     return ({ prefix }) => prefix.length <= length && ipv6PrefixContains(prefix, asked.address);
   return ({ prefix }) => prefix.address === asked.address && prefix.length === length;
 }
-
-/** The way a local packet would take. Mirrors inet6_rtm_getroute() and iproute2's iproute_get(). */
-function get(words: Words, context: IpContext): string {
-  const ns = namespaceOf(context);
-  const { destination, source, oif, mark, uid } = readQuestion(words, ns);
-  const route = routeOutput6(ns, { destination, source, oif, mark, tos: 0, uid });
-  if (!isRoute6(route)) throw rtnetlink(ANSWERS[route.error] ?? route.error);
-  const from = formatIpv6(source ?? (0n as Ipv6));
-  const [, ...rest] = route.text.split(" ");
-  const typed = /^(local|anycast|multicast) /.exec(route.text)?.[1];
-  const shown = rest.slice(typed === undefined ? 0 : 1).join(" ");
-  const withDevice = shown.replace(/\bdev \S+/, `dev ${route.dev.name}`);
-  const table = typed === undefined ? "" : "table local ";
-  const placed = withDevice.replace(/(dev \S+ )/, `$1${table}`);
-  const chosen =
-    source === undefined || route.source === undefined
-      ? undefined
-      : routeSourceOf(ns, route, destination);
-  const shownSource = chosen ?? route.source;
-  const src = shownSource === undefined ? "" : `src ${formatIpv6(shownSource)} `;
-  const text = placed.replace(/(?:src \S+ )?metric /, `${src}metric `);
-  return `${typed === undefined ? "" : `${typed} `}${formatIpv6(destination)} from ${from} ${text}\n`;
-}
-
-/** What the kernel would choose: `ip -6 route get … from` shows it beside what was asked. */
-function routeSourceOf(
-  ns: NetworkNamespace,
-  route: { readonly dev: NetDevice },
-  destination: Ipv6,
-): Ipv6 | undefined {
-  const chosen = routeOutput6(ns, { destination, mark: 0, tos: 0, oif: route.dev });
-  return isRoute6(chosen) ? chosen.source : undefined;
-}
-
-interface Question {
-  readonly destination: Ipv6;
-  readonly source: Ipv6 | undefined;
-  readonly oif: NetDevice | undefined;
-  readonly mark: number;
-  readonly uid: number;
-}
-
-function readQuestion(words: Words, ns: NetworkNamespace): Question {
-  let destination: Ipv6 | undefined;
-  let source: Ipv6 | undefined;
-  let oif: NetDevice | undefined;
-  let mark = 0;
-  let uid = 0;
-  for (let word = words.shift(); word !== undefined; word = words.shift()) {
-    if (word === "from") source = readPrefix6(words.value()).address;
-    else if (word === "oif" || word === "dev") oif = deviceOf(ns, words.value());
-    else if (word === "mark") mark = words.number("mark", 0, 0xffff_ffff);
-    else if (word === "uid") uid = words.number("uid", 0, 0xffff_fffe);
-    else if (NOT_ASKED.includes(word)) throw notModelled("ip", `ip -6 route get ${word}`);
-    else {
-      const given = word === "to" ? words.value() : word;
-      if (destination !== undefined) throw garbage("to", given);
-      destination = readPrefix6(given).address;
-    }
-  }
-  if (destination === undefined) throw new ToolFailure(1, "need at least a destination address\n");
-  return { destination, source, oif, mark, uid };
-}
-
-const NOT_ASKED: readonly string[] =
-  "iif tos dsfield vrf ipproto sport dport fibmatch connected notify".split(" ");
-
-/** Errors of a lookup in the words of strerror(3). */
-const ANSWERS: Readonly<Record<string, string>> = {
-  ENETUNREACH: "Network is unreachable",
-  EHOSTUNREACH: "No route to host",
-  EACCES: "Permission denied",
-  EINVAL: "Invalid argument",
-  EADDRNOTAVAIL: "Cannot assign requested address",
-};

@@ -16,7 +16,14 @@ interface Session {
   readonly steps: readonly Step[];
 }
 
-const sessions = ["ip-sessions", "ip6-sessions", "device-sessions"].flatMap((name) => {
+const sessions = [
+  "ip-sessions",
+  "ip6-sessions",
+  "device-sessions",
+  "vxlan-sessions",
+  "route-get-sessions",
+  "route6-get-sessions",
+].flatMap((name) => {
   const file = new URL(`../golden/${name}.json`, import.meta.url);
   return (JSON.parse(readFileSync(file, "utf8")) as { readonly sessions: readonly Session[] })
     .sessions;

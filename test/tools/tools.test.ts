@@ -70,7 +70,7 @@ describe("runTool", () => {
     "ip link add v0 type ipvtap mode l2",
     "ip link set dev e0 multicast off",
     "ip link set dev e0 type bridge_slave guard on",
-    "ip route get 10.0.0.1 ipproto tcp",
+    "ip route get 10.0.0.1 connected",
     "ip tunnel",
     "bridge vni",
     "sysctl -p",

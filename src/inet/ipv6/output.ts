@@ -23,6 +23,7 @@ import { fib6 } from "./fib.js";
 import { nextFragmentId } from "./fragment-id.js";
 import { icmp6Send } from "./icmp.js";
 import { flow6Of } from "./multipath.js";
+import { notLoopedBack } from "../multicast-loop.js";
 import { isMember } from "./multicast.js";
 import { isRoute6, routeOutput6 } from "./route.js";
 
@@ -143,6 +144,7 @@ function loopBack(skb: SkBuff): void {
   const { network } = skb.frame;
   const { route, ns } = skb;
   if (network?.kind !== "ipv6" || route === undefined || skb.socket?.holder === "kernel") return;
+  if (notLoopedBack(ns).has(skb)) return;
   if (!isMember(route.dev, network.destination)) return;
   const copy = cloneSkb(skb, "multicast loopback");
   const state = { hook: "POSTROUTING", family: "ipv6", ns, in: undefined, out: route.dev } as const;

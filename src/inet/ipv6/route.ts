@@ -146,13 +146,23 @@ export function routeInput6(skb: SkBuff): Route6 | undefined {
   const cache = inputCache(ns);
   const cached = cache.get(destination, source, dev, trafficClass, mark);
   if (cached !== undefined) return cached;
-  const tables = fib6(ns);
-  const key = inputKey(skb.frame, dev, mark);
-  const found = tables.lookup(key);
-  const decided = decide(ns, found, key, () => multipath6Hash(ns, hashedFlow6(skb.frame)));
-  const shared = !tables.looksAtPorts && (found.route?.nexthops.length ?? 1) === 1;
-  if (shared) cache.set(destination, source, dev, trafficClass, mark, decided.route);
-  return decided.route;
+  const { route, ways } = decideInput6(skb.frame, dev, mark);
+  if (!fib6(ns).looksAtPorts && ways === 1)
+    cache.set(destination, source, dev, trafficClass, mark, route);
+  return route;
+}
+
+/** The route of a packet that comes in by a device, and how many ways it was chosen from. */
+export function decideInput6(
+  frame: Frame,
+  dev: NetDevice,
+  mark: number,
+): { readonly route: Route6; readonly ways: number } {
+  const { ns } = dev;
+  const key = inputKey(frame, dev, mark);
+  const found = fib6(ns).lookup(key);
+  const { route } = decide(ns, found, key, () => multipath6Hash(ns, hashedFlow6(frame)));
+  return { route, ways: found.route?.nexthops.length ?? 1 };
 }
 
 function inputKey(frame: Frame, dev: NetDevice, mark: number): Flow6Key {
@@ -254,6 +264,7 @@ function make(
     mtu,
     largest: IP6_MAX_MTU,
     decidedBy: () => formatRoute6({ ...by, nexthops: [nexthop] }),
+    decidedBy6: by,
     input: refuses
       ? actions.error
       : own

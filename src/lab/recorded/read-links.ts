@@ -203,6 +203,10 @@ const vxlanSchema = v.looseObject({
   /** Of a tunnel over IPv6. */
   local6: v.optional(v.string()),
   remote6: v.optional(v.string()),
+  group: v.optional(v.string()),
+  group6: v.optional(v.string()),
+  /** `maxaddress`. */
+  limit: v.optional(v.pipe(v.number(), v.integer(), v.minValue(0), v.maxValue(0xffff_ffff)), 0),
   link: v.optional(deviceName),
   port: v.pipe(v.number(), v.integer(), v.minValue(0), v.maxValue(65_535)),
   port_range: v.optional(v.looseObject({ low: v.number(), high: v.number() })),
@@ -216,8 +220,7 @@ const vxlanSchema = v.looseObject({
 
 /** Ways of a VXLAN device that are not modelled, when they are on. */
 const VXLAN_UNMODELLED: readonly string[] = [
-  ...["group", "group6", "external", "proxy", "rsc", "l2miss", "l3miss"],
-  ...["gbp", "gpe", "vnifilter", "remcsum_tx", "remcsum_rx", "maxaddr"],
+  ...["external", "gbp", "gpe", "vnifilter", "remcsum_tx", "remcsum_rx"],
 ];
 
 /** The settings of a VXLAN device in the words of `ip link add`; undefined where some are not modelled. */
@@ -226,19 +229,22 @@ function vxlanWords(data: Readonly<Record<string, unknown>>): readonly string[] 
   const other = VXLAN_UNMODELLED.some((name) => data[name] !== undefined && data[name] !== false);
   if (!parsed.success || other) return undefined;
   const { id, link, port, port_range, learning, ...rest } = parsed.output;
-  const { local = rest.local6, remote = rest.remote6 } = rest;
+  const { local = rest.local6, remote = rest.remote6, group = rest.group6 } = rest;
   const pair = (name: string, value: string | undefined): readonly string[] =>
     value === undefined ? [] : [name, value];
   return [
     ...["id", String(id)],
     ...pair("local", local),
     ...pair("remote", remote),
+    ...pair("group", group),
     ...pair("dev", link),
     ...(port_range === undefined
       ? []
       : ["srcport", String(port_range.low), String(port_range.high)]),
     ...["dstport", String(port)],
     ...(learning ? [] : ["nolearning"]),
+    ...["proxy", "rsc", "l2miss", "l3miss"].filter((name) => data[name] === true),
+    ...(rest.limit === 0 ? [] : ["maxaddress", String(rest.limit)]),
     ...(rest.ttl === 0 ? [] : ["ttl", String(rest.ttl)]),
     ...(rest.tos === 0 ? [] : ["tos", Number(rest.tos) === 1 ? "inherit" : String(rest.tos)]),
     ...(rest.df === "unset" ? [] : ["df", rest.df]),
