@@ -62,7 +62,7 @@ const floors: Readonly<Record<string, readonly string[]>> = {
 /** Which floors may import a package, or a module of Node. */
 const packages: Readonly<Record<string, readonly string[]>> = {
   commander: ["cli"],
-  "js-yaml": ["kube", "lab"],
+  "js-yaml": ["kube", "lab", "cli"],
   valibot: ["kube", "lab"],
   "kubernetes-types": ["kube", "lab"],
   "node:": ["cli", "tui"],

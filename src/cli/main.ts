@@ -19,6 +19,7 @@ import { registerTrace } from "./commands/trace.js";
 import { registerTui } from "./commands/tui.js";
 import { registerWhy } from "./commands/why.js";
 import { worldIsNamed } from "./options.js";
+import { Screen, screenOptions } from "./screen.js";
 import { type Streams, processStreams } from "./streams.js";
 import { version } from "./version.js";
 
@@ -42,11 +43,15 @@ const commands: readonly ((program: Command, streams: Streams) => void)[] = [
   registerTui,
 ];
 
+/** What these print is no answer to look at: scripts, formatted files, DNS messages, and a screen with words of its own. */
+const UNDRESSED = ["collect", "export", "fmt", "dns", "tui"];
+
 /**
  * Runs one command line and gives the exit code: 0 and 1 are answers, 2 wrong input, 3 no certain answer, 70 our bug.
  * Nothing is thrown; messages are on `streams.err`.
  */
-export async function main(args: readonly string[], streams: Streams): Promise<number> {
+export async function main(args: readonly string[], given: Streams): Promise<number> {
+  const streams = new Screen(given);
   const program = new Command("hopwise")
     .description("What happens to this packet, at every hop, and why.")
     .version(version(), "--version")
@@ -54,9 +59,13 @@ export async function main(args: readonly string[], streams: Streams): Promise<n
     .exitOverride()
     .configureOutput({ writeOut: streams.out, writeErr: () => undefined });
   for (const register of commands) register(program, streams);
-  for (const command of program.commands)
+  for (const command of program.commands) {
     command.exitOverride().configureOutput({ writeOut: streams.out, writeErr: () => undefined });
-  streams.exitCode = 0;
+    if (!UNDRESSED.includes(command.name())) screenOptions(command);
+  }
+  program.hook("preAction", (_, command) => {
+    streams.use(command.opts());
+  });
   try {
     await program.parseAsync([...withCommand(args)], { from: "user" });
     return streams.exitCode;
@@ -104,6 +113,11 @@ function report(
 /** A mistake on the command line in the form of every other error, with the nearest word. */
 function usageError(error: CommanderError, args: readonly string[], program: Command): UserError {
   const message = error.message.replace(/^error: /, "").replace(/\n?\(Did you mean .*\)$/s, "");
+  const choice = /argument '([^']*)' is invalid\. Allowed choices are (.*)\.$/.exec(message);
+  const meant =
+    choice === null ? undefined : nearest(choice[1] ?? "", choice[2]?.split(", ") ?? []);
+  if (meant !== undefined)
+    return new UserError("USAGE", message, { help: `did you mean "${meant}"?` });
   const unknown = /'([^']*)'/.exec(message)?.[1] ?? "";
   const command = program.commands.find((one) => one.name() === args[0]);
   const words = unknown.startsWith("-")

@@ -11,7 +11,7 @@ import { matrixCsv, matrixDot, matrixJson, matrixText } from "../kube/policy/mat
 import type { PolicyWorld } from "../kube/policy/world.js";
 import type { MatrixCommandOptions } from "./commands/matrix.js";
 import { whatIf } from "./options.js";
-import type { Streams } from "./streams.js";
+import { columnsOf, type Streams } from "./streams.js";
 import { policyTargets } from "./why-command.js";
 
 /** `hopwise matrix`: every pair of pods. Exit 0; with --diff or --patch 1 when something changes. */
@@ -32,7 +32,7 @@ export function matrixCommand(options: MatrixCommandOptions, streams: Streams): 
   const write = (lines: readonly string[]): void => {
     const text = lines.map((line) => `${line}\n`).join("");
     if (options.out === undefined) streams.out(text);
-    else writeFileSync(options.out, text);
+    else writeFileSync(options.out, streams.inFile?.(text) ?? text);
   };
   const format = options.json === true ? "json" : options.output;
   if (options.diff !== undefined || patch !== undefined) {
@@ -50,8 +50,7 @@ export function matrixCommand(options: MatrixCommandOptions, streams: Streams): 
     return diff.opened + diff.closed + diff.other === 0 ? 0 : 1;
   }
   const matrix = make(options.world, options.group ?? false);
-  const width =
-    streams.isTerminal && options.out === undefined ? process.stdout.columns : undefined;
+  const width = columnsOf(streams, options.out !== undefined);
   write([
     ...linesOf(matrix, format, width),
     ...(options.verbose === true && format === "text" ? matrixReasons(matrix) : []),

@@ -6,6 +6,15 @@ export interface Streams {
   readonly isTerminal: boolean;
   /** Set by the command that ran. */
   exitCode: number;
+  /** `--width`. */
+  readonly width?: number | undefined;
+  /** What a text becomes that goes to a file: `--ascii`. */
+  readonly inFile?: (text: string) => string;
+}
+
+/** The columns that an answer has to fit; undefined for no limit: files and programs, unless `--width` says so. */
+export function columnsOf({ width, isTerminal }: Streams, toFile = false): number | undefined {
+  return width ?? (isTerminal && !toFile ? process.stdout.columns : undefined);
 }
 
 /** The streams of this process. A reader that went away (`| head`) ends the output quietly. */

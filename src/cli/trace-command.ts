@@ -1,4 +1,5 @@
 import { writeFileSync } from "node:fs";
+import { dump } from "js-yaml";
 import { UserError } from "../base/errors.js";
 import { safeText } from "../base/safe-text.js";
 import type { Recording } from "../core/recording.js";
@@ -15,16 +16,28 @@ import { filteredSteps } from "../view/filter-rows.js";
 import { stepJson, traceJson } from "../view/json.js";
 import { type Verdict, verdictName } from "../view/outcome.js";
 import { OUTCOMES } from "../view/outcomes.js";
-import { isHairpin } from "../view/steps.js";
+import { formatHtml } from "../view/html.js";
+import { formatMarkdown } from "../view/markdown.js";
+import { formatMermaid } from "../view/mermaid.js";
+import { sequenceOf } from "../view/sequence.js";
+import { isHairpin, type Step } from "../view/steps.js";
+import { formatSvg } from "../view/svg.js";
 import { captureNotes, tracePcapng } from "../view/pcapng.js";
-import { formatMinimal, formatStep, formatTrace, formatVerdict, placeText } from "../view/text.js";
+import {
+  formatMinimal,
+  formatStep,
+  formatTrace,
+  formatVerdict,
+  formatWide,
+  placeText,
+} from "../view/text.js";
 import { type TraceView, viewOf } from "../view/trace-view.js";
 import { formatConntrackEvents } from "../view/conntrack-events.js";
 import { formatXtablesTrace } from "../view/xtables-trace.js";
 import type { TraceOptions } from "./commands/trace.js";
 import { readWorlds } from "./files.js";
 import { worldPaths } from "./options.js";
-import type { Streams } from "./streams.js";
+import { columnsOf, type Streams } from "./streams.js";
 
 /** `hopwise trace SRC DST`: loads the world, runs the request, prints what happened. Gives the exit code. */
 export function traceCommand(
@@ -35,8 +48,10 @@ export function traceCommand(
 ): number {
   if (options.expect !== undefined) checkOutcome(options.expect);
   const filter = options.filter === undefined ? undefined : parseFilter(options.filter);
-  if (filter !== undefined && options.all === true)
-    throw new UserError("USAGE", "--filter is for one trace, and --all prints several");
+  if ((filter !== undefined || options.namespaces !== undefined) && options.all === true) {
+    const option = filter === undefined ? "-n" : "--filter";
+    throw new UserError("USAGE", `${option} is for one trace, and --all prints several`);
+  }
   const paths = worldPaths(options.world);
   const changes = whatIfOf(options);
   const world = loadWhatIf(readWorlds(paths), paths.join(" "), changes, {
@@ -118,7 +133,7 @@ function printBranches(
     ? `${JSON.stringify(branchesJson(shown), undefined, 2)}\n`
     : headingOf(options) + formatBranches(shown, { all: options.verbose ?? false });
   if (options.out === undefined) streams.out(text);
-  else writeFileSync(options.out, text);
+  else writeFileSync(options.out, streams.inFile?.(text) ?? text);
   const notes = new Set(branches.flatMap(({ recording }) => noteLines(recording)));
   for (const line of notes) streams.err(`${safeText(line)}\n`);
   return branchesExit(views);
@@ -150,11 +165,13 @@ function print(
 ): void {
   const format = options.json === true ? "json" : options.output;
   const write = (content: string | Uint8Array): void => {
-    if (options.out !== undefined) writeFileSync(options.out, content);
-    else if (typeof content === "string") streams.out(content);
+    const isText = typeof content === "string";
+    if (options.out !== undefined)
+      writeFileSync(options.out, isText ? (streams.inFile?.(content) ?? content) : content);
+    else if (isText) streams.out(content);
     else streams.outBytes(content);
   };
-  const text = options.step !== undefined || format === "text" || format === "minimal";
+  const text = options.step !== undefined || ["text", "wide", "minimal"].includes(format);
   const heading = headingOf(options);
   if (!text && heading !== "") streams.err(heading);
   if (options.step !== undefined) {
@@ -166,15 +183,38 @@ function print(
     }
     return write(heading + step);
   }
-  const filtered =
-    filter === undefined ? undefined : { text: filter.text, steps: filteredSteps(view, filter) };
+  const filtered = chosenSteps(view, filter, options.namespaces);
   const shown = filtered === undefined ? view : { ...view, steps: filtered.steps };
+  const document = (): object =>
+    filtered === undefined
+      ? traceJson(view)
+      : { ...traceJson(shown), filter: filtered.text, allSteps: view.steps.length };
+  const all = options.verbose ?? false;
+  // A filter asks for what it holds for; -n only where to look.
+  const decisive = filter === undefined && !all;
+  const as = {
+    all,
+    filtered:
+      filtered !== undefined && decisive
+        ? { ...filtered, steps: filtered.steps.filter((step) => step.decisive) }
+        : filtered,
+    width: columnsOf(streams, options.out !== undefined),
+  };
   switch (format) {
-    case "json": {
-      const document = traceJson(shown);
-      const left = filter === undefined ? {} : { filter: filter.text, allSteps: view.steps.length };
-      return write(`${JSON.stringify({ ...document, ...left }, undefined, 2)}\n`);
-    }
+    case "json":
+      return write(`${JSON.stringify(document(), undefined, 2)}\n`);
+    case "yaml":
+      return write(dump(JSON.parse(JSON.stringify(document())), { lineWidth: -1 }));
+    case "wide":
+      return write(heading + formatWide(view, as));
+    case "md":
+      return write(formatMarkdown(view, as));
+    case "mermaid":
+      return write(formatMermaid(sequenceOf(view, shown.steps)));
+    case "svg":
+      return write(formatSvg(sequenceOf(view, shown.steps)));
+    case "html":
+      return write(formatHtml(view, { ...as, filtered }));
     case "jsonl":
       return write(
         shown.steps.map((step) => `${JSON.stringify(stepJson(step, view.recording))}\n`).join(""),
@@ -195,19 +235,41 @@ function print(
       return write(tracePcapng(shown));
     default:
       return write(
-        heading +
-          (options.quiet === true
-            ? formatVerdict(view)
-            : formatTrace(view, {
-                all: options.verbose ?? false,
-                filtered,
-                width:
-                  streams.isTerminal && options.out === undefined
-                    ? process.stdout.columns
-                    : undefined,
-              })),
+        heading + (options.quiet === true ? formatVerdict(view) : formatTrace(view, as)),
       );
   }
+}
+
+/** The steps that `--filter` and `-n` leave; undefined without either. */
+function chosenSteps(
+  view: TraceView,
+  filter: Filter | undefined,
+  namespaces: string | undefined,
+): { readonly text: string; readonly steps: readonly Step[] } | undefined {
+  if (filter === undefined && namespaces === undefined) return undefined;
+  const steps = filter === undefined ? view.steps : filteredSteps(view, filter);
+  if (namespaces === undefined) return { text: filter?.text ?? "", steps };
+  const names = namespaces.split(",").filter((name) => name !== "");
+  for (const name of names) checkNamespace(name, view);
+  const words = [`-n ${names.join(",")}`, ...(filter === undefined ? [] : [filter.text])];
+  return {
+    text: words.join("  "),
+    steps: steps.filter(({ ns }) => names.some((name) => isIn(name, ns))),
+  };
+}
+
+/** A network namespace by its name, or all pods of a Kubernetes namespace. */
+function isIn(name: string, ns: string): boolean {
+  return ns === name || ns.startsWith(`${name}/`);
+}
+
+function checkNamespace(name: string, { steps }: TraceView): void {
+  const met = [...new Set(steps.map(({ ns }) => ns))];
+  if (met.some((ns) => isIn(name, ns))) return;
+  const near = nearest(name, [...met, ...met.map((ns) => ns.split("/")[0] ?? ns)]);
+  throw new UserError("NAMESPACE_UNKNOWN", `the packet is never in a network namespace "${name}"`, {
+    help: near === undefined ? `it is in ${met.join(", ")}` : `did you mean ${near}?`,
+  });
 }
 
 function checkOutcome(expected: string): void {

@@ -8,7 +8,7 @@ import { loadWhatIf } from "../lab/what-if/what-if.js";
 import type { WhyCommandOptions } from "./commands/why.js";
 import { readWorlds } from "./files.js";
 import { whatIf, worldPaths } from "./options.js";
-import type { Streams } from "./streams.js";
+import { columnsOf, type Streams } from "./streams.js";
 
 /** `hopwise why SRC DST`: what the policies say of every backend of the destination. Exit 0 allowed, 1 denied, 3 not certain. */
 export function whyCommand(
@@ -37,7 +37,7 @@ export function whyCommand(
       all: options.verbose ?? false,
       ...(options.fix === undefined ? {} : { fix: options.fix }),
     });
-    const width = streams.isTerminal ? process.stdout.columns : Number.POSITIVE_INFINITY;
+    const width = columnsOf(streams) ?? Number.POSITIVE_INFINITY;
     streams.out(`${fitLines(lines, width).join("\n")}\n`);
     streams.err(`note: ${assumptionText(answers)}\n`);
   }

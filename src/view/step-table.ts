@@ -1,6 +1,7 @@
 import { fold } from "../base/fold.js";
 import { shortenChains } from "./shorten-chains.js";
 import type { Step } from "./steps.js";
+import { formatTable } from "./table.js";
 
 /** The least widths of the columns, where there is room. */
 const WHERE_WIDTH = 15;
@@ -25,6 +26,23 @@ export function stepTable(steps: readonly Step[], width: number | undefined): re
   return rowsOf(short, { where: 0, step: 0 }).flatMap(({ line, effectAt }) =>
     fold(line, width, " ".repeat(width - effectAt < LEAST_EFFECT ? 8 : effectAt)),
   );
+}
+
+/** Steps with when, at which hook and by which line of which file they happened, and the counter that went up. */
+export function wideTable(steps: readonly Step[]): readonly string[] {
+  const header = ["  #", "MS", "WHERE", "HOOK", "STEP", "  ", "EFFECT", "PKTS", "RULE AT"];
+  const rows = steps.map((step) => [
+    String(step.n).padStart(3),
+    (step.time / 1000).toFixed(3),
+    step.dev === undefined ? step.ns : `${step.ns} ${step.dev}`,
+    step.hook ?? "",
+    step.step,
+    step.mark === "ok" ? "ok" : ` ${step.mark}`,
+    step.effect,
+    step.counter === undefined ? "" : `${step.counter[0]} => ${step.counter[1]}`,
+    step.place === undefined ? "" : `${step.place.file}:${step.place.line}:${step.place.column}`,
+  ]);
+  return steps.length === 0 ? [] : formatTable(header, rows).trimEnd().split("\n");
 }
 
 interface Row {

@@ -11,7 +11,7 @@ import { madeText } from "./made.js";
 import { nearestRule } from "./nearest-rule.js";
 import { type LookupQuery, queriesOf } from "./lookup.js";
 import { type Verdict, verdictName } from "./outcome.js";
-import { stepTable } from "./step-table.js";
+import { stepTable, wideTable } from "./step-table.js";
 import type { Step } from "./steps.js";
 import type { TraceView } from "./trace-view.js";
 import { reasonOf } from "./why.js";
@@ -27,26 +27,50 @@ export interface TextOptions {
   readonly filtered?: { readonly text: string; readonly steps: readonly Step[] } | undefined;
 }
 
-/** A trace as `hopwise trace` prints it: flow, name lookup, steps, verdict and what to know about it. */
-export function formatTrace(view: TraceView, options: TextOptions): string {
+/** A trace as people read it, before it has the form of a format. */
+export interface TraceParts {
+  /** The flow and its name lookup. */
+  readonly heading: readonly string[];
+  readonly shown: readonly Step[];
+  /** The verdict and what to know about it. */
+  readonly ending: readonly string[];
+}
+
+export function traceParts(view: TraceView, options: TextOptions): TraceParts {
   const { recording, steps } = view;
-  const { filtered } = options;
+  const { filtered, captured } = options;
   const shown = filtered?.steps ?? (options.all ? steps : steps.filter((step) => step.decisive));
-  const lines = [
-    ...(options.captured === true ? [] : [flowLine(view)]),
+  const heading = [
+    ...(captured === true ? [] : [flowLine(view)]),
     ...lookupLines(recording, options),
-    ...(shown.length === 0 ? [] : stepTable(relabelled(shown), options.width)),
+  ];
+  const ending = [
     ...(filtered === undefined
       ? []
       : [`filter: ${filtered.text}   ${shown.length} of ${steps.length} steps`]),
     ...verdictLines(view, filtered === undefined ? steps.length - shown.length : 0),
   ];
-  const told =
-    options.captured === true ? lines.filter((line) => !line.startsWith("SENDER SEES")) : lines;
-  return `${told
-    .map(safeText)
+  const told = (line: string): boolean => captured !== true || !line.startsWith("SENDER SEES");
+  return {
+    heading: heading.filter(told).map(safeText),
+    shown: relabelled(shown),
+    ending: ending.filter(told).map(safeText),
+  };
+}
+
+/** A trace as `hopwise trace` prints it: flow, name lookup, steps, verdict and what to know about it. */
+export function formatTrace(view: TraceView, options: TextOptions): string {
+  const { heading, shown, ending } = traceParts(view, options);
+  const table = shown.length === 0 ? [] : stepTable(shown, options.width).map(safeText);
+  return `${[...heading, ...table, ...ending]
     .flatMap((line) => fitted(line, options.width))
     .join("\n")}\n`;
+}
+
+/** The same with more columns, each as wide as it needs: `-o wide`. */
+export function formatWide(view: TraceView, options: TextOptions): string {
+  const { heading, shown, ending } = traceParts(view, options);
+  return `${[...heading, ...wideTable(shown), ...ending].join("\n")}\n`;
 }
 
 /** Sentences go on below; rules, as they are to be copied, and rows, which fit already, are left whole. */

@@ -1,5 +1,6 @@
 import { type Command, Option } from "commander";
 import { patchOption, worldOption } from "../options.js";
+import { widthOption } from "../screen.js";
 import type { Streams } from "../streams.js";
 
 export interface MatrixCommandOptions {
@@ -36,6 +37,7 @@ export function registerMatrix(program: Command, streams: Streams): void {
     .option("-v, --verbose", "below the grid, what denies and how many pairs")
     .option("--json", "the same as -o json")
     .option("--out <file>", "write to a file instead of standard output")
+    .addOption(widthOption())
     .action(async (options: MatrixCommandOptions) => {
       const { matrixCommand } = await import("../matrix-command.js");
       streams.exitCode = matrixCommand(options, streams);

@@ -1,6 +1,23 @@
 import { type Command, Option } from "commander";
 import { addrOption, whatIfOptions, wholeNumber, worldOption } from "../options.js";
+import { widthOption } from "../screen.js";
 import type { Streams } from "../streams.js";
+
+const FORMATS = [
+  "text",
+  "wide",
+  "json",
+  "jsonl",
+  "yaml",
+  "md",
+  "minimal",
+  "html",
+  "svg",
+  "mermaid",
+  "pcapng",
+  "xtables-trace",
+  "conntrack-events",
+] as const;
 
 /** What `hopwise trace` was told. */
 export interface TraceOptions {
@@ -17,20 +34,14 @@ export interface TraceOptions {
   readonly oneWay?: boolean;
   readonly ipv4?: boolean;
   readonly ipv6?: boolean;
-  readonly output:
-    | "text"
-    | "json"
-    | "jsonl"
-    | "minimal"
-    | "pcapng"
-    | "xtables-trace"
-    | "conntrack-events";
+  readonly output: (typeof FORMATS)[number];
   readonly json?: boolean;
   readonly out?: string;
   readonly verbose?: boolean;
   readonly quiet?: boolean;
   readonly step?: number;
   readonly filter?: string;
+  readonly namespaces?: string;
   readonly dialect?: string;
   readonly expect?: string;
   readonly in?: string;
@@ -66,22 +77,14 @@ export function registerTrace(program: Command, streams: Streams): void {
     )
     .addOption(new Option("-6, --ipv6", "its IPv6 address"))
     .addOption(
-      new Option("-o, --output <format>", "how it is printed")
-        .choices([
-          "text",
-          "json",
-          "jsonl",
-          "minimal",
-          "pcapng",
-          "xtables-trace",
-          "conntrack-events",
-        ])
-        .default("text"),
+      new Option("-o, --output <format>", "how it is printed").choices(FORMATS).default("text"),
     )
     .option("--json", "the same as -o json")
     .option("--out <file>", "write to a file instead of standard output")
     .option("-v, --verbose", "all steps, and what DNS plugins did")
     .option("-q, --quiet", "the verdict line only")
+    .addOption(widthOption())
+    .option("-n, --namespaces <list>", "only steps in these network namespaces: worker-1,shop")
     .option("--filter <expression>", "only steps that it holds for (docs/filter.md)")
     .option("--step <n>", "one step in full", wholeNumber(1, 1_000_000))
     .option(

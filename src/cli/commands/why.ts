@@ -1,5 +1,6 @@
 import { type Command, Option } from "commander";
 import { patchOption, wholeNumber, worldOption } from "../options.js";
+import { widthOption } from "../screen.js";
 import type { Streams } from "../streams.js";
 
 export interface WhyCommandOptions {
@@ -30,6 +31,7 @@ export function registerWhy(program: Command, streams: Streams): void {
     .option("--fix <n>", "which fix is shown in full", wholeNumber(1, 1_000))
     .option("-v, --verbose", "every rule, not only the nearest")
     .option("--json", "as one JSON document")
+    .addOption(widthOption())
     .action(async (source: string, destination: string, options: WhyCommandOptions) => {
       const { whyCommand } = await import("../why-command.js");
       streams.exitCode = whyCommand(source, destination, options, streams);
