@@ -372,15 +372,21 @@ function ambiguous(text: string, name: string): UserError {
 }
 
 function unknownName(text: string, name: string, cluster: Cluster, world: string): UserError {
+  const pods = cluster.pods.map(({ key }) => key);
+  const services = cluster.services.map(({ object }) => keyOf(object));
   const known = [
-    ...cluster.pods.map(({ key }) => key),
-    ...cluster.services.map(({ object }) => keyOf(object)),
+    ...pods,
+    ...services,
     ...cluster.nodes.map((node) => node.name),
     ...cluster.pods.flatMap(({ namespace, workload }) =>
       workload === undefined ? [] : [`${namespace}/${workload.name}`],
     ),
   ];
-  const near = nearest(name, known);
+  // A name alone, or behind its kind, as kubectl takes it in a context that has a namespace.
+  const [, kind, bare = name] = /^(pod|svc)\/([^/]+)$/.exec(name) ?? [];
+  const ofKind = kind === "pod" ? pods : kind === "svc" ? services : known;
+  const found = ofKind.find((key) => key.endsWith(`/${bare}`)) ?? nearest(name, known);
+  const near = found === undefined || kind === undefined ? found : `${kind}/${found}`;
   const lists = `hopwise show pods lists all ${cluster.pods.length}`;
   return new UserError("NAME_UNKNOWN", `no pod, service or node "${text}" in ${world}`, {
     help: near === undefined ? lists : `did you mean ${near}?  ${lists}`,

@@ -40,6 +40,10 @@ describe("a destination", () => {
 
   it.each([
     ["shop/apu:80", /no pod, service or node/, /did you mean shop\/api\?/],
+    ["svc/api:80", /no pod, service or node/, /did you mean svc\/shop\/api\?/],
+    ["pod/web-0", /no pod, service or node/, /did you mean pod\/shop\/web-0\?/],
+    ["svc/shop/apo", /no pod, service or node/, /did you mean shop\/api\?/],
+    ["web-0", /no pod, service or node/, /did you mean shop\/web-0\?/],
     ["shop/api:htp", /no tcp port "htp"/, /did you mean "http"\?/],
     ["shop/api:99999", /"99999" in .* is not a port/, /from 1 to 65535/],
     ["batch/job-0", /declares no tcp ports/, /batch\/job-0:PORT/],

@@ -26,6 +26,9 @@ export function parseCommand(words: readonly Word[], context: CommandContext): C
   }
 }
 
+const CRLF_HELP =
+  "lines of this file end in CR LF, as on Windows, and iptables-restore takes the CR for a part of the last word: sed -i 's/\\r$//' FILE takes them away";
+
 /** A refusal with the word it is about. */
 export function placed(
   refusal: Refusal,
@@ -38,7 +41,14 @@ export function placed(
     sourceLine: context.sourceLine,
     length: word?.length ?? Math.max(1, context.sourceLine.length),
   };
-  return new IptablesError(refusal, context.line, details);
+  // The words are the real tool's; that a carriage return is among them cannot be seen.
+  const crlf =
+    context.sourceLine.endsWith("\r") &&
+    (refusal.message.includes("\r") || context.sourceLine === "\r");
+  const told = crlf
+    ? new Refusal(refusal.message, { ...refusal.options, help: CRLF_HELP })
+    : refusal;
+  return new IptablesError(told, context.line, details);
 }
 
 /** An option as it was found on the line. */
