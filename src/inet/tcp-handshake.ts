@@ -10,7 +10,7 @@ import { agree } from "./tcp-open.js";
 import { pump, sendAck, sendSynAck } from "./tcp-output.js";
 import { resetSegment } from "./tcp-reset.js";
 import { advance, isAfter, isBefore } from "./tcp-sequence.js";
-import { armTimer, fail, forget, sampleRoundTrip } from "./tcp-timer.js";
+import { armHandshakeTimer, armTimer, fail, forget, sampleRoundTrip } from "./tcp-timer.js";
 
 /** The client's SYN was answered, or refused. Mirrors tcp_rcv_synsent_state_process(). */
 export function receiveInSynSent(connection: TcpConnection, received: Received): void {
@@ -19,7 +19,7 @@ export function receiveInSynSent(connection: TcpConnection, received: Received):
   const { out, in: receiver } = connection;
   const acknowledges = (flags & TCP_ACK) !== 0;
   if (acknowledges && acknowledgment !== out.sent) {
-    resetSegment(skb);
+    resetSegment(skb, connection.owner);
     return drop(skb, "TCP_INVALID_ACK_SEQUENCE", "tcp_rcv_state_process");
   }
   if ((flags & TCP_RST) !== 0) {
@@ -63,11 +63,12 @@ export function receiveInSynRecv(connection: TcpConnection, received: Received):
     (flags & (TCP_SYN | TCP_ACK | TCP_RST)) === TCP_SYN && advance(sequence, 1) === receiver.next;
   if (repeated) {
     deliverTo(connection, skb);
-    if (mayRepeat(connection)) sendSynAck(connection);
+    if (mayRepeat(connection) && sendSynAck(connection) === undefined)
+      armHandshakeTimer(connection);
     return false;
   }
   if ((flags & TCP_ACK) !== 0 && (flags & TCP_RST) === 0 && acknowledgment !== out.sent) {
-    resetSegment(skb);
+    resetSegment(skb, connection.owner);
     drop(skb, "TCP_INVALID_ACK_SEQUENCE", "tcp_check_req");
     return false;
   }
@@ -80,7 +81,7 @@ export function receiveInSynRecv(connection: TcpConnection, received: Received):
     return false;
   }
   if ((flags & (TCP_RST | TCP_SYN)) !== 0) {
-    if ((flags & TCP_RST) === 0) resetSegment(skb);
+    if ((flags & TCP_RST) === 0) resetSegment(skb, connection.owner);
     drop(skb, (flags & TCP_RST) === 0 ? "TCP_INVALID_SYN" : "TCP_RESET", "tcp_check_req");
     forget(connection);
     if (connection.acceptQueue === undefined) fail(connection, "ECONNREFUSED");
@@ -117,7 +118,7 @@ function hasRoom(connection: TcpConnection, { skb }: Received): boolean {
   const { acceptQueue, ns } = connection;
   if (acceptQueue === undefined || !isAcceptQueueFull(acceptQueue)) return true;
   if (ipv4Sysctls(ns).get("net.ipv4.tcp_abort_on_overflow") !== 0) {
-    resetSegment(skb);
+    resetSegment(skb, connection.owner);
     forget(connection);
   }
   drop(skb, "TCP_LISTEN_OVERFLOW", "tcp_check_req");

@@ -126,7 +126,7 @@ function receive(connection: TcpConnection, received: Received, finishes: boolea
     data.length > 0 &&
     isAfter(advance(sequence, data.length), receiver.next)
   ) {
-    resetSegment(skb);
+    resetSegment(skb, connection.owner);
     drop(skb, "TCP_ABORT_ON_DATA", "tcp_rcv_state_process");
     return forget(connection);
   }

@@ -28,7 +28,7 @@ export function receiveInListen(
   }
   if ((flags & TCP_RST) !== 0) drop(skb, "TCP_RESET", "tcp_v4_do_rcv");
   else if ((flags & TCP_ACK) !== 0) {
-    resetSegment(skb);
+    resetSegment(skb, listener.owner);
     drop(skb, "TCP_FLAGS", "tcp_v4_do_rcv");
   } else if ((flags & TCP_SYN) === 0 || (flags & TCP_FIN) !== 0)
     drop(skb, "TCP_FLAGS", "tcp_v4_do_rcv");

@@ -6,13 +6,16 @@ import { TCP_ACK, TCP_FIN, TCP_RST, TCP_SYN } from "../wire/tcp.js";
 import { familyOf } from "./families.js";
 import { attachRoute } from "./route-entry.js";
 import { isRoute } from "./route-output.js";
-import { kernelSocket } from "./socket-owner.js";
+import { kernelSocket, type SocketOwner } from "./socket-owner.js";
 import { advance } from "./tcp-sequence.js";
 
 const INET_ECN_MASK = 3;
 
-/** Answers a segment that nobody wants, unless it is a reset itself. Mirrors net/ipv4/tcp_ipv4.c:tcp_v4_send_reset(). */
-export function resetSegment(skb: SkBuff): void {
+/**
+ * Answers a segment that nobody wants, unless it is a reset itself. `owner` has the socket it was for, if there is one: a
+ * transparent one answers from any address. Mirrors net/ipv4/tcp_ipv4.c:tcp_v4_send_reset().
+ */
+export function resetSegment(skb: SkBuff, owner: SocketOwner = {}): void {
   const { network, transport, payload } = skb.frame;
   if (
     network === undefined ||
@@ -25,7 +28,7 @@ export function resetSegment(skb: SkBuff): void {
   const { ns } = skb;
   const { source, destination } = network;
   const family = familyOf(source);
-  const mark = family.reflectsMark(ns) ? skb.mark : 0;
+  const mark = (family.reflectsMark(ns) ? skb.mark : 0) || (owner.mark ?? 0);
   const tos = (network.kind === "ipv4" ? network.tos : network.trafficClass) & ~INET_ECN_MASK;
   const ports = { sourcePort: transport.destinationPort, destinationPort: transport.sourcePort };
   const route = family.route(ns, {
@@ -33,6 +36,7 @@ export function resetSegment(skb: SkBuff): void {
     source: destination,
     mark,
     tos,
+    anySource: owner.transparent,
     protocol: IPPROTO_TCP,
     ...ports,
   });

@@ -133,11 +133,17 @@ function onHandshakeTimeout(connection: TcpConnection): void {
   out.retransmits++;
   if (state === "SYN_RECV") sendSynAck(connection);
   else if (!isStillHere(connection)) sendSyn(connection);
+  armHandshakeTimer(connection);
+}
+
+/** A SYN or SYN-ACK has just been sent, and is sent again if nobody answers. Mirrors tcp_reqsk_timeout(). */
+export function armHandshakeTimer(connection: TcpConnection): void {
+  const { out, state } = connection;
+  const sysctls = ipv4Sysctls(connection.ns);
+  const linear = state === "SYN_SENT" ? sysctls.get("net.ipv4.tcp_syn_linear_timeouts") : 0;
   const delay = seconds(2 ** Math.max(out.retransmits - linear, 0));
-  armTimer(
-    connection,
-    microseconds(Math.min(delay, milliseconds(sysctls.get("net.ipv4.tcp_rto_max_ms")))),
-  );
+  const most = milliseconds(sysctls.get("net.ipv4.tcp_rto_max_ms"));
+  armTimer(connection, microseconds(Math.min(delay, most)));
 }
 
 /** How often a SYN-ACK is repeated: less often while most of a SYN queue that fills up has not been answered for long. Mirrors reqsk_timer_handler(). */
