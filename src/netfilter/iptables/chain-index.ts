@@ -23,7 +23,8 @@ interface Buckets {
  */
 export class ChainIndex {
   readonly #buckets: readonly Buckets[];
-  readonly #always: readonly number[];
+  /** What is known of a packet before its keys are looked up: a place for each dimension, and the rules that come up for all. */
+  readonly #unasked: (Positions | undefined)[];
 
   constructor(specs: readonly RuleSpec[]) {
     const dimensions = dimensionsOf(specs);
@@ -36,59 +37,59 @@ export class ChainIndex {
       if (best === undefined || map === undefined) always.push(at);
       else for (const key of best.keys) addTo(map, key, at);
     }
-    this.#always = always;
     this.#buckets = dimensions
       .map((dimension, index) => ({ dimension, byKey: maps[index] ?? new Map<Key, Positions>() }))
       .filter(({ byKey }) => byKey.size > 0);
+    this.#unasked = [...this.#buckets.map(() => undefined), always];
   }
 
   /** The rules that the packet may match; undefined when it must see every rule, because its headers are not whole. */
   candidates(skb: SkBuff, state: HookState): Candidates | undefined {
     if (!isWhole(skb.frame)) return undefined;
-    const lists: Positions[] = [];
-    if (this.#always.length > 0) lists.push(this.#always);
+    const lists = this.#unasked.slice();
+    let place = 0;
     for (const { dimension, byKey } of this.#buckets) {
       const key = dimension.keyOf(skb.frame, state);
-      const list = key === undefined ? undefined : byKey.get(key);
-      if (list !== undefined) lists.push(list);
+      if (key !== undefined) lists[place] = byKey.get(key);
+      place++;
     }
     return new Candidates(skb.frame, lists);
   }
 }
 
-const NO_RULES: Positions = [];
-
 /** One packet's rules of one chain, in order. */
 export class Candidates {
   /** What was looked up: when the packet has changed since, it must be looked up again. */
   readonly frame: Frame;
-  readonly #lists: readonly Positions[];
-  readonly #positions: number[] = [];
+  readonly #lists: readonly (Positions | undefined)[];
 
-  constructor(frame: Frame, lists: readonly Positions[]) {
+  constructor(frame: Frame, lists: readonly (Positions | undefined)[]) {
     this.frame = frame;
     this.#lists = lists;
   }
 
-  /** The first of them from `from` on, or `end`. `from` must not go back. */
+  /** The first of them from `from` on, or `end`. */
   next(from: number, end: number): number {
-    const lists = this.#lists;
-    const positions = this.#positions;
     let first = end;
-    for (let number = 0; number < lists.length; number++) {
-      const list = lists[number] ?? NO_RULES;
-      if (typeof list === "number") {
-        if (list >= from && list < first) first = list;
-        continue;
-      }
-      let position = positions[number] ?? 0;
-      while (position < list.length && (list[position] ?? end) < from) position++;
-      positions[number] = position;
-      const at = list[position] ?? end;
-      if (at < first) first = at;
+    for (const list of this.#lists) {
+      if (list === undefined) continue;
+      const at = typeof list === "number" ? list : firstFrom(list, from);
+      if (at >= from && at < first) first = at;
     }
     return first;
   }
+}
+
+/** The first position of a list from `from` on; -1 when there is none. */
+function firstFrom(list: readonly number[], from: number): number {
+  let low = 0;
+  let high = list.length;
+  while (low < high) {
+    const middle = (low + high) >>> 1;
+    if ((list[middle] ?? 0) < from) low = middle + 1;
+    else high = middle;
+  }
+  return list[low] ?? -1;
 }
 
 /** How many rules share each key. */

@@ -133,7 +133,9 @@ class Walk {
       const fits = rule.fits6(this.#skb.frame, header, this.#state, this.#ruleset.variant);
       if (fits !== true) return fits;
     }
-    for (const match of rule.tests) {
+    const first = rule.test?.matches(this.#skb, this.#state) ?? true;
+    if (first !== true) return first;
+    for (const match of rule.moreTests) {
       const result = match.matches(this.#skb, this.#state);
       if (result !== true) return result;
     }
