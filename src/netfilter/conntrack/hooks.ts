@@ -267,14 +267,17 @@ function attach(
     entry.status |= IPS_SEEN_REPLY;
     entry.events |= IPCT_REPLY;
   }
-  if (isNew) tellConntrack(skb, "new", entry, becauseOf(entry));
+  if (isNew) tellNew(skb, entry);
   else tellConntrack(skb, "found", entry, DIRECTIONS[info]);
   if (entry.dying) tellConntrack(skb, "destroyed", entry, "reset before any answer");
 }
 
-/** Why a connection is new; one that was expected says by whom. */
-function becauseOf({ master }: Connection): string | (() => string) {
-  return master === undefined ? "no entry has this tuple" : () => expectedBecause(master);
+/** Says why a connection is new; of one that was expected, by whom. */
+function tellNew(skb: SkBuff, entry: Connection): void {
+  if (skb.ns.sim.trace === undefined) return;
+  const { master } = entry;
+  const why = master === undefined ? "no entry has this tuple" : expectedBecause(master);
+  tellConntrack(skb, "new", entry, why);
 }
 
 /** How a packet of each relation goes along its connection. */
@@ -332,7 +335,8 @@ export function conntrackConfirm(skb: SkBuff, state: HookState): Verdict {
 }
 
 function tellConfirmed(skb: SkBuff, entry: Connection): void {
-  tellConntrack(skb, "confirmed", entry, () => `for ${entry.timeout / 1_000_000} s`);
+  if (skb.ns.sim.trace === undefined) return;
+  tellConntrack(skb, "confirmed", entry, `for ${entry.timeout / 1_000_000} s`);
 }
 
 /** Two packets of one flow were new at once: the later one joins, or may be answered for a second. Mirrors nf_ct_resolve_clash(). */

@@ -185,7 +185,7 @@ export function sameTuple(a: Tuple, b: Tuple): boolean {
   );
 }
 
-/** A 32-bit hash of a tuple in a zone. */
+/** A hash of a tuple in a zone: a signed 32-bit number, which is no object of its own. */
 export function hashTuple(tuple: Tuple, zone: number): number {
   let hash = Math.imul(foldAddress(tuple.source) ^ zone, 0x9e37_79b1);
   hash = Math.imul(hash ^ (hash >>> 15) ^ foldAddress(tuple.destination), 0x85eb_ca77);
@@ -197,5 +197,5 @@ export function hashTuple(tuple: Tuple, zone: number): number {
     hash ^ (hash >>> 16) ^ (tuple.protocol * 0x1_0000 + tuple.icmpType * 0x100 + tuple.icmpCode),
     0x27d4_eb2f,
   );
-  return (hash ^ (hash >>> 15)) >>> 0;
+  return hash ^ (hash >>> 15);
 }

@@ -169,7 +169,8 @@ function decide(skb: SkBuff, state: HookState, hook: NatHook, entry: Connection)
 }
 
 function tellBinding(skb: SkBuff, entry: Connection, before: Tuple, kind: NatKind): void {
-  tellConntrack(skb, "nat", entry, () => describeBinding(before, entry.reply, kind));
+  if (skb.ns.sim.trace === undefined) return;
+  tellConntrack(skb, "nat", entry, describeBinding(before, entry.reply, kind));
 }
 
 /** Mirrors nf_nat_oif_changed(). */

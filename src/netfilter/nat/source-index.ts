@@ -3,6 +3,7 @@ import { foldAddress } from "../../wire/ip.js";
 import { type Connection, type Zone, zoneIdIn } from "../conntrack/connection.js";
 import type { ConntrackTable } from "../conntrack/table.js";
 import { ORIGINAL, invertTuple } from "../conntrack/tuple.js";
+import { type NatRange, sourceInRange } from "./range.js";
 
 /** Confirmed connections by the source they came from, newest first. Mirrors nf_nat_bysource. */
 export class SourceIndex {
@@ -16,8 +17,8 @@ export class SourceIndex {
     });
   }
 
-  /** A mapping that another connection of the same source has, with this tuple's destination, if `fits`. Mirrors find_appropriate_src(). */
-  find(zone: Zone, tuple: Tuple, fits: (mapped: Tuple) => boolean): Tuple | undefined {
+  /** A mapping that another connection of the same source has, with this tuple's destination, if it lies in the range. Mirrors find_appropriate_src(). */
+  find(zone: Zone, tuple: Tuple, range: NatRange): Tuple | undefined {
     for (
       let entry = this.#heads.get(sourceKey(tuple));
       entry !== undefined;
@@ -32,7 +33,7 @@ export class SourceIndex {
       const outgoing = invertTuple(entry.reply);
       if (outgoing === undefined) continue;
       const mapped = { ...tuple, source: outgoing.source, sourcePort: outgoing.sourcePort };
-      if (fits(mapped)) return mapped;
+      if (sourceInRange(mapped, range)) return mapped;
     }
     return undefined;
   }

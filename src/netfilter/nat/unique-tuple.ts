@@ -50,9 +50,7 @@ export function uniqueTuple(
     if (sourceInRange(current, range)) {
       if (!isUsedByOther(table, current, entry)) return current;
     } else {
-      const mapped = search.sources.find(entry.zones, current, (tuple) =>
-        sourceInRange(tuple, range),
-      );
+      const mapped = search.sources.find(entry.zones, current, range);
       if (mapped !== undefined && !isUsed(table, mapped, entry)) return mapped;
     }
   }
