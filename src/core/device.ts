@@ -13,7 +13,7 @@ export type RxResult = "consumed" | "another" | "pass";
 export interface Qdisc {
   /** What it is and does, in a line. */
   readonly text: string;
-  enqueue(skb: SkBuff, send: (skb: SkBuff) => void): void;
+  enqueue(skb: SkBuff, send: (skb: SkBuff) => void): SendResult;
 }
 
 export interface DeviceOptions {
@@ -141,8 +141,8 @@ export abstract class NetDevice {
   /** Its IP addresses are others now. Mirrors inetaddr_chain. */
   addressesChanged(): void {}
 
-  /** Takes a frame that is to leave by this device. Mirrors ndo_start_xmit(). */
-  abstract transmit(skb: SkBuff): void;
+  /** Takes a frame that is to leave by this device. ENOBUFS where it finds no room, NET_XMIT_DROP. Mirrors ndo_start_xmit(). */
+  abstract transmit(skb: SkBuff): SendResult;
 }
 
 /** Sends a frame out of `skb.dev`. Mirrors net/core/dev.c:__dev_queue_xmit(). */
@@ -156,17 +156,19 @@ export function devQueueXmit(skb: SkBuff, dev: NetDevice): SendResult {
   }
   const { softirq } = dev.ns.sim;
   softirq.disable();
-  if (dev.qdisc === undefined) startXmit(skb, dev);
-  else dev.qdisc.enqueue(skb, (last) => startXmit(last, dev));
+  const result =
+    dev.qdisc === undefined
+      ? startXmit(skb, dev)
+      : dev.qdisc.enqueue(skb, (last) => startXmit(last, dev));
   softirq.enable();
-  return undefined;
+  return result;
 }
 
 /** Mirrors net/core/dev.c:dev_hard_start_xmit(). */
-function startXmit(skb: SkBuff, dev: NetDevice): void {
+function startXmit(skb: SkBuff, dev: NetDevice): SendResult {
   dev.ns.sim.trace?.(told(skb, { kind: "device", direction: "tx" }));
   dev.counters.txPackets++;
-  dev.transmit(skb);
+  return dev.transmit(skb);
 }
 
 /** A frame arrives at `dev`: handlers, then protocols. Mirrors net/core/dev.c:__netif_receive_skb_core(). */

@@ -1,5 +1,6 @@
 import { deliver, drop } from "../core/drop.js";
 import { type NetworkNamespace, perNamespace } from "../core/namespace.js";
+import type { SendResult } from "../core/errno.js";
 import type { SkBuff } from "../core/skbuff.js";
 import type { Timer } from "../sim/event-queue.js";
 import type { Micros } from "../sim/time.js";
@@ -154,4 +155,18 @@ export function joinPieces<H>(pieces: readonly Piece<H>[]): Uint8Array {
   for (const piece of pieces)
     bytes.set(piece.skb.frame.payload.subarray(0, piece.end - piece.start), piece.start);
   return bytes;
+}
+
+/** Sends the pieces of a packet until one is refused: those behind it are lost. Mirrors the loops of ip_do_fragment() and ip6_fragment(). */
+export function sendPieces(
+  pieces: readonly SkBuff[],
+  send: (piece: SkBuff) => SendResult,
+  where: string,
+): SendResult {
+  let result: SendResult;
+  for (const piece of pieces) {
+    if (result === undefined) result = send(piece);
+    else drop(piece, "NOT_SPECIFIED", where);
+  }
+  return result;
 }

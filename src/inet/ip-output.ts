@@ -9,6 +9,7 @@ import { ipLength } from "../wire/frame.js";
 import { ICMP_DEST_UNREACH, ICMP_FRAG_NEEDED } from "../wire/icmp.js";
 import { fib } from "./fib.js";
 import { icmpSend } from "./icmp.js";
+import { sendPieces } from "./fragment-queue.js";
 import { fragment } from "./ip-fragment.js";
 import { notLoopedBack } from "./multicast-loop.js";
 import { flowOf } from "./multipath.js";
@@ -72,9 +73,7 @@ function ipFinishOutput(skb: SkBuff): SendResult {
     drop(skb, "PKT_TOO_BIG", "ip_fragment");
     return "EMSGSIZE";
   }
-  let result: SendResult;
-  for (const piece of fragment(skb, mtu)) result ??= ipFinishOutput2(piece);
-  return result;
+  return sendPieces(fragment(skb, mtu), ipFinishOutput2, "ip_do_fragment");
 }
 
 /** Mirrors ip_finish_output2(). */

@@ -167,7 +167,7 @@ export class BridgeDevice extends NetDevice {
   }
 
   /** Mirrors net/bridge/br_device.c:br_dev_xmit(). */
-  override transmit(skb: SkBuff): void {
+  override transmit(skb: SkBuff): undefined {
     if (bridgeHooks(this.ns).transmit?.(skb) === true) return;
     bridgeTransmit(skb, this);
   }

@@ -6,7 +6,7 @@ import type { SkBuff } from "../core/skbuff.js";
 export class Dummy extends NetDevice {
   override readonly kind = "dummy";
 
-  override transmit(skb: SkBuff): void {
+  override transmit(skb: SkBuff): undefined {
     deliver(skb, "dummy");
   }
 }

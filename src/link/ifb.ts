@@ -19,11 +19,12 @@ export class Ifb extends NetDevice {
   }
 
   /** Mirrors ifb_xmit() and ifb_ri_tasklet(). */
-  override transmit(skb: SkBuff): void {
+  override transmit(skb: SkBuff): undefined {
     const from = skb.inDev;
     if (from === undefined) {
       this.counters.rxDropped++;
-      return drop(skb, "NOT_SPECIFIED", "ifb_xmit");
+      drop(skb, "NOT_SPECIFIED", "ifb_xmit");
+      return;
     }
     this.counters.rxPackets++;
     this.ns.sim.queue.after(microseconds(0), `${this.name} rx`, () => {

@@ -69,7 +69,7 @@ export class Ipvlan extends NetDevice {
   }
 
   /** Mirrors drivers/net/ipvlan/ipvlan_core.c:ipvlan_queue_xmit(). */
-  override transmit(skb: SkBuff): void {
+  override transmit(skb: SkBuff): undefined {
     ipvlanTransmit(skb, this);
   }
 }

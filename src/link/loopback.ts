@@ -13,7 +13,7 @@ export class Loopback extends NetDevice {
   }
 
   /** Mirrors drivers/net/loopback.c:loopback_xmit(). The packet waits in the backlog and loses its socket. */
-  override transmit(skb: SkBuff): void {
+  override transmit(skb: SkBuff): undefined {
     skb.socket = undefined;
     skb.packetType = packetTypeFor(skb.frame.link.destination, this);
     this.ns.sim.softirq.netifRx(() => netifReceiveSkb(skb, this));

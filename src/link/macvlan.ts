@@ -8,6 +8,7 @@ import {
 import { drop } from "../core/drop.js";
 import { type DeviceNotice, type NetworkNamespace, perNamespace } from "../core/namespace.js";
 import { cloneSkb } from "../core/simulation.js";
+import type { SendResult } from "../core/errno.js";
 import type { SkBuff } from "../core/skbuff.js";
 import { microseconds } from "../sim/time.js";
 import { frameLength } from "../wire/frame.js";
@@ -101,21 +102,23 @@ export class Macvlan extends NetDevice {
   }
 
   /** Mirrors drivers/net/macvlan.c:macvlan_queue_xmit(). */
-  override transmit(skb: SkBuff): void {
+  override transmit(skb: SkBuff): SendResult {
     const { destination } = skb.frame.link;
     if (this.mode === "bridge") {
       if (isMulticastMac(destination)) this.#port.broadcast(skb, this, ["bridge"]);
       else if (this.#port.find(destination)?.mode === "bridge") return this.#toSibling(skb);
     }
     skb.ns = this.lower.ns;
-    devQueueXmit(skb, this.lower);
+    return devQueueXmit(skb, this.lower);
   }
 
   /** It turns round at the device below, where its taps see it come in. Mirrors net/core/dev.c:dev_forward_skb(). */
-  #toSibling(skb: SkBuff): void {
+  #toSibling(skb: SkBuff): undefined {
     const { lower } = this;
-    if (!lower.up || !fitsMtu(skb.frame, lower.mtu))
-      return drop(skb, "NOT_SPECIFIED", "__dev_forward_skb2");
+    if (!lower.up || !fitsMtu(skb.frame, lower.mtu)) {
+      drop(skb, "NOT_SPECIFIED", "__dev_forward_skb2");
+      return;
+    }
     scrub(skb, lower.ns !== this.ns);
     skb.ns = lower.ns;
     lower.ns.sim.softirq.netifRx(() => {

@@ -1,5 +1,6 @@
 import type { Qdisc } from "../core/device.js";
 import { drop } from "../core/drop.js";
+import type { SendResult } from "../core/errno.js";
 import type { SkBuff } from "../core/skbuff.js";
 import type { EventQueue, Timer } from "../sim/event-queue.js";
 import { microseconds } from "../sim/time.js";
@@ -37,14 +38,17 @@ export class TokenBucket implements Qdisc {
   }
 
   /** Mirrors tbf_enqueue() and bfifo_enqueue(). */
-  enqueue(skb: SkBuff, send: (skb: SkBuff) => void): void {
+  enqueue(skb: SkBuff, send: (skb: SkBuff) => void): SendResult {
     const length = frameLength(skb.frame);
-    if (length > this.settings.burst) return drop(skb, "QDISC_DROP", "tbf_enqueue");
-    if (this.#backlog + length > this.settings.limit)
-      return drop(skb, "QDISC_DROP", "bfifo_enqueue");
+    const tooBig = length > this.settings.burst;
+    if (tooBig || this.#backlog + length > this.settings.limit) {
+      drop(skb, "QDISC_DROP", tooBig ? "tbf_enqueue" : "bfifo_enqueue");
+      return "ENOBUFS";
+    }
     this.#waiting.push({ skb, send });
     this.#backlog += length;
     this.#dequeue();
+    return undefined;
   }
 
   /** Mirrors tbf_dequeue(). */

@@ -54,7 +54,7 @@ export class Tun extends NetDevice {
   }
 
   /** Reached by nobody while there is no carrier. Mirrors drivers/net/tun.c:tun_net_xmit(). */
-  override transmit(skb: SkBuff): void {
+  override transmit(skb: SkBuff): undefined {
     this.counters.txDropped++;
     drop(skb, "DEV_READY", "tun_net_xmit");
   }

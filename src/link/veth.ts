@@ -2,6 +2,7 @@ import { netifReceiveSkb, NetDevice, packetTypeFor } from "../core/device.js";
 import { drop } from "../core/drop.js";
 import type { NetworkNamespace } from "../core/namespace.js";
 import type { Simulation } from "../core/simulation.js";
+import type { SendResult } from "../core/errno.js";
 import type { SkBuff } from "../core/skbuff.js";
 import { type Micros, microseconds } from "../sim/time.js";
 import type { Mac } from "../wire/ip.js";
@@ -41,12 +42,13 @@ export class Veth extends NetDevice {
   }
 
   /** Mirrors drivers/net/veth.c:veth_xmit() and net/core/dev.c:__dev_forward_skb2(). */
-  override transmit(skb: SkBuff): void {
+  override transmit(skb: SkBuff): SendResult {
     const { peer } = this;
     if (peer === undefined || !peer.up || !fitsMtu(skb.frame, peer.mtu)) {
       this.counters.txDropped++;
       if (peer !== undefined) peer.counters.rxDropped++;
-      return drop(skb, "NOT_SPECIFIED", "__dev_forward_skb2");
+      drop(skb, "NOT_SPECIFIED", "__dev_forward_skb2");
+      return "ENOBUFS";
     }
     scrub(skb, peer.ns !== this.ns);
     skb.priority = 0;
@@ -58,6 +60,7 @@ export class Veth extends NetDevice {
     };
     if (this.delay === 0) sim.softirq.netifRx(receive);
     else sim.queue.after(this.delay, `${peer.name} rx`, () => sim.softirq.netifRx(receive));
+    return undefined;
   }
 }
 

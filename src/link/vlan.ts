@@ -1,6 +1,7 @@
 import { devQueueXmit, NetDevice, packetTypeFor } from "../core/device.js";
 import { drop } from "../core/drop.js";
 import { type DeviceNotice, type NetworkNamespace, perNamespace } from "../core/namespace.js";
+import type { SendResult } from "../core/errno.js";
 import type { SkBuff } from "../core/skbuff.js";
 import { ETH_P_8021Q } from "../wire/ethernet.js";
 import { frameLength } from "../wire/frame.js";
@@ -40,10 +41,10 @@ export class Vlan extends NetDevice {
   }
 
   /** Mirrors net/8021q/vlan_dev.c:vlan_dev_hard_start_xmit(). */
-  override transmit(skb: SkBuff): void {
+  override transmit(skb: SkBuff): SendResult {
     skb.frame = tagFrame(skb.frame, this.id);
     skb.ns = this.lower.ns;
-    devQueueXmit(skb, this.lower);
+    return devQueueXmit(skb, this.lower);
   }
 }
 

@@ -102,7 +102,7 @@ export class Vxlan extends NetDevice {
   }
 
   /** Mirrors drivers/net/vxlan/vxlan_core.c:vxlan_xmit(). */
-  override transmit(skb: SkBuff): void {
+  override transmit(skb: SkBuff): undefined {
     vxlanTransmit(skb, this);
   }
 }

@@ -16,7 +16,7 @@ import {
 import { IPV6_HLEN, IPV6_MIN_MTU, type Ipv6Header } from "../../wire/ipv6.js";
 import { neighbours6, sendToNeighbour } from "../neighbour.js";
 import { attachRoute, refuseRoute } from "../route-entry.js";
-import { cutPlaces } from "../fragment-queue.js";
+import { cutPlaces, sendPieces } from "../fragment-queue.js";
 import { localOut } from "../local-out.js";
 import { hasIpv6 } from "./devconf.js";
 import { fib6 } from "./fib.js";
@@ -56,9 +56,7 @@ function ip6FinishOutput(skb: SkBuff): SendResult {
 function fragmentAndSend(skb: SkBuff, mtu: number): SendResult {
   const pieces = ip6Fragment(skb, mtu);
   if (pieces === undefined) return "EMSGSIZE";
-  let result: SendResult;
-  for (const piece of pieces) result ??= ip6FinishOutput2(piece);
-  return result;
+  return sendPieces(pieces, ip6FinishOutput2, "ip6_fragment");
 }
 
 /**
