@@ -1,4 +1,5 @@
 import { bench } from "vitest";
+import { now } from "./clock.js";
 import { type Figure, titleOf } from "./figure-title.js";
 
 /** How often a benchmark runs. Nothing of it depends on the clock, so that figures come from the same work. */
@@ -12,7 +13,7 @@ export function rate(
   title: string,
   count: { readonly number: number; readonly what: string },
   work: () => void,
-  { budget, ...runs }: Runs & { readonly budget?: number },
+  { budget, ...runs }: Runs & { readonly budget?: number } & Clocked,
 ): void {
   add({ title, count, budget }, work, runs);
 }
@@ -26,18 +27,6 @@ export function duration(
   add({ title, count: undefined, budget }, work, runs);
 }
 
-/**
- * Milliseconds. HOPWISE_BENCH_CLOCK=cpu counts what this process uses, its garbage collector's threads included: figures of a machine
- * that is busy with other things as well.
- */
-const now =
-  process.env["HOPWISE_BENCH_CLOCK"] === "cpu"
-    ? (): number => {
-        const { user, system } = process.cpuUsage();
-        return (user + system) / 1000;
-      }
-    : (): number => performance.now();
-
 /** The same for work that waits: clients over a real socket. */
 export function rateOf(
   title: string,
@@ -48,7 +37,7 @@ export function rateOf(
   add({ title, count, budget }, work, runs);
 }
 
-/** Work that is done, and timed, elsewhere. */
+/** Work that is timed elsewhere, or of which only a part counts. */
 export interface Clocked {
   /** The milliseconds that count, instead of this process's. */
   readonly now?: () => number;

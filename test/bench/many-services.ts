@@ -14,6 +14,7 @@ import { runTool } from "../../src/tools/index.js";
 import { withMacs } from "../../src/wire/frame.js";
 import type { Ipv4 } from "../../src/wire/ip.js";
 import { nodeA, plainConfig, service, slice } from "../kube/proxy/world.js";
+import { now } from "./clock.js";
 
 export const proxyNodeA: ProxyNode = nodeA;
 export const serviceConfig: ProxyConfig = plainConfig;
@@ -65,6 +66,7 @@ export class ServiceNode {
   readonly #random: Random = seededRandom(1);
   readonly #eth1: NetDevice;
   #opened = 0;
+  #elapsed = 0;
 
   constructor(services: number) {
     this.#services = services;
@@ -86,6 +88,9 @@ export class ServiceNode {
     return runTool(this.sim, { ns: "node", argv: ["iptables-save"] }).stdout;
   }
 
+  /** Milliseconds that connections took so far, without what is done between them: as the kernel's are timed. */
+  readonly now = (): number => this.#elapsed;
+
   /**
    * SYNs from ever new ports to Services drawn at random: each makes a connection, walks the rules, is rewritten, confirmed and
    * sent. They come by 64, as those of the kernel's sender do. The table is emptied after them.
@@ -93,10 +98,12 @@ export class ServiceNode {
   connect(times: number): void {
     const { sim } = this;
     const before = sim.packets.dropped;
+    const began = now();
     for (let left = times; left > 0; left -= BATCH) {
       for (let n = 0; n < Math.min(left, BATCH); n++) this.#syn();
       sim.runUntilIdle(later(sim.queue.now, seconds(0.001)));
     }
+    this.#elapsed += now() - began;
     runLabCommand(sim, { ns: "node", argv: ["conntrack", "-F"] });
     // The server is no router: what reaches it ends there.
     if (sim.packets.dropped - before !== times) throw new Error("connections were lost on the way");

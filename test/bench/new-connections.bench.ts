@@ -26,7 +26,7 @@ for (const services of sizes.filter((size) => only === undefined || only.include
         node ??= new ServiceNode(services);
         node.connect(connections);
       },
-      { runs: 15, warmup: 5, budget },
+      { runs: 15, warmup: 5, budget, now: () => node?.now() ?? 0 },
     );
     for (const variant of variants) {
       let kernel: KernelServiceNode | undefined;
