@@ -6,6 +6,7 @@ import type { Micros } from "../sim/time.js";
 import { type IpAddress, IPV4_ANY } from "../wire/ip.js";
 import { familyOf } from "./families.js";
 import type { InetFamily, SocketRoute } from "./family.js";
+import type { SackBlock } from "./tcp-options.js";
 import type { SocketOwner } from "./socket-owner.js";
 
 /** By the names `ss` and the kernel use. */
@@ -46,14 +47,33 @@ export interface EarlySegment {
   readonly fin: boolean;
 }
 
+/** A segment under way: it was sent and is not acknowledged. Mirrors struct sk_buff in sk->tcp_rtx_queue. */
+export interface SentSegment {
+  start: number;
+  /** Behind its last byte; FIN counts. */
+  end: number;
+  fin: boolean;
+  /** When it left last, and as the how manyth segment of the connection: a copy counts as what was sent last. */
+  sentAt: Micros;
+  order: number;
+  /** The peer has it, behind a hole. */
+  sacked: boolean;
+  lost: boolean;
+  /** It was lost, and a copy is on its way. */
+  resent: boolean;
+  /** It was sent more than once. */
+  wasResent: boolean;
+}
+
 /** What one side of a connection keeps of the way to the other. Mirrors the send half of struct tcp_sock. */
 export class SendState {
   /** First byte that is not acknowledged. */
   una = 0;
-  /** Next byte to send. */
-  next = 0;
-  /** Behind the last byte that ever left. Mirrors snd_nxt; `next` goes back when something is sent again. */
+  /** Behind the last byte that ever left. Mirrors snd_nxt. */
   sent = 0;
+  flight: readonly SentSegment[] = [];
+  /** Data or a FIN left for the first time since the timer was set. */
+  hasFresh = false;
   /** Behind the last segment that was not full. Mirrors snd_sml. */
   small = 0;
   /** Behind the last byte written, without FIN. */
@@ -68,7 +88,28 @@ export class SendState {
   /** Segments that may be under way. */
   congestionWindow = 10;
   slowStartThreshold: number = Number.POSITIVE_INFINITY;
+  /** Mirrors TCP_CA_Open, TCP_CA_Recovery and TCP_CA_Loss. */
+  phase: "open" | "recovery" | "loss" = "open";
+  /** Until that is acknowledged the phase lasts. Mirrors high_seq. */
+  highSequence = 0;
+  /** Of a recovery: the window before it, and the segments that came and were sent again. Mirrors prr_delivered and prr_out. */
+  priorWindow = 10;
+  deliveredInRecovery = 0;
+  resentInRecovery = 0;
+  /** Acknowledgments that say nothing new, of a peer without SACK. */
   duplicateAcks = 0;
+  /** The segment that left last of those that have come. Mirrors struct tcp_rack. */
+  newest: { readonly order: number; readonly roundTrip: number } | undefined;
+  /** How many segments with data or a FIN have left. */
+  count = 0;
+  /** In microseconds. */
+  leastRoundTrip: number = Number.POSITIVE_INFINITY;
+  /** After that long a segment that has not come is lost. */
+  reorderingEnd: Micros | undefined;
+  /** What was sent when the last segment was sent once more, in case it was lost. Mirrors tlp_high_seq. */
+  lossProbe: { readonly end: number; readonly again: boolean } | undefined;
+  /** When something lost was first sent again. Mirrors retrans_stamp. */
+  retransmitStamp: Micros | undefined;
   mss = 536;
   /** Round-trip time and its deviation in microseconds; 0 before the first sample. */
   roundTrip = 0;
@@ -79,9 +120,11 @@ export class SendState {
   refused = false;
   /** The packet that last carried the first byte that is not acknowledged. */
   head: SkBuff | undefined;
-  /** Where the segment ends whose answer is timed, and when it left. */
-  timed: { readonly end: number; readonly at: Micros } | undefined;
+  /** When the SYN or SYN-ACK left whose answer is timed. */
+  timedAt: Micros | undefined;
   timer: Timer | undefined;
+  /** The timer that runs is one that `armTimer` may be asked to put off: a loss probe, or the wait for what comes late. */
+  waitsFor: "an answer" | "a loss probe" | "a late segment" = "an answer";
   /** The timer that runs waits to ask whether the peer's window has opened. Mirrors ICSK_TIME_PROBE0. */
   isProbing = false;
   /** Questions after a closed window or a silent peer that were not answered yet, and how often their distance doubled. */
@@ -101,6 +144,12 @@ export class ReceiveState {
   /** The largest segment seen; more than one of it is acknowledged at once. */
   mss = 536;
   early: readonly EarlySegment[] = [];
+  /** What came behind a hole, the latest first. Mirrors selective_acks. */
+  blocks: readonly SackBlock[] = [];
+  /** Bytes that came a second time, until that is told. Mirrors duplicate_sack. */
+  duplicate: SackBlock | undefined;
+  /** The next answer is due at once. Mirrors ICSK_ACK_NOW. */
+  answerNow = false;
   finReceived = false;
   /** How many more answers are given without waiting. Mirrors icsk_ack.quick. */
   quick = 0;
@@ -155,6 +204,8 @@ export class TcpConnection {
   keepAliveTimer: Timer | undefined;
   /** The program let go of it. Mirrors SOCK_DEAD. */
   orphaned = false;
+  /** False when only as much is kept as late segments need. Mirrors struct tcp_timewait_sock. */
+  hasSocket = true;
   route: SocketRoute | undefined;
   ipId = 0;
   /** The peer answered: what is sent next tells the neighbour entry. Mirrors sk_dst_pending_confirm. */

@@ -89,7 +89,6 @@ function begin(connection: TcpConnection, cookie: number): void {
   if (connection.timestamps) connection.timestampOffset = timestampOffset(connection);
   out.una = advance(cookie, 1);
   out.sent = out.una;
-  out.next = out.una;
   out.end = out.una;
   out.small = out.una;
   connection.acceptQueue?.requests.add(connection);

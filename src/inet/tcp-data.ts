@@ -1,10 +1,11 @@
 import type { DropReason } from "../core/drop.js";
 import { TCP_FIN } from "../wire/tcp.js";
 import { traceSocket } from "./socket-trace.js";
-import { noteDataReceived } from "./tcp-ack.js";
+import { answerQuickly, noteDataReceived } from "./tcp-ack.js";
 import type { EarlySegment, TcpConnection } from "./tcp-connection.js";
 import type { Received } from "./tcp-received.js";
 import { sendAck } from "./tcp-output.js";
+import { noteDuplicate, noteEarly, noteInOrder } from "./tcp-sack.js";
 import { advance, distance, isAfter, isBefore } from "./tcp-sequence.js";
 import { enterTimeWait } from "./tcp-timer.js";
 
@@ -27,6 +28,8 @@ export function takeData(connection: TcpConnection, received: Received): Taken {
   const fin = (header.flags & TCP_FIN) !== 0;
   if (data.length === 0 && !fin) return NOTHING;
   if (!isAfter(end, receiver.next)) {
+    noteDuplicate(connection, header.sequence, end);
+    answerQuickly(connection);
     sendAck(connection);
     return { ...NOTHING, refused: "TCP_OLD_DATA" };
   }
@@ -36,15 +39,26 @@ export function takeData(connection: TcpConnection, received: Received): Taken {
     const known = receiver.early.some(
       (other) => other.start === segment.start && other.data.length >= data.length,
     );
+    if (known) {
+      noteDuplicate(connection, header.sequence, end);
+      noteEarly(connection, header.sequence, end);
+    }
     if (known || receiver.early.length >= MAX_EARLY) {
       sendAck(connection);
       return { ...NOTHING, refused: known ? "TCP_OLD_DATA" : "TCP_OFO_DROP" };
     }
     receiver.early = [...receiver.early, segment].sort((a, b) => distance(b.start, a.start));
+    noteEarly(connection, header.sequence, end);
     sendAck(connection);
     return NOTHING;
   }
-  return append(connection, segment);
+  if (isBefore(header.sequence, receiver.next))
+    noteDuplicate(connection, header.sequence, receiver.next);
+  const hadHole = receiver.early.length > 0;
+  const taken = append(connection, segment);
+  noteInOrder(connection);
+  receiver.answerNow ||= hadHole && receiver.early.length === 0;
+  return taken;
 }
 
 /** The segment, and what had waited for it. */
@@ -71,6 +85,7 @@ function receiveFin(connection: TcpConnection): void {
   receiver.next = advance(receiver.next, 1);
   receiver.finReceived = true;
   receiver.early = [];
+  receiver.blocks = [];
   receiver.pingPong = 255;
   if (connection.state === "ESTABLISHED") connection.state = "CLOSE_WAIT";
   else if (connection.state === "FIN_WAIT1") {

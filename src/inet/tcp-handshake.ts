@@ -155,8 +155,10 @@ export function finishHandshake(connection: TcpConnection): void {
 /** The handshake's own round trip, when nothing of it was repeated. */
 function sampleHandshake(connection: TcpConnection): void {
   const { out, ns } = connection;
-  if (out.timed !== undefined && out.retransmits === 0)
-    sampleRoundTrip(connection, ns.sim.queue.now - out.timed.at);
-  out.timed = undefined;
+  if (out.timedAt !== undefined && out.retransmits === 0) {
+    out.leastRoundTrip = ns.sim.queue.now - out.timedAt;
+    sampleRoundTrip(connection, out.leastRoundTrip);
+  }
+  out.timedAt = undefined;
   out.retransmits = 0;
 }

@@ -5,7 +5,7 @@ import { TCP_ACK, TCP_FIN, TCP_RST, TCP_SYN } from "../wire/tcp.js";
 import { assignedSocket } from "./assigned-socket.js";
 import type { IcmpErrorNotice, IpProtocol } from "./protocols.js";
 import { ipv4Sysctls } from "./sysctls.js";
-import { acknowledge, processAck, resendSmaller } from "./tcp-ack.js";
+import { acknowledge, answerQuickly, processAck, resendSmaller } from "./tcp-ack.js";
 import type { TcpConnection } from "./tcp-connection.js";
 import { takeData, tellProgram } from "./tcp-data.js";
 import { finishHandshake, receiveInSynRecv, receiveInSynSent } from "./tcp-handshake.js";
@@ -15,6 +15,7 @@ import { addBacklog } from "./tcp-lock.js";
 import { pump, routeOf, sendAck } from "./tcp-output.js";
 import { deliverTo, type Received } from "./tcp-received.js";
 import { resetSegment } from "./tcp-reset.js";
+import { noteDuplicate } from "./tcp-sack.js";
 import { advance, distance, isAfter, isBefore } from "./tcp-sequence.js";
 import type { TcpListener } from "./tcp-socket.js";
 import { tcpRedirect } from "./tcp-redirect.js";
@@ -138,8 +139,8 @@ function receive(connection: TcpConnection, received: Received, finishes: boolea
     receiver.recentTimestamp = received.options.timestamp[0];
   }
   if (finishes) finishHandshake(connection);
-  processAck(connection, acknowledgment, header.window, data.length > 0);
-  if (!afterAck(connection)) return deliverTo(connection, skb);
+  processAck(connection, received);
+  if (!afterAck(connection, (header.flags & TCP_FIN) !== 0)) return deliverTo(connection, skb);
   const taken = takeData(connection, received);
   if (taken.refused !== undefined) drop(skb, taken.refused, "tcp_data_queue");
   else deliverTo(connection, skb);
@@ -150,10 +151,10 @@ function receive(connection: TcpConnection, received: Received, finishes: boolea
 }
 
 /** Our FIN was acknowledged: on to the next state. False when the connection is over. */
-function afterAck(connection: TcpConnection): boolean {
+function afterAck(connection: TcpConnection, withFin: boolean): boolean {
   const { out } = connection;
   if (!out.finSent || out.una !== advance(out.end, 1)) return true;
-  if (connection.state === "FIN_WAIT1") enterFinWait2(connection);
+  if (connection.state === "FIN_WAIT1") enterFinWait2(connection, withFin);
   else if (connection.state === "CLOSING") enterTimeWait(connection);
   else if (connection.state === "LAST_ACK") {
     tcpTable(connection.ns).noteEnd(connection);
@@ -176,12 +177,16 @@ function validate(connection: TcpConnection, received: Received): DropReason | u
     !reset &&
     isBefore(options.timestamp[0], receiver.recentTimestamp)
   ) {
+    noteOld(connection, received);
     answerDuplicate(connection, hasData);
     return "TCP_RFC7323_PAWS";
   }
   const outside = outsideWindow(connection, header.sequence, end);
   if (outside !== undefined) {
-    if (!reset) answerDuplicate(connection, hasData);
+    if (!reset) {
+      noteOld(connection, received);
+      answerDuplicate(connection, hasData);
+    }
     return outside;
   }
   if (reset) {
@@ -206,6 +211,15 @@ function outsideWindow(
     : undefined;
 }
 
+/** What was acknowledged before came again. Mirrors tcp_send_dupack(). */
+function noteOld(connection: TcpConnection, { header, end }: Received): void {
+  const { in: receiver } = connection;
+  if (end === header.sequence || !isBefore(header.sequence, receiver.next)) return;
+  answerQuickly(connection);
+  const known = isAfter(end, receiver.next) ? receiver.next : end;
+  noteDuplicate(connection, header.sequence, known);
+}
+
 /** Tells the peer where we are; without data only now and then. Mirrors tcp_oow_rate_limited(). */
 function answerDuplicate(connection: TcpConnection, hasData: boolean): void {
   if (hasData) return sendAck(connection);
@@ -228,29 +242,35 @@ function reseted(connection: TcpConnection): void {
 
 /** Mirrors net/ipv4/tcp_minisocks.c:tcp_timewait_state_process(). */
 function receiveInTimeWait(connection: TcpConnection, received: Received): void {
-  const { skb, header, end } = received;
+  const { skb, header, end, options } = received;
   const { in: receiver, ns } = connection;
-  if ((header.flags & TCP_RST) !== 0) {
-    if (header.sequence === receiver.next && ipv4Sysctls(ns).get("net.ipv4.tcp_rfc1337") === 0)
-      forget(connection);
-    return drop(skb, "TCP_RESET", "tcp_timewait_state_process");
+  const { flags, sequence } = header;
+  const value = connection.timestamps ? options.timestamp?.[0] : undefined;
+  const isReset = (flags & TCP_RST) !== 0;
+  const isOld = value !== undefined && !isReset && isBefore(value, receiver.recentTimestamp);
+  if (!isOld && sequence === receiver.next && (sequence === end || isReset)) {
+    if (isReset && ipv4Sysctls(ns).get("net.ipv4.tcp_rfc1337") === 0) forget(connection);
+    else enterTimeWait(connection);
+    if (isReset) return drop(skb, "TCP_RESET", "tcp_timewait_state_process");
+    return deliverTo(connection, skb);
   }
-  const onlySyn = (header.flags & (TCP_SYN | TCP_ACK)) === TCP_SYN;
-  const newer =
-    isAfter(header.sequence, receiver.next) ||
-    isAfter(received.options.timestamp?.[0] ?? 0, receiver.recentTimestamp);
+  const isNewer =
+    isAfter(sequence, receiver.next) ||
+    (value !== undefined && isAfter(value, receiver.recentTimestamp));
   const listener = tcpTable(ns).listener(
     connection.localAddress,
     connection.localPort,
     skb.dev,
     connection.remote,
   );
-  if (onlySyn && newer && listener !== undefined) {
+  const opens = (flags & (TCP_SYN | TCP_ACK | TCP_RST)) === TCP_SYN && !isOld && isNewer;
+  if (opens && listener !== undefined) {
     forget(connection);
     return acceptSyn(listener, received, "from TIME_WAIT");
   }
-  // Only what is not a plain answer is answered: else two ends would answer each other for ever.
-  if (isBefore(header.sequence, receiver.next) || end !== header.sequence) sendAck(connection);
+  if (isReset) return drop(skb, "TCP_RESET", "tcp_timewait_state_process");
+  if (isOld || (flags & TCP_ACK) !== 0) enterTimeWait(connection);
+  answerDuplicate(connection, end !== sequence && (flags & TCP_SYN) === 0);
   deliverTo(connection, skb);
 }
 

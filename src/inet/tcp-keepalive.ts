@@ -2,6 +2,7 @@ import { type Micros, microseconds, seconds } from "../sim/time.js";
 import { ipv4Sysctls } from "./sysctls.js";
 import type { TcpConnection } from "./tcp-connection.js";
 import { sendProbe, sendReset } from "./tcp-output.js";
+import { isAfter } from "./tcp-sequence.js";
 import { fail } from "./tcp-timer.js";
 
 /** Asks from now on whether the peer is still there while nothing is said, if the program wants that. Mirrors tcp_set_keepalive(). */
@@ -25,7 +26,8 @@ function onKeepAlive(connection: TcpConnection): void {
   if (state === "CLOSE" || (state === "FIN_WAIT2" && orphaned)) return;
   const limit = idleLimit(connection);
   // What waits for an answer, or to be sent, has timers of its own.
-  const waits = out.una !== out.sent || out.next !== out.end || (out.finWanted && !out.finSent);
+  const waits =
+    out.una !== out.sent || isAfter(out.end, out.sent) || (out.finWanted && !out.finSent);
   if (waits) return arm(connection, limit);
   const idle = ns.sim.queue.now - Math.max(received.lastAck, received.lastData);
   if (idle < limit) return arm(connection, microseconds(limit - idle));

@@ -64,7 +64,7 @@ export function acceptSyn(listener: TcpListener, received: Received, caller: Cal
   listener.requests.add(connection);
   tcpTable(skb.ns).addConnection(connection);
   deliverTo(connection, skb);
-  connection.out.timed = { end: connection.out.sent, at: skb.ns.sim.queue.now };
+  connection.out.timedAt = skb.ns.sim.queue.now;
   sendSynAck(connection);
   armTimer(connection);
   connection.current = undefined;

@@ -25,7 +25,6 @@ export function prepare(connection: TcpConnection): void {
   connection.ipId = ipIds(ns).start();
   out.una = connection.initialSequence;
   out.sent = advance(connection.initialSequence, 1);
-  out.next = out.sent;
   out.end = out.sent;
   out.small = out.una;
 }

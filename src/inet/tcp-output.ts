@@ -10,8 +10,9 @@ import { attachRoute, refuseRoute } from "./route-entry.js";
 import { isRoute, type OutputRefusal } from "./route-output.js";
 import { boundDeviceOf, socketInfo } from "./socket-owner.js";
 import { formatEndpoints } from "./socket-trace.js";
-import type { TcpConnection } from "./tcp-connection.js";
+import type { SendState, TcpConnection } from "./tcp-connection.js";
 import { encodeTcpOptions, type TcpOptions } from "./tcp-options.js";
+import { takeBlocks } from "./tcp-sack.js";
 import { advance, distance, isAfter, isBefore } from "./tcp-sequence.js";
 
 /** What one segment says. */
@@ -71,38 +72,48 @@ export function sendReset(connection: TcpConnection): void {
 }
 
 /** Sends what may be sent now: within the peer's window and our own restraint. Mirrors tcp_write_xmit(). */
-export function pump(connection: TcpConnection): void {
+export function pump(connection: TcpConnection, how: Pumping = "all"): void {
   const { out } = connection;
   for (;;) {
-    const length = sendableLength(connection);
+    const length = how === "all" ? sendableLength(connection) : roomFor(connection);
     const fin = hasFinToSend(connection, length);
     if (length === 0 && !fin) return;
-    const error = sendFrom(connection, out.next, length, fin);
+    const start = out.sent;
+    const error = sendFrom(connection, start, length, fin);
     // A FIN that comes meanwhile goes with what did not leave. Mirrors tcp_write_xmit() and tcp_send_fin().
-    out.refused = error !== undefined && out.next === out.sent;
+    out.refused = error !== undefined;
     if (out.refused) return;
-    out.next = advance(out.next, length + (fin ? 1 : 0));
+    out.sent = advance(start, length + (fin ? 1 : 0));
     if (fin) out.finSent = true;
-    if (isAfter(out.next, out.sent)) out.sent = out.next;
+    noteSent(connection, start, fin);
+    if (how !== "all") return;
   }
 }
 
-/** Whether a FIN goes behind the next `length` bytes: it needs its place in the peer's window. */
+/** All that may leave, or one segment whatever is under way, to find out whether the last one was lost. */
+type Pumping = "all" | "one, full or not";
+
+/** Whether a FIN goes behind the next `length` bytes: it needs its place in the peer's window, and alone in ours. */
 function hasFinToSend({ out }: TcpConnection, length: number): boolean {
-  if (!out.finWanted || out.finSent || distance(out.next, out.end) !== length) return false;
-  return out.window - distance(out.una, out.next) > length;
+  if (!out.finWanted || out.finSent || distance(out.sent, out.end) !== length) return false;
+  if (length === 0 && inFlight(out) >= Math.floor(out.congestionWindow)) return false;
+  return out.window - distance(out.una, out.sent) > length;
 }
 
-/** How many bytes from `next` on may leave: 0 while they must wait. Nagle's rule as Minshall changed it. Mirrors tcp_nagle_check(). */
+/** How many bytes the next segment could hold. */
+function roomFor({ out }: TcpConnection): number {
+  const waiting = distance(out.sent, out.end);
+  const room = out.window - distance(out.una, out.sent);
+  return Math.max(Math.min(waiting, out.mss, room), 0);
+}
+
+/** How many bytes may leave next: 0 while they must wait. Nagle's rule as Minshall changed it. Mirrors tcp_nagle_check(). */
 function sendableLength(connection: TcpConnection): number {
   const { out } = connection;
-  const waiting = distance(out.next, out.end);
-  const underWay = distance(out.una, out.next);
-  if (waiting <= 0 || underWay >= out.congestionWindow * out.mss) return 0;
-  const room = out.window - underWay;
-  const length = Math.min(waiting, out.mss, Math.max(room, 0));
+  if (inFlight(out) >= Math.floor(out.congestionWindow)) return 0;
+  const length = roomFor(connection);
   const partial = length < out.mss;
-  const smallUnderWay = isAfter(out.small, out.una) && !isAfter(out.small, out.next);
+  const smallUnderWay = isAfter(out.small, out.una) && !isAfter(out.small, out.sent);
   return partial && smallUnderWay && !out.finWanted ? 0 : length;
 }
 
@@ -113,7 +124,7 @@ export function sendFrom(
   length: number,
   fin: boolean,
 ): SendResult {
-  const { out, ns } = connection;
+  const { out } = connection;
   const { data, pushed, cause } = gather(connection, sequence, length);
   const end = advance(sequence, length + (fin ? 1 : 0));
   const again = isBefore(sequence, out.sent);
@@ -123,9 +134,24 @@ export function sendFrom(
   const error = transmit(connection, { flags, sequence, data, by }, cause);
   if (error !== undefined && !again) return error;
   if (length > 0 && length < out.mss) out.small = end;
-  if (!again && out.timed === undefined) out.timed = { end, at: ns.sim.queue.now };
-  if (again) out.timed = undefined;
   return error;
+}
+
+/** What has just left for the first time is under way. Mirrors tcp_event_new_data_sent(). */
+function noteSent({ out, ns }: TcpConnection, start: number, fin: boolean): void {
+  const sentAt = ns.sim.queue.now;
+  const fresh = { sacked: false, lost: false, resent: false, wasResent: false };
+  const order = out.count++;
+  out.flight = [...out.flight, { start, end: out.sent, fin, sentAt, order, ...fresh }];
+  out.hasFresh = true;
+  if (out.phase === "recovery") out.resentInRecovery++;
+}
+
+/** How many segments are thought to be on their way. Mirrors tcp_packets_in_flight(). */
+export function inFlight({ flight }: SendState): number {
+  let count = 0;
+  for (const { sacked, lost, resent } of flight) if (!sacked && (!lost || resent)) count++;
+  return count;
 }
 
 interface Gathered {
@@ -175,8 +201,8 @@ export function transmit(connection: TcpConnection, segment: Segment, cause?: Sk
   if (hasAck) ackSent(connection);
   const route = connection.route?.isValid === true ? connection.route : routeOf(connection);
   const options = segment.options ?? dataOptions(connection);
-  const request = isRequest(connection, hasAck);
-  const round = request ? Math.floor : Math.ceil;
+  const uncounted = isUncounted(connection, hasAck);
+  const round = uncounted ? Math.floor : Math.ceil;
   const window = synchronising
     ? Math.min(received.window, 0xffff)
     : Math.min(round(received.window / 2 ** received.windowScale), 0xffff);
@@ -186,7 +212,7 @@ export function transmit(connection: TcpConnection, segment: Segment, cause?: Sk
     protocol: IPPROTO_TCP,
     tos: connection.tos,
     ttl: connection.ttl,
-    id: () => (request ? 0 : nextId(connection)),
+    id: () => (uncounted ? 0 : nextId(connection)),
     dontFragment: "path",
   } as const;
   const header = {
@@ -239,9 +265,9 @@ function confirmRoute(connection: TcpConnection): void {
     connection.family.confirm(route.dev, route.gateway ?? remoteAddress);
 }
 
-/** What a handshake's passive end says before it has a socket is not counted. */
-function isRequest({ state, acceptQueue }: TcpConnection, hasAck: boolean): boolean {
-  return state === "SYN_RECV" && acceptQueue !== undefined && hasAck;
+/** What a handshake's passive end says before it has a socket, and what is left of one in TIME_WAIT, is not counted. */
+function isUncounted({ state, acceptQueue, hasSocket }: TcpConnection, hasAck: boolean): boolean {
+  return !hasSocket || (state === "SYN_RECV" && acceptQueue !== undefined && hasAck);
 }
 
 function nextId(connection: TcpConnection): number {
@@ -310,8 +336,10 @@ function handshakeOptions(
 }
 
 function dataOptions(connection: TcpConnection): Uint8Array {
-  if (!connection.timestamps) return NO_BYTES;
-  return encodeTcpOptions({ timestamp: [timestampOf(connection), connection.in.recentTimestamp] });
+  const sack = takeBlocks(connection);
+  if (!connection.timestamps && sack.length === 0) return NO_BYTES;
+  const timestamp = [timestampOf(connection), connection.in.recentTimestamp] as const;
+  return encodeTcpOptions({ timestamp: connection.timestamps ? timestamp : undefined, sack });
 }
 
 /** Milliseconds, from a random start. Mirrors tcp_time_stamp_ts(). */

@@ -134,7 +134,7 @@ export function connectTcp(ns: NetworkNamespace, options: ConnectOptions): TcpCo
   connection.state = "SYN_SENT";
   connection.calledAt = ns.sim.queue.now;
   tcpTable(ns).addConnection(connection);
-  connection.out.timed = { end: connection.out.sent, at: ns.sim.queue.now };
+  connection.out.timedAt = ns.sim.queue.now;
   lockSock(connection, () => {
     sendSyn(connection);
     armTimer(connection);
@@ -241,7 +241,7 @@ function close(connection: TcpConnection): void {
   if (connection.state === "FIN_WAIT2") {
     connection.out.timer?.cancel();
     connection.out.timer = undefined;
-    enterFinWait2(connection);
+    enterFinWait2(connection, false);
   }
 }
 
