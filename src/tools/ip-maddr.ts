@@ -55,7 +55,7 @@ function of4(dev: NetDevice): readonly Shown[] {
 
 /** A device is in the groups of all nodes before it speaks IPv6. Mirrors net/ipv6/addrconf.c:ipv6_add_dev(). */
 function of6(dev: NetDevice): readonly Shown[] {
-  const groups = [...groupsOf(dev)].map(([group, users]) => ({ group, users })).toReversed();
+  const groups = groupsOf(dev).toReversed();
   if (groups.length > 0 || hasIpv6(dev)) return groups;
   return [IPV6_ALL_NODES, parseIpv6("ff01::1") ?? IPV6_ALL_NODES].map((group) => ({
     group,

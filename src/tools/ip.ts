@@ -1,5 +1,6 @@
 import type { Tool, ToolContext } from "./command.js";
 import { notModelled, runCommand, ToolFailure } from "./failure.js";
+import { ipAddrLabel } from "./ip-addrlabel.js";
 import { ipAddress } from "./ip-address.js";
 import type { IpContext } from "./ip-context.js";
 import { ipLink } from "./ip-link.js";
@@ -16,6 +17,7 @@ type IpObject = (words: Words, context: IpContext) => string;
 /** What `ip` works on, in the order in which abbreviations are tried. */
 const OBJECTS: readonly (readonly [string, IpObject])[] = [
   ["address", ipAddress],
+  ["addrlabel", ipAddrLabel],
   ["route", ipRoute],
   ["rule", ipRule],
   ["neighbor", ipNeighbour],
@@ -28,7 +30,7 @@ const OBJECTS: readonly (readonly [string, IpObject])[] = [
 
 /** The objects of the real tool that are not here, so that they are not taken for mistakes. */
 const OTHER_OBJECTS: readonly string[] =
-  "addrlabel ntable ntbl l2tp fou ila macsec tunnel tunl tap token tcpmetrics monitor xfrm mroute mrule vrf sr nexthop mptcp ioam stats".split(
+  "ntable ntbl l2tp fou ila macsec tunnel tunl tap token tcpmetrics monitor xfrm mroute mrule vrf sr nexthop mptcp ioam stats".split(
     " ",
   );
 

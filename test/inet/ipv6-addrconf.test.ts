@@ -90,7 +90,7 @@ describe("a link that comes up with IPv6", () => {
     a.setUp(true);
     b.setUp(true);
     wait(sim, 5);
-    const groups = (): string[] => [...groupsOf(a).keys()].map(formatIpv6);
+    const groups = (): string[] => groupsOf(a).map(({ group }) => formatIpv6(group));
     const own = ["ff01::1", "ff02::1", "ff02::1:ff00:101"];
     expect(groups()).toEqual(own);
     set(a.ns, "net.ipv6.conf.all.forwarding", 1);

@@ -23,6 +23,7 @@ const sessions = [
   "vxlan-sessions",
   "route-get-sessions",
   "route6-get-sessions",
+  "addrlabel-sessions",
 ].flatMap((name) => {
   const file = new URL(`../golden/${name}.json`, import.meta.url);
   return (JSON.parse(readFileSync(file, "utf8")) as { readonly sessions: readonly Session[] })

@@ -23,15 +23,13 @@ import {
   type Icmpv6Header,
   isIcmpv6Error,
 } from "../../wire/icmpv6.js";
-import { get16 } from "../../wire/bytes.js";
-import { getIpv6, IPV6_ANY, isIpv6LinkLocal, isIpv6Multicast } from "../../wire/ip.js";
-import { IPPROTO_HOPOPTS } from "../../wire/ipv6-extension.js";
+import { isIpv6Multicast } from "../../wire/ip.js";
 import { IPPROTO_ICMPV6, type Ipv6Header } from "../../wire/ipv6.js";
 import { isNeighbourDiscovery } from "../../wire/ndisc.js";
 import { pingSockets6 } from "../ping-sockets.js";
 import { type IcmpErrorNotice, ip6Protocols, type RedirectNotice } from "../protocols.js";
 import { deviceOf, sendIcmp6 } from "./icmp.js";
-import { answerQuery } from "./multicast.js";
+import { mldQuery, mldReport } from "./mld-receive.js";
 import { ndiscRcv } from "./ndisc.js";
 import { pathExceptions6 } from "./path-exceptions.js";
 import { isRoute6, routeOutput6 } from "./route.js";
@@ -61,36 +59,16 @@ export function icmp6Rcv(skb: SkBuff): void {
     case ICMPV6_MGM_QUERY:
       return mldQuery(skb, network, transport);
     case ICMPV6_MGM_REPORT:
+      return mldReport(skb, network);
     case ICMPV6_MGM_REDUCTION:
     case ICMPV6_MLD2_REPORT:
-      return deliver(skb, "mld");
+      // For routers alone. Observed on 6.18.
+      return drop(skb, "NOT_SPECIFIED", "icmpv6_rcv");
     default:
       // An error nobody knows goes to whom it is about, other messages nowhere. RFC 4443 §2.4 (a) and (b).
       if (isIcmpv6Error(type)) return notify(skb, transport);
       return drop(skb, "UNHANDLED_PROTO", "icmpv6_rcv");
   }
-}
-
-/** A router asks who is in groups. Mirrors net/ipv6/mcast.c:__mld_query_work(). */
-function mldQuery(skb: SkBuff, network: Ipv6Header, { rest }: Icmpv6Header): void {
-  const { payload } = skb.frame;
-  const group = getIpv6(payload, 0);
-  const general = group === IPV6_ANY;
-  const alert = network.extensions.some(({ type }) => type === IPPROTO_HOPOPTS);
-  const makesSense =
-    payload.length >= 16 &&
-    isIpv6LinkLocal(network.source) &&
-    network.hopLimit === 1 &&
-    alert &&
-    (general || isIpv6Multicast(group));
-  // A general query that lists sources is none.
-  const sources = payload.length >= 20 ? get16(payload, 18) : 0;
-  if (!makesSense || (general && sources > 0) || skb.dev === undefined)
-    return drop(skb, "NOT_SPECIFIED", "icmpv6_rcv");
-  const code = rest >>> 16;
-  const most = code < 0x8000 ? code : ((code & 0xfff) | 0x1000) << (((code >> 12) & 7) + 3);
-  answerQuery(skb.dev, group, most);
-  deliver(skb, "mld");
 }
 
 /** From the address that was asked, or the one nearest to the asker when all were. Mirrors icmpv6_echo_reply(). */

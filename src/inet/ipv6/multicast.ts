@@ -1,126 +1,100 @@
 import { randomBetween } from "../../base/random.js";
 import type { NetDevice } from "../../core/device.js";
-import { type NetworkNamespace, perNamespace } from "../../core/namespace.js";
-import type { Timer } from "../../sim/event-queue.js";
-import { microseconds, milliseconds } from "../../sim/time.js";
-import { ICMPV6_MLD2_REPORT } from "../../wire/icmpv6.js";
+import type { SkBuff } from "../../core/skbuff.js";
+import { later, type Micros, milliseconds } from "../../sim/time.js";
+import type { Ipv6 } from "../../wire/ip.js";
 import {
-  IPV6_ALL_MLD2_ROUTERS,
-  IPV6_ALL_NODES,
-  IPV6_ANY,
-  type Ipv6,
-  ipv6MulticastScope,
-} from "../../wire/ip.js";
-import {
-  encodeMldRecords,
   MLD2_CHANGE_TO_EXCLUDE,
   MLD2_CHANGE_TO_INCLUDE,
   MLD2_MODE_IS_EXCLUDE,
-  MLD_ROUTER_ALERT,
   type MldRecord,
 } from "../../wire/mld.js";
 import { linkLocalAddress } from "./addresses.js";
-import { devConf6, hasIpv6 } from "./devconf.js";
-import { sendLinkMessage } from "./link-message.js";
+import {
+  forgetMemberships,
+  isReported6,
+  knownMemberships,
+  Membership6,
+  type Memberships,
+  membershipsOf,
+  mldVersion,
+  unsolicitedInterval6,
+} from "./mld-groups.js";
+import { reports6, sendDone6, sendOldReport6, sendRecords6 } from "./mld-send.js";
 
-/** How often a change is told. Mirrors MLD_QRV_DEFAULT. */
-const ROBUSTNESS = 2;
-/** A change waits two jiffies for others. */
+/** A change, and the answer to a general query, wait two jiffies for others. */
 const SOON = milliseconds(8);
-
-/** What a device listens to, and what of it its neighbours have yet to be told. Mirrors struct inet6_dev's mc_list. */
-class Memberships {
-  /** Groups with the number of reasons to be in them. */
-  readonly groups = new Map<Ipv6, number>();
-  /** Changes to tell, and how often still. */
-  readonly changes = new Map<Ipv6, { readonly type: number; left: number }>();
-  /** How often reports go out still. Mirrors mc_ifc_count. */
-  repeats = 0;
-  timer: Timer | undefined;
-}
-
-const membershipsIn: (ns: NetworkNamespace) => Map<NetDevice, Memberships> = perNamespace(
-  () => new Map<NetDevice, Memberships>(),
-);
-
-function membershipsOf(dev: NetDevice): Memberships {
-  const all = membershipsIn(dev.ns);
-  let own = all.get(dev);
-  if (own === undefined) all.set(dev, (own = new Memberships()));
-  return own;
-}
 
 /** Whether a packet to the group is for this device. Mirrors net/ipv6/mcast.c:ipv6_chk_mcast_addr(). */
 export function isMember(dev: NetDevice, group: Ipv6): boolean {
-  return membershipsIn(dev.ns).get(dev)?.groups.has(group) === true;
+  return knownMemberships(dev)?.groups.has(group) === true;
 }
 
-/** The groups of a device in the order they were joined, with how many joined each. */
-export function groupsOf(dev: NetDevice): ReadonlyMap<Ipv6, number> {
-  return membershipsOf(dev).groups;
+/** The groups of a device in the order they were joined. */
+export function groupsOf(dev: NetDevice): readonly Membership6[] {
+  return [...membershipsOf(dev).groups.values()];
 }
 
 /** Mirrors net/ipv6/mcast.c:__ipv6_dev_mc_inc(). */
 export function joinGroup(dev: NetDevice, group: Ipv6): void {
-  const { groups } = membershipsOf(dev);
-  const count = groups.get(group) ?? 0;
-  groups.set(group, count + 1);
-  if (count === 0) tell(dev, group, MLD2_CHANGE_TO_EXCLUDE);
+  const own = membershipsOf(dev);
+  const known = own.groups.get(group);
+  if (known !== undefined) {
+    known.users++;
+    return;
+  }
+  const added = new Membership6(group);
+  own.groups.set(group, added);
+  if (!isReported6(group) || !reports6(dev)) return;
+  if (mldVersion(dev) === 2) return tell(dev, own, group, MLD2_CHANGE_TO_EXCLUDE);
+  // Mirrors igmp6_join_group(): now, and once more.
+  sendOldReport6(dev, group);
+  added.reporter = true;
+  startReport(dev, added, unsolicitedInterval6(dev), undefined);
 }
 
-/** Mirrors net/ipv6/mcast.c:__ipv6_dev_mc_dec(). */
+/** Mirrors net/ipv6/mcast.c:__ipv6_dev_mc_dec() and igmp6_leave_group(). */
 export function leaveGroup(dev: NetDevice, group: Ipv6): void {
-  const { groups } = membershipsOf(dev);
-  const count = groups.get(group) ?? 0;
-  if (count > 1) groups.set(group, count - 1);
-  else if (groups.delete(group)) tell(dev, group, MLD2_CHANGE_TO_INCLUDE);
+  const own = membershipsOf(dev);
+  const known = own.groups.get(group);
+  if (known === undefined || --known.users > 0) return;
+  own.groups.delete(group);
+  known.timer?.cancel();
+  if (!isReported6(group) || !reports6(dev)) return;
+  if (mldVersion(dev) === 2) tell(dev, own, group, MLD2_CHANGE_TO_INCLUDE);
+  else if (known.reporter) sendDone6(dev, group);
 }
 
 /** Mirrors ipv6_mc_down() and ipv6_mc_destroy_dev(). */
 export function leaveAll(dev: NetDevice): void {
   const own = membershipsOf(dev);
   own.timer?.cancel();
-  membershipsIn(dev.ns).delete(dev);
+  own.queryTimer?.cancel();
+  for (const { timer } of own.groups.values()) timer?.cancel();
+  forgetMemberships(dev);
 }
 
 /** With its link-local address the device says all over again what it listens to. Mirrors mld_send_initial_cr(). */
 export function reportAll(dev: NetDevice): void {
-  if (!reports(dev)) return;
+  if (!reports6(dev)) return;
   const own = membershipsOf(dev);
-  const records = [...own.groups.keys()]
-    .toReversed()
-    .filter(isReported)
-    .map((group): MldRecord => ({ type: MLD2_CHANGE_TO_EXCLUDE, group, sources: [] }));
-  send(dev, records);
-  dev.ns.sim.queue.after(interval(dev), "mld report", () => {
-    if (membershipsIn(dev.ns).get(dev) === own) send(dev, records);
+  const records = recordsOf(own, MLD2_CHANGE_TO_EXCLUDE);
+  if (mldVersion(dev) === 2) sendRecords6(dev, records);
+  dev.ns.sim.queue.after(repetition(dev), "mld report", () => {
+    if (knownMemberships(dev) === own && mldVersion(dev) === 2) sendRecords6(dev, records);
   });
 }
 
-/**
- * Answers a router's query within the time that it gives, in milliseconds: a general one (about ::) with everything, one for a
- * group with that group. Mirrors mld_gq_start_work(), igmp6_group_queried() and mld_send_report().
- * Differs: a query that is under way already is answered as well, and one of version 1 in the words of version 2.
- */
-export function answerQuery(dev: NetDevice, asked: Ipv6, most: number): void {
-  const own = membershipsOf(dev);
-  const { queue, random } = dev.ns.sim;
-  const delay = milliseconds(randomBetween(random, 0, Math.max(most - 1, 0)));
-  queue.after(delay, "mld answer", () => {
-    if (membershipsIn(dev.ns).get(dev) !== own) return;
-    const records = [...own.groups.keys()]
-      .toReversed()
-      .filter((group) => isReported(group) && (asked === IPV6_ANY || group === asked))
-      .map((group): MldRecord => ({ type: MLD2_MODE_IS_EXCLUDE, group, sources: [] }));
-    send(dev, records);
-  });
+function recordsOf(own: Memberships, type: number): readonly MldRecord[] {
+  return own
+    .newestFirst()
+    .filter(({ group }) => isReported6(group))
+    .map(({ group }): MldRecord => ({ type, group, sources: [] }));
 }
 
-function tell(dev: NetDevice, group: Ipv6, type: number): void {
-  if (!isReported(group) || !reports(dev)) return;
-  const own = membershipsOf(dev);
-  own.changes.set(group, { type, left: ROBUSTNESS });
-  own.repeats = ROBUSTNESS;
+function tell(dev: NetDevice, own: Memberships, group: Ipv6, type: number): void {
+  own.changes.set(group, { type, left: own.robustness });
+  own.repeats = own.robustness;
   own.timer?.cancel();
   own.timer = dev.ns.sim.queue.after(SOON, "mld report", () => tellChanges(dev, own));
 }
@@ -134,38 +108,80 @@ function tellChanges(dev: NetDevice, own: Memberships): void {
   // What is told from :: is told again with the next change. Observed on 6.18.
   if (linkLocalAddress(dev) !== undefined)
     for (const [group, change] of own.changes) if (--change.left === 0) own.changes.delete(group);
-  send(dev, records);
+  sendRecords6(dev, records);
   if (--own.repeats <= 0 || own.changes.size === 0) return;
-  own.timer = dev.ns.sim.queue.after(interval(dev), "mld report", () => tellChanges(dev, own));
+  own.timer = dev.ns.sim.queue.after(repetition(dev), "mld report", () => tellChanges(dev, own));
 }
 
-/** A random part of the longest time a repetition may wait, in milliseconds. Mirrors unsolicited_report_interval(). */
-function interval(dev: NetDevice): ReturnType<typeof microseconds> {
-  const most = devConf6(dev).mldv2_unsolicited_report_interval;
+/** A random part of the longest time a repetition may wait. */
+function repetition(dev: NetDevice): Micros {
+  const most = unsolicitedInterval6(dev) / 1000;
   return milliseconds(randomBetween(dev.ns.sim.random, 4, Math.max(most, 4)));
 }
 
-/** Groups that never leave the host, and the one that everybody is in, are not told of. Mirrors MAF_NOREPORT. */
-function isReported(group: Ipv6): boolean {
-  return group !== IPV6_ALL_NODES && ipv6MulticastScope(group) >= 2;
+/** Version 1 does not tell changes, nor answer with all groups at once. Mirrors mld_process_v1(). */
+export function stopChanges6(own: Memberships): void {
+  own.queryTimer?.cancel();
+  own.timer?.cancel();
+  own.timer = undefined;
+  own.repeats = 0;
+  for (const [group, { type }] of own.changes)
+    if (type === MLD2_CHANGE_TO_INCLUDE) own.changes.delete(group);
 }
 
-function reports(dev: NetDevice): boolean {
-  return dev.up && !dev.isLoopback && hasIpv6(dev) && dev.carrier;
+/** Everything this device is in, in one answer, within a time that a router gave; the last query counts. Mirrors mld_gq_start_work(). */
+export function answerAll6(dev: NetDevice, most: Micros, cause: SkBuff): void {
+  const own = membershipsOf(dev);
+  own.queryTimer?.cancel();
+  own.queryTimer = dev.ns.sim.queue.after(later(randomPart(dev, most), SOON), "mld answer", () =>
+    sendRecords6(dev, recordsOf(own, MLD2_MODE_IS_EXCLUDE), cause),
+  );
 }
 
-/** Mirrors mld_newpack() and mld_sendpack(): from the link-local address, or :: while there is none. */
-function send(dev: NetDevice, records: readonly MldRecord[]): void {
-  if (records.length === 0 || !reports(dev)) return;
-  sendLinkMessage({
-    dev,
-    source: linkLocalAddress(dev) ?? IPV6_ANY,
-    destination: IPV6_ALL_MLD2_ROUTERS,
-    hopLimit: 1,
-    extensions: [MLD_ROUTER_ALERT],
-    header: { kind: "icmpv6", type: ICMPV6_MLD2_REPORT, code: 0, rest: records.length },
-    payload: encodeMldRecords(records),
-    by: "mld report",
-    cause: undefined,
-  });
+/** A group is asked for: a report that is due sooner stays. Mirrors igmp6_group_queried(). */
+export function reportWithin6(
+  dev: NetDevice,
+  membership: Membership6,
+  most: Micros,
+  cause: SkBuff,
+): void {
+  if (!isReported6(membership.group)) return;
+  const { now } = dev.ns.sim.queue;
+  if (membership.timer !== undefined && membership.timerEnds - now < most) return;
+  startReport(dev, membership, most, cause);
+}
+
+/** Another host has reported the group. Mirrors __mld_report_work(). */
+export function stopReport6(membership: Membership6): void {
+  membership.timer?.cancel();
+  membership.timer = undefined;
+  membership.reporter = false;
+}
+
+function startReport(
+  dev: NetDevice,
+  membership: Membership6,
+  most: Micros,
+  cause: SkBuff | undefined,
+): void {
+  const { queue } = dev.ns.sim;
+  const delay = randomPart(dev, most);
+  membership.timer?.cancel();
+  membership.timerEnds = later(queue.now, delay);
+  membership.timer = queue.after(delay, "mld report", () => report(dev, membership, cause));
+}
+
+/** Mirrors mld_mca_work(). */
+function report(dev: NetDevice, membership: Membership6, cause: SkBuff | undefined): void {
+  const { group } = membership;
+  membership.timer = undefined;
+  membership.reporter = true;
+  if (mldVersion(dev) === 1) sendOldReport6(dev, group, cause);
+  else sendRecords6(dev, [{ type: MLD2_MODE_IS_EXCLUDE, group, sources: [] }], cause);
+}
+
+/** A random part of the longest wait, in whole jiffies. */
+function randomPart(dev: NetDevice, most: Micros): Micros {
+  const jiffies = Math.max(Math.ceil(most / milliseconds(4)), 1);
+  return milliseconds(4 * randomBetween(dev.ns.sim.random, 0, jiffies - 1));
 }

@@ -1,6 +1,7 @@
 import type { NetDevice } from "../../core/device.js";
 import type { NetworkNamespace } from "../../core/namespace.js";
-import { type Ipv6, ipv6PrefixContains, isIpv6Multicast, parseIpv6Prefix } from "../../wire/ip.js";
+import { type Ipv6, isIpv6Multicast } from "../../wire/ip.js";
+import { addressLabels } from "./address-labels.js";
 import {
   addresses6Of,
   type InterfaceAddress6,
@@ -9,27 +10,6 @@ import {
   scopeOf,
 } from "./addresses.js";
 import { devConf6 } from "./devconf.js";
-
-/** Labels of RFC 6724's policy table as the kernel has it. Mirrors net/ipv6/addrlabel.c:ip6addrlbl_init_table[]. */
-const LABELS = (
-  [
-    ["::1/128", 0],
-    ["::ffff:0:0/96", 4],
-    ["::/96", 3],
-    ["2001:10::/28", 7],
-    ["2001::/32", 6],
-    ["3ffe::/16", 12],
-    ["2002::/16", 2],
-    ["fec0::/10", 11],
-    ["fc00::/7", 5],
-  ] as const
-).flatMap(([text, label]) => {
-  const prefix = parseIpv6Prefix(text);
-  return prefix === undefined ? [] : [{ prefix, label }];
-});
-
-/** The label of everything else. */
-const DEFAULT_LABEL = 1;
 
 /**
  * The address a packet to `destination` gets that leaves by `dev`; undefined when there is none. RFC 6724 §5, in the kernel's
@@ -87,13 +67,12 @@ const RULES: readonly Rule[] = [
   ({ scope }, _, wanted) => (scope >= wanted ? -scope : scope - 128),
   ({ deprecated }) => Number(!deprecated),
   (candidate, _, __, dev) => Number(dev === undefined || dev === candidate.dev),
-  ({ address }, destination) => Number(labelOf(address) === labelOf(destination)),
+  ({ address, dev: own }, destination, _, dev) => {
+    const labels = addressLabels(own.ns);
+    return Number(labels.of(address, own) === labels.of(destination, dev));
+  },
   ({ address, length }, destination) => Math.min(sharedBits(address, destination), length),
 ];
-
-function labelOf(address: Ipv6): number {
-  return LABELS.find(({ prefix }) => ipv6PrefixContains(prefix, address))?.label ?? DEFAULT_LABEL;
-}
 
 /** How many leading bits two addresses have in common. Mirrors ipv6_addr_diff(). */
 function sharedBits(a: Ipv6, b: Ipv6): number {
