@@ -70,7 +70,7 @@ test("a query of version 1 is answered with a report to each group, and so is al
   expect(answers(VERSION_1, 1).toSorted()).toEqual(reports);
   expect(answers(VERSION_2, 1).toSorted()).toEqual(reports);
   expect(answers("host: ip -6 addr del 2001:db8::1/64 dev eth0", 1)).toEqual([
-    "multicast listener donemax resp delay: 0 addr: ff02::1:ff00:1, length 24",
+    "multicast listener done max resp delay: 0 addr: ff02::1:ff00:1, length 24",
   ]);
 });
 
