@@ -75,7 +75,13 @@ export async function playSession(block: Block): Promise<readonly string[]> {
 /** Writes what a session prints into its document: the way to bring a document up to date. */
 export function replaceBlock(block: Block, lines: readonly string[]): void {
   const text = readFileSync(block.file, "utf8").split("\n");
-  text.splice(block.line - 1, block.lines.length, ...lines);
+  // Blocks above may have grown or shrunk since this one was found.
+  const starts = [...text.keys()].filter((at) =>
+    block.lines.every((line, n) => text[at + n] === line),
+  );
+  const far = (at: number): number => Math.abs(at - (block.line - 1));
+  const [start = block.line - 1] = starts.toSorted((a, b) => far(a) - far(b));
+  text.splice(start, block.lines.length, ...lines);
   writeFileSync(block.file, text.join("\n"));
 }
 
