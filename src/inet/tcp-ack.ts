@@ -79,7 +79,7 @@ function noteLossProbeAnswered(out: SendState, acknowledgment: number, saysNothi
 export function resendSmaller(connection: TcpConnection): void {
   const { out } = connection;
   if (out.flight.length === 0) return;
-  cutToSize(out);
+  cutToSize(out, out.mss);
   enterLoss(connection);
   armTimer(connection);
 }

@@ -1,6 +1,6 @@
 import type { SendState, SentSegment, TcpConnection } from "./tcp-connection.js";
 import type { SackBlock } from "./tcp-options.js";
-import { sendFrom } from "./tcp-output.js";
+import { currentMss, sendFrom } from "./tcp-output.js";
 import { advance, distance, isAfter, isBefore } from "./tcp-sequence.js";
 
 /** Takes out what an acknowledgment covers; what it covers in part is shortened. Mirrors tcp_clean_rtx_queue(). */
@@ -38,11 +38,13 @@ export function isDuplicate(blocks: readonly SackBlock[], acknowledgment: number
 /** Sends a segment once more, with what follows it if both fit into one. Mirrors __tcp_retransmit_skb() and tcp_retrans_try_collapse(). */
 export function resend(connection: TcpConnection, segment: SentSegment): void {
   const { out, ns } = connection;
+  const most = currentMss(connection);
+  if (bytesOf(segment) > most) cutToSize(out, most);
   const at = out.flight.indexOf(segment);
   let length = bytesOf(segment);
   for (let next = out.flight[at + 1]; next !== undefined; next = out.flight[at + 1]) {
     const more = bytesOf(next);
-    if (segment.fin || next.sacked || length >= out.mss || length + more > out.mss) break;
+    if (segment.fin || next.sacked || length >= most || length + more > most) break;
     length += more;
     segment.end = next.end;
     segment.fin = next.fin;
@@ -54,18 +56,18 @@ export function resend(connection: TcpConnection, segment: SentSegment): void {
   segment.wasResent = true;
 }
 
-/** Cuts what is larger than a segment may now be. Mirrors tcp_fragment(). */
-export function cutToSize(out: SendState): void {
+/** Cuts what is larger than `most` bytes; the first piece of a segment stays the same object. Mirrors tcp_fragment(). */
+export function cutToSize(out: SendState, most: number): void {
   out.flight = out.flight.flatMap((segment) => {
-    const pieces: SentSegment[] = [];
-    let start = segment.start;
-    for (
-      ;
-      distance(start, segment.end) > out.mss + (segment.fin ? 1 : 0);
-      start = advance(start, out.mss)
-    )
-      pieces.push({ ...segment, start, end: advance(start, out.mss), fin: false });
-    return [...pieces, { ...segment, start }];
+    const pieces = [segment];
+    for (let last = segment; bytesOf(last) > most;) {
+      const rest = { ...last, start: advance(last.start, most) };
+      last.end = rest.start;
+      last.fin = false;
+      pieces.push(rest);
+      last = rest;
+    }
+    return pieces;
   });
 }
 

@@ -12,7 +12,7 @@ import { boundDeviceOf, socketInfo } from "./socket-owner.js";
 import { formatEndpoints } from "./socket-trace.js";
 import type { SendState, TcpConnection } from "./tcp-connection.js";
 import { encodeTcpOptions, type TcpOptions } from "./tcp-options.js";
-import { takeBlocks } from "./tcp-sack.js";
+import { blocksLength, takeBlocks } from "./tcp-sack.js";
 import { advance, distance, isAfter, isBefore } from "./tcp-sequence.js";
 
 /** What one segment says. */
@@ -101,10 +101,16 @@ function hasFinToSend({ out }: TcpConnection, length: number): boolean {
 }
 
 /** How many bytes the next segment could hold. */
-function roomFor({ out }: TcpConnection): number {
+function roomFor(connection: TcpConnection): number {
+  const { out } = connection;
   const waiting = distance(out.sent, out.end);
   const room = out.window - distance(out.una, out.sent);
-  return Math.max(Math.min(waiting, out.mss, room), 0);
+  return Math.max(Math.min(waiting, currentMss(connection), room), 0);
+}
+
+/** The most bytes that fit into a segment that leaves now. Mirrors tcp_current_mss(). */
+export function currentMss(connection: TcpConnection): number {
+  return connection.out.mss - blocksLength(connection);
 }
 
 /** How many bytes may leave next: 0 while they must wait. Nagle's rule as Minshall changed it. Mirrors tcp_nagle_check(). */
@@ -112,7 +118,7 @@ function sendableLength(connection: TcpConnection): number {
   const { out } = connection;
   if (inFlight(out) >= Math.floor(out.congestionWindow)) return 0;
   const length = roomFor(connection);
-  const partial = length < out.mss;
+  const partial = length < currentMss(connection);
   const smallUnderWay = isAfter(out.small, out.una) && !isAfter(out.small, out.sent);
   return partial && smallUnderWay && !out.finWanted ? 0 : length;
 }

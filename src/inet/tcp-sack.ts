@@ -38,15 +38,27 @@ export function noteDuplicate(connection: TcpConnection, start: number, end: num
     connection.in.duplicate = { start, end };
 }
 
-/** The blocks of the segment that leaves now. Mirrors tcp_established_options(). */
-export function takeBlocks({
+/** The blocks of the segment that leaves now: what came twice is told once. */
+export function takeBlocks(connection: TcpConnection): readonly SackBlock[] {
+  const told = blocksOf(connection);
+  connection.in.duplicate = undefined;
+  return told;
+}
+
+/** What the blocks take of the next segment's room, in bytes. Mirrors the end of tcp_current_mss(). */
+export function blocksLength(connection: TcpConnection): number {
+  const { length } = blocksOf(connection);
+  return length === 0 ? 0 : 4 + length * 8;
+}
+
+/** Mirrors tcp_established_options(). */
+function blocksOf({
   in: received,
   sackPermitted,
   timestamps,
 }: TcpConnection): readonly SackBlock[] {
   const { duplicate, blocks } = received;
   if (!sackPermitted || (duplicate === undefined && blocks.length === 0)) return NO_BLOCKS;
-  received.duplicate = undefined;
   const told = duplicate === undefined ? blocks : [duplicate, ...blocks];
   return told.slice(0, timestamps ? BLOCKS_WITH_TIMESTAMPS : MOST_BLOCKS);
 }

@@ -3,7 +3,7 @@ import { connectTcp, listenTcp, type TcpConnection } from "../../src/inet/tcp-so
 import { parseTcpOptions } from "../../src/inet/tcp-options.js";
 import { IPV4_ANY } from "../../src/wire/ip.js";
 import { TCP_SYN, type TcpHeader } from "../../src/wire/tcp.js";
-import { ip, routedLab, type RoutedLab, run, set } from "./inet-fixtures.js";
+import { drops, ip, routedLab, type RoutedLab, run, set } from "./inet-fixtures.js";
 
 const MSS = 1448;
 
@@ -162,4 +162,25 @@ test("of a closed connection that waits for the peer's FIN only so much is left 
       : [],
   );
   expect([client.state, ids]).toEqual(["TIME_WAIT", ["server counted", "client 0"]]);
+});
+
+test("SACK blocks take their room from the data that goes with them", () => {
+  const { lab, client, server } = talk((count) => count === 0);
+  client.send(segments(2));
+  expect(server.in.blocks).toHaveLength(1);
+  lab.events.length = 0;
+  server.send(segments(2));
+  const lengths = lab.events.flatMap((event) =>
+    event.kind === "born" && event.ns === "server"
+      ? [
+          [
+            event.frame.payload.length,
+            event.frame.transport?.kind === "tcp" ? event.frame.transport.options.length : 0,
+          ],
+        ]
+      : [],
+  );
+  expect(lengths[0]).toEqual([MSS - 12, 24]);
+  run(lab.sim, 1);
+  expect(drops(lab.events).filter((reason) => !reason.includes("NETFILTER"))).toEqual([]);
 });
