@@ -13,8 +13,10 @@ import {
   snoopFrame,
   tellBridge,
 } from "./bridge-forward.js";
+import type { BridgeDevice } from "./bridge.js";
 import type { BridgePort } from "./bridge-port.js";
 import { vlanEgress, vlanIngress } from "./bridge-vlans.js";
+import { macvlanPorts } from "./macvlan.js";
 import { receiveBpdu } from "./stp-input.js";
 
 const GROUP_ADDRESSES = 0x0180_c200_0000;
@@ -109,7 +111,7 @@ function finish(skb: SkBuff, port: BridgePort): SendResult {
     drop(skb, "BRIDGE_INGRESS_STP_STATE", where);
     return undefined;
   }
-  const localCopy = bridge.promiscuous || (group && receivers?.host !== false);
+  const localCopy = hearsAll(bridge) || (group && receivers?.host !== false);
   const pass: BridgePass = { bridge, from: port, localCopy, vid };
   const entry = group ? undefined : bridge.fdb.lookup(destination, vid);
   if (entry?.local === true)
@@ -124,6 +126,11 @@ function finish(skb: SkBuff, port: BridgePort): SendResult {
   if (!localCopy) return undefined;
   if (!group) return passUp(skb, pass, "the bridge is promiscuous");
   return passUp(skb, pass, destination === MAC_BROADCAST ? "broadcast" : "multicast");
+}
+
+/** The bridge's host wants every frame: it is in promiscuous mode, or has macvlans on top. */
+function hearsAll(bridge: BridgeDevice): boolean {
+  return bridge.promiscuous || (macvlanPorts(bridge.ns).find(bridge)?.promiscuity ?? 0) > 0;
 }
 
 /** Tells of a frame that VLANs keep out. */
@@ -142,7 +149,7 @@ function ingressVlan(skb: SkBuff, port: BridgePort): number | undefined {
 /** The frame goes to the bridge's host. Mirrors net/bridge/br_input.c:br_pass_frame_up(). */
 function passUp(skb: SkBuff, pass: BridgePass, why: string): SendResult {
   const { bridge, from, vid } = pass;
-  if (vid !== 0 && !bridge.promiscuous && !bridge.vlans.has(vid)) {
+  if (vid !== 0 && !hearsAll(bridge) && !bridge.vlans.has(vid)) {
     const outside = `${why}, and ${bridge.name} is not in VLAN ${vid}`;
     tellBridge(skb, pass, { action: "refuse", to: [bridge.name], why: outside });
     drop(skb, "NOT_SPECIFIED", "br_pass_frame_up");

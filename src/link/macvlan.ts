@@ -155,11 +155,15 @@ export class MacvlanPort {
     return this.children.find((child) => child.up && child.mac === mac);
   }
 
-  /** How many children want the device to hear everything. Mirrors dev_set_promiscuity() of macvlan_open(). */
+  /**
+   * How often the device is asked to hear everything: by every `passthru` child, and once for all others together, whose addresses are
+   * not its own. Mirrors macvlan_open() and net/core/dev.c:__dev_set_rx_mode().
+   */
   get promiscuity(): number {
-    const wants = ({ up, mode, flags }: Macvlan): boolean =>
-      up && mode === "passthru" && !flags.has("nopromisc");
-    return this.children.filter(wants).length;
+    const up = this.children.filter((child) => child.up);
+    const wants = up.filter(({ mode, flags }) => mode === "passthru" && !flags.has("nopromisc"));
+    const hasOthers = up.some(({ mode }) => mode !== "passthru");
+    return wants.length + Number(hasOthers && this.lower.up);
   }
 
   /** Mirrors drivers/net/macvlan.c:macvlan_handle_frame(). */
