@@ -1,5 +1,6 @@
 import { Choose, streamOf } from "./choose.js";
 import type { Draft, DraftCommand } from "./draft.js";
+import { addDevices } from "./devices.js";
 import { overIpv6 } from "./family6.js";
 import { makePackets } from "./packets.js";
 import { makeProbes } from "./probes.js";
@@ -10,10 +11,13 @@ import { addRules } from "./rules.js";
 import { addSets } from "./sets.js";
 import { makeNetwork } from "./topology.js";
 
-/** Makes a lab: the same seed makes the same one. Every third is about IPv6, every fifth has its rules in the legacy variant. */
-export function generate(seed: number): Draft {
+/**
+ * Makes a lab: the same seed makes the same one. Every third is about IPv6, every fifth has its rules in the legacy variant.
+ * `devices`: each has MTUs of its own as well, or devices on top of others.
+ */
+export function generate(seed: number, devices: boolean): Draft {
   const six = seed % 3 === 0;
-  const draft = overIpv4(seed, six);
+  const draft = overIpv4(seed, six, devices);
   const one = six ? overIpv6(draft) : draft;
   return seed % 5 === 0 ? { ...one, commands: one.commands.map(legacy) } : one;
 }
@@ -23,7 +27,7 @@ function legacy(command: DraftCommand): DraftCommand {
 }
 
 /** `six`: it will be about IPv6. */
-function overIpv4(seed: number, six: boolean): Draft {
+function overIpv4(seed: number, six: boolean, devices: boolean): Draft {
   const choose = new Choose(seed);
   const network = makeNetwork(choose);
   addRouting(network);
@@ -32,6 +36,7 @@ function overIpv4(seed: number, six: boolean): Draft {
   inSome(network, seed, "sets", 0.25, () => addSets(network, six));
   inSome(network, seed, "modules", 0.22, () => addModules(network, six));
   inSome(network, seed, "packets", 0.18, () => probes.push(...makePackets(network, six)));
+  if (devices) inSome(network, seed, "devices", 1, () => probes.push(...addDevices(network, six)));
   return {
     name: `fuzz-${seed}`,
     about: `made by npm run fuzz:kernel, seed ${seed}`,

@@ -15,13 +15,14 @@ export async function main(args: readonly string[]): Promise<number> {
       out: { type: "string", default: "fuzz-found" },
       "no-shrink": { type: "boolean", default: false },
       print: { type: "boolean", default: false },
+      devices: { type: "boolean", default: false },
     },
   });
   const log = (line: string): void => void process.stdout.write(`${line}\n`);
   const [seed, count, hands] = [values.seed, values.count, values.hands].map(Number);
   if (seed === undefined || count === undefined || hands === undefined) return 2;
   if (values.print) {
-    log(labFile(generate(seed)));
+    log(labFile(generate(seed, values.devices)));
     return 0;
   }
   const missing = missingJudge();
@@ -31,7 +32,7 @@ export async function main(args: readonly string[]): Promise<number> {
   }
   const started = Date.now();
   const out = values["no-shrink"] ? undefined : values.out;
-  const result = await fuzz({ seed, count, hands, out, log });
+  const result = await fuzz({ seed, count, hands, out, log, devices: values.devices });
   log(
     `seeds ${seed} to ${seed + count - 1}: ${result.labs} labs, ${result.probes} probes, ${result.frames} frames, ` +
       `${result.differences.length} differences, ${result.unsteady.length} unsteady, ${result.unknown.length} with unknowns, ${result.endless.length} endless, ` +

@@ -17,6 +17,8 @@ export interface FuzzOptions {
   /** Where the lab file of a difference is written; undefined writes none and shrinks nothing. */
   readonly out: string | undefined;
   readonly log: (line: string) => void;
+  /** Labs with MTUs of their own and devices on top of others. */
+  readonly devices: boolean;
 }
 
 export interface FuzzResult {
@@ -69,8 +71,8 @@ class Run {
   }
 
   async one(seed: number): Promise<void> {
-    const { log, out } = this.#options;
-    const draft = generate(seed);
+    const { log, out, devices } = this.#options;
+    const draft = generate(seed, devices);
     const lab = labOf(draft);
     const found = await this.#compare(lab);
     this.result.labs++;
