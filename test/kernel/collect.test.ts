@@ -150,12 +150,12 @@ function requestsOf(lab: Lab): readonly Parameters<typeof traceRequest>[1][] {
  * Labs left out.
  * v6-addresses-go-with-their-link has a sender without an address, v6-link-local and v6-multicast go to what a dump has no place for,
  * v6-clusterip-dnat draws a port at random.
- * Groups that programs are in, programs that do not accept, and whether a socket is transparent are in no dump; a veth with both ends in one namespace is taken
+ * Address labels are in no dump. Groups that programs are in, programs that do not accept, and whether a socket is transparent are in no dump; a veth with both ends in one namespace is taken
  * for two wires that leave.
  * two-tests-printed-as-one is about rules that iptables-save prints otherwise than the kernel has them: no dump tells.
  */
 const left =
-  /tproxy|^v6-addresses-go-with-their-link|^v6-link-local|^v6-multicast|^v6-group-queries|^v6-clusterip-dnat|^two-tests-printed-as-one|^igmp-|^multicast-|^mcast-snooping|^accept-queue|^mark-on-a-veth-inside/;
+  /tproxy|^v6-addresses-go-with-their-link|^v6-link-local|^v6-multicast|^v6-group-queries|^v6-address-labels|^v6-clusterip-dnat|^two-tests-printed-as-one|^igmp-|^multicast-|^mcast-snooping|^accept-queue|^mark-on-a-veth-inside/;
 /** Labs that differ from others in their rules alone; they are compared when `HOPWISE_COLLECT=all` asks for it. */
 const alike = /^(match|target|reject-with|fragments|snat|dnat|rp-filter|icmp|nat|masquerade)-/;
 const all = process.env["HOPWISE_COLLECT"] === "all";

@@ -105,6 +105,8 @@ export interface RecordedFdbEntry {
   readonly dev: string;
   /** The other end, of a tunnel's entry. */
   readonly remote: IpAddress | undefined;
+  /** Of a tunnel's entry: the other end is a router for what is behind it. */
+  readonly isRouter: boolean;
   /** `permanent` is the host's own, `static` was typed and stays, `learned` was seen, nobody knows when. */
   readonly state: "permanent" | "static" | "learned";
   readonly place: Place;

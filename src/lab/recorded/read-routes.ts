@@ -275,6 +275,7 @@ export function readFdb(input: InputText): readonly RecordedFdbEntry[] {
         mac,
         dev: ifname,
         remote,
+        isRouter: flags.includes("router"),
         state: state === "permanent" || state === "static" ? state : "learned",
         place: item.place,
       },

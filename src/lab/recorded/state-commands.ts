@@ -109,14 +109,17 @@ export function tunnelEntries(node: RecordedNode): readonly LabCommand[] {
 /** An entry of a tunnel, but for the one that the device makes of its own `remote`. */
 function tunnelEntry(
   { record, devices }: RecordedNode,
-  { mac, dev, remote, state, place }: RecordedFdbEntry,
+  { mac, dev, remote, isRouter, state, place }: RecordedFdbEntry,
 ): readonly LabCommand[] {
   const tunnel = devices.find(({ name }) => name === dev);
   const to = remote === undefined ? "" : formatIp(remote);
   const settings = tunnel?.link?.settings ?? [];
-  const isOwn = mac === MAC_ZERO && settings[settings.indexOf("remote") + 1] === to;
+  const isOwn =
+    mac === MAC_ZERO &&
+    ["remote", "group"].some((word) => settings[settings.indexOf(word) + 1] === to);
   if (tunnel?.kind !== "tunnel" || isOwn) return [];
-  const words = [formatMac(mac), "dev", dev, "dst", to, "self"];
+  const flags = isRouter ? ["router"] : [];
+  const words = [formatMac(mac), "dev", dev, "dst", to, "self", ...flags];
   return [
     {
       ns: record.name,

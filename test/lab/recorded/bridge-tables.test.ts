@@ -102,3 +102,37 @@ describe("a recorded bridge", () => {
     );
   });
 });
+
+describe("a recorded VXLAN device", () => {
+  it("has its group, its switches, and the routers among its entries", () => {
+    const settings = { id: 5, group: "239.1.1.1", link: "eth0", port: 4789, limit: 9 };
+    const files = [
+      { file: "gw/iptables-save.txt", text: openRules },
+      json("gw/ip-addr.json", [
+        loopback,
+        link(2, "eth0", [["192.0.2.1", 24]]),
+        link(3, "vx", [], {
+          linkinfo: { info_kind: "vxlan", info_data: { ...settings, proxy: true, rsc: true } },
+        }),
+      ]),
+      json("gw/bridge-fdb.json", [
+        { mac: "00:00:00:00:00:00", ifname: "vx", dst: "239.1.1.1", flags: ["self"] },
+        {
+          mac: "02:00:00:00:aa:05",
+          ifname: "vx",
+          dst: "192.0.2.9",
+          flags: ["self", "router"],
+          state: "permanent",
+        },
+      ]),
+    ];
+    expect(said(files, "ip", "-d", "link", "show", "vx").join(" ")).toContain(
+      "vxlan id 5 group 239.1.1.1 dev eth0 srcport 0 0 dstport 4789 proxy rsc ttl auto ageing 300 maxaddr 9 ",
+    );
+    expect(said(files, "bridge", "fdb", "show", "dev", "vx").toSorted()).toEqual([
+      "",
+      "00:00:00:00:00:00 dst 239.1.1.1 via eth0 self permanent",
+      "02:00:00:00:aa:05 dst 192.0.2.9 self router permanent",
+    ]);
+  });
+});
