@@ -12,6 +12,7 @@ import { loadWhatIf, type WhatIf, whatIfTitle, withCommands } from "../lab/what-
 import type { World } from "../lab/world.js";
 import { branchesExit, branchesJson, formatBranches } from "../view/branches.js";
 import { type Filter, parseFilter } from "../view/filter.js";
+import { packetsOfFlow } from "../view/follow.js";
 import { filteredSteps } from "../view/filter-rows.js";
 import { stepJson, traceJson } from "../view/json.js";
 import { type Verdict, verdictName } from "../view/outcome.js";
@@ -66,11 +67,14 @@ export function traceCommand(
     seed: options.seed,
     endpoint: options.endpoint,
     oneWay: options.oneWay ?? false,
+    count: options.count,
     inputDevice: options.in,
     family: options.ipv6 === true ? 6 : options.ipv4 === true ? 4 : undefined,
   };
   if (options.all === true) return printBranches(traceBranches(world, request), options, streams);
   const recording = underDialect(world, request, options.dialect, traceRequest(world, request));
+  if (options.count !== undefined)
+    return printPackets(recording, filter, { ...options, count: options.count }, streams);
   const view = viewOf(recording);
   for (const line of noteLines(recording)) streams.err(`${safeText(line)}\n`);
   if (view.verdict.outcome === "DENIED" && options.dialect === undefined)
@@ -137,6 +141,46 @@ function printBranches(
   const notes = new Set(branches.flatMap(({ recording }) => noteLines(recording)));
   for (const line of notes) streams.err(`${safeText(line)}\n`);
   return branchesExit(views);
+}
+
+/** `--count`: the packets of one flow, each as a trace of its own. */
+function printPackets(
+  recording: Recording,
+  filter: Filter | undefined,
+  options: TraceOptions & { readonly count: number },
+  streams: Streams,
+): number {
+  const format = options.json === true ? "json" : options.output;
+  if (!["text", "wide", "minimal", "json"].includes(format))
+    throw new UserError(
+      "USAGE",
+      `--count is printed as text, wide, minimal or json, not as ${format}`,
+    );
+  const views = packetsOfFlow(recording)
+    .slice(0, options.count)
+    .map((followed, index) => viewOf(index === 0 ? recording : laterPacket(recording, followed)));
+  for (const line of noteLines(recording)) streams.err(`${safeText(line)}\n`);
+  if (views.length < options.count)
+    streams.err(
+      `note: ${views.length} of ${options.count} packets were sent: the last had no answer, or an error for one\n`,
+    );
+  const parts: string[] = [];
+  const collected: Streams = { ...streams, out: (text) => void parts.push(text) };
+  const { out, ...each } = options;
+  for (const view of views) print(view, filter, each, collected);
+  const text =
+    format === "json"
+      ? `${JSON.stringify({ v: 1, kind: "Traces", traces: parts.map((part): unknown => JSON.parse(part)) }, undefined, 2)}\n`
+      : parts.map((part, index) => `packet ${index + 1} of ${views.length}\n${part}`).join("\n");
+  if (out === undefined) streams.out(text);
+  else writeFileSync(out, streams.inFile?.(text) ?? text);
+  return Math.max(0, ...views.map(({ verdict }) => exitCode(verdict, options.expect)));
+}
+
+/** The run with another packet picked out. What a connection sends later need not be answered. */
+function laterPacket(recording: Recording, followed: number): Recording {
+  const oneWay = recording.request.protocol === "tcp";
+  return { ...recording, followed, oneWay, lookup: undefined, lookupEvents: [] };
 }
 
 function headingOf({ patch = [], set = [], without = [] }: TraceOptions): string {

@@ -22,10 +22,15 @@ export interface OutgoingRequest {
   readonly asks?: Uint8Array | undefined;
   /** Stop as soon as the request was delivered. */
   readonly oneWay: boolean;
+  /** How often it asks, each time when it was answered; over TCP, how many packets its connection sends at least. 1 when undefined. */
+  readonly count?: number | undefined;
 }
 
 /** How long programs wait for an answer to a datagram or an echo request. */
 const patience: Micros = seconds(5);
+
+/** How long a connection that was asked for more packets is watched after it stands. */
+const settling: Micros = seconds(1);
 
 /**
  * Sends the request and runs the world until its program was told: connected, answered, refused, or nothing in time.
@@ -47,6 +52,7 @@ export function sendRequest(ns: NetworkNamespace, request: OutgoingRequest): voi
     };
   }
   while (!told && (sim.queue.nextAt ?? Number.POSITIVE_INFINITY) <= until) sim.step();
+  if (told && (request.count ?? 1) > 1) sim.runUntilIdle(later(sim.queue.now, settling));
   sim.trace = listener;
 }
 
@@ -63,14 +69,18 @@ function start(ns: NetworkNamespace, request: OutgoingRequest, done: () => void)
 
 function startTcp(
   ns: NetworkNamespace,
-  { address, device, port, sourcePort, ttl, asks }: OutgoingRequest,
+  { address, device, port, sourcePort, ttl, data, asks, count = 1 }: OutgoingRequest,
   done: () => void,
 ): void {
   const owner = { boundDevice: device };
   const connection = connectTcp(ns, { address, port, sourcePort, ttl, owner });
   connection.onConnected =
     asks === undefined
-      ? done
+      ? () => {
+          // The request and what ends the handshake are two.
+          for (let sent = 2; sent < count; sent++) connection.send(data);
+          done();
+        }
       : () => {
           connection.onData = done;
           connection.onClose = done;
@@ -82,13 +92,13 @@ function startTcp(
 
 function startUdp(
   ns: NetworkNamespace,
-  { address, device, port, sourcePort, ttl, data }: OutgoingRequest,
+  { address, device, port, sourcePort, ttl, data, count = 1 }: OutgoingRequest,
   done: () => void,
 ): void {
   const family = familyOf(address);
   const socket = new UdpSocket(ns, { boundDevice: device }, family);
   socket.ttl = ttl;
-  socket.onDatagram = done;
+  socket.onDatagram = repeated(count, () => socket.send(data), done);
   socket.onError = done;
   const failed =
     socket.bind(family.any, sourcePort) ?? socket.connect(address, port) ?? socket.send(data);
@@ -97,12 +107,24 @@ function startUdp(
 
 function startPing(
   ns: NetworkNamespace,
-  { address, device, sourcePort, ttl, data }: OutgoingRequest,
+  { address, device, sourcePort, ttl, data, count = 1 }: OutgoingRequest,
   done: () => void,
 ): void {
   const socket = new PingSocket(ns, { boundDevice: device });
   socket.ttl = ttl;
-  socket.onReply = done;
+  const send = (sequence: number): unknown =>
+    socket.send(address, { id: sourcePort, sequence, data });
+  socket.onReply = repeated(count, send, done);
   socket.onError = done;
-  if (socket.send(address, { id: sourcePort, data }) !== undefined) done();
+  if (send(1) !== undefined) done();
+}
+
+/** What an answer leads to: the next of `count` messages, and the end after the last or when one cannot be sent. */
+function repeated(count: number, send: (number: number) => unknown, done: () => void): () => void {
+  let sent = 1;
+  return () => {
+    if (sent >= count) return done();
+    sent++;
+    if (send(sent) !== undefined) done();
+  };
 }

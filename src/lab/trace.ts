@@ -59,6 +59,8 @@ export interface TraceRequest {
   readonly endpoint: string | undefined;
   /** Stop when the request has arrived. */
   readonly oneWay: boolean;
+  /** How many packets of the sender are wanted; 1 when undefined. */
+  readonly count?: number | undefined;
   /** The device that a packet from outside comes in by, where only dumps are given: `eth0`, `gw:eth0`. */
   readonly inputDevice?: string | undefined;
   /** The family of addresses that is asked for; undefined for what a program would take. */
@@ -150,6 +152,7 @@ function record(
           : new TextEncoder().encode("hopwise"),
       asks: healthRequest(cluster, request.protocol, address, destination.port),
       oneWay: request.oneWay,
+      count: request.count,
     });
     sim.trace = undefined;
   }

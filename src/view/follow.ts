@@ -1,6 +1,7 @@
 import type { Recording } from "../core/recording.js";
 import type { BornEvent, PacketStamp, TraceEvent } from "../core/trace.js";
 import { isLinkTalk } from "../wire/icmpv6.js";
+import { destinationOf, sourceOf } from "./fields.js";
 
 /** One way of a conversation: the events of the packet that made it there, copies that went elsewhere left out. */
 export interface Leg {
@@ -40,6 +41,23 @@ export function followRequest(recording: Recording): Conversation {
     out,
     back: answer === undefined ? undefined : legOf(answer.packet, recording.events, births),
   };
+}
+
+/** The packets that the sender of a request sent on its flow, in order: the request, and what its program sent later. */
+export function packetsOfFlow({ events, request }: Recording): readonly number[] {
+  const born = events.filter((event): event is BornEvent => event.kind === "born");
+  const own = born.filter(
+    (birth) => birth.ns === request.sourceNs && isIp(birth) && !isCopy(birth),
+  );
+  const first = own.find(({ cause }) => cause === undefined);
+  if (first === undefined) return [];
+  const flow = flowOf(first.frame);
+  return own.filter(({ frame }) => flowOf(frame) === flow).map(({ packet }) => packet);
+}
+
+/** Protocol, ends and ports; the id of an echo request stands among its ports. */
+function flowOf(frame: BornEvent["frame"]): string {
+  return `${frame.transport?.kind ?? ""} ${sourceOf(frame)} ${destinationOf(frame)}`;
 }
 
 /** How a packet ended: its last event. */

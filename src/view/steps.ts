@@ -580,7 +580,11 @@ function natStep({ event, recording }: Context): string {
   const birth = recording.events.find(
     (other) => other.kind === "born" && other.packet === event.packet,
   );
-  return birth?.kind === "born" && birth.cause !== undefined ? "conntrack reply" : "conntrack";
+  // What a connection sends later is caused by answers, and is none.
+  const later = event.packet === recording.followed;
+  return birth?.kind === "born" && birth.cause !== undefined && !later
+    ? "conntrack reply"
+    : "conntrack";
 }
 
 function ttlText(changes: readonly Change[]): string {

@@ -136,7 +136,8 @@ function flowLine({ recording, conversation }: TraceView): string {
         : `${bracketed(request.sourceAddress)}:${request.sourcePort}`
       : sourceOf(first);
   const proxy = recording.proxy === undefined ? "" : `proxy ${recording.proxy}, `;
-  return `${what} ${from} -> ${request.destination}   ${proxy}seed ${recording.seed}, conntrack empty`;
+  const table = recording.followed === undefined ? "empty" : "as the packet before left it";
+  return `${what} ${from} -> ${request.destination}   ${proxy}seed ${recording.seed}, conntrack ${table}`;
 }
 
 function lookupLines(recording: Recording, options: TextOptions): readonly string[] {

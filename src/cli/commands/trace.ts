@@ -32,6 +32,7 @@ export interface TraceOptions {
   readonly endpoint?: string;
   readonly all?: boolean;
   readonly oneWay?: boolean;
+  readonly count?: number;
   readonly ipv4?: boolean;
   readonly ipv6?: boolean;
   readonly output: (typeof FORMATS)[number];
@@ -71,6 +72,14 @@ export function registerTrace(program: Command, streams: Streams): void {
     .option("--all", "every way that chance may take, one line each; -v adds the trace of each")
     .option("--in <device>", "where a packet from outside comes in, for dumps: eth0 or NODE:eth0")
     .addOption(addrOption())
+    .addOption(
+      new Option(
+        "--count <n>",
+        "so many packets of the sender, one after the other: what conntrack makes of later ones",
+      )
+        .argParser(wholeNumber(1, 100))
+        .conflicts(["all", "step", "oneWay"]),
+    )
     .option("--one-way", "do not follow the reply")
     .addOption(
       new Option("-4, --ipv4", "the IPv4 address of a destination that has both").conflicts("ipv6"),

@@ -125,7 +125,7 @@ function runOnce(
   // Hosts tell their links of the groups they are in when they come up: that is over before anything is asked.
   if (usesIpv6(lab)) sim.runUntilIdle(later(sim.queue.now, seconds(3)));
   const events: TraceEvent[] = [];
-  sim.trace = listener(name, events);
+  sim.trace = (request.count ?? 1) > 1 ? (event) => events.push(event) : listener(name, events);
   request.decider?.begin(sim);
   sendRequest(ns, {
     protocol: request.protocol,
@@ -135,6 +135,7 @@ function runOnce(
     ttl: request.ttl,
     data: new TextEncoder().encode("hopwise"),
     oneWay: request.oneWay,
+    count: request.count,
   });
   sim.trace = undefined;
   return { sim, ns, events, notes };
