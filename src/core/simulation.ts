@@ -100,6 +100,7 @@ export function newSkb(ns: NetworkNamespace, frame: Frame, by: string, cause?: S
     ct: undefined,
     route: undefined,
     socket: undefined,
+    notLoopedBack: false,
     bridge: undefined,
     fragmentMaxSize: 0,
     fragmentsHadDf: false,
@@ -113,7 +114,7 @@ export function newSkb(ns: NetworkNamespace, frame: Frame, by: string, cause?: S
   return skb;
 }
 
-/** A second envelope with the same frame and state. Mirrors skb_clone(). */
+/** A second envelope with the same frame and state, that belongs to no socket. Mirrors skb_clone(). */
 export function cloneSkb(skb: SkBuff, by: string): SkBuff {
   const copy = newSkb(skb.ns, skb.frame, by, skb);
   skb.clones ??= new Set([skb]);
@@ -125,7 +126,6 @@ export function cloneSkb(skb: SkBuff, by: string): SkBuff {
   copy.priority = skb.priority;
   copy.ct = skb.ct;
   copy.route = skb.route;
-  copy.socket = skb.socket;
   copy.bridge = skb.bridge === undefined ? undefined : { ...skb.bridge };
   copy.fragmentMaxSize = skb.fragmentMaxSize;
   copy.fragmentsHadDf = skb.fragmentsHadDf;

@@ -55,6 +55,8 @@ export interface SkBuff {
   ct: ConntrackRef | undefined;
   route: Route | undefined;
   socket: SocketInfo | undefined;
+  /** What goes to a group does not come back to its sender, as the sender's socket asks; until IP takes the packet in. Mirrors sk_mc_loop(). */
+  notLoopedBack: boolean;
   bridge: BridgeInfo | undefined;
   /** Made by reassembly: the size in bytes of its largest fragment, IP header included; 0 otherwise. Mirrors IPCB(skb)->frag_max_size. */
   fragmentMaxSize: number;

@@ -25,6 +25,7 @@ export function fragment(skb: SkBuff, mtu: number): readonly SkBuff[] {
     const end = places[index + 1] ?? bytes.length;
     const last = end === bytes.length;
     const piece = cloneSkb(skb, "fragment");
+    piece.socket = skb.socket;
     const header: Ipv4Header = {
       ...network,
       dontFragment: skb.fragmentsHadDf,

@@ -21,6 +21,7 @@ export function ipRcv(skb: SkBuff): void {
   if (skb.packetType === "OTHERHOST") return drop(skb, "OTHERHOST", "ip_rcv_core");
   if (network?.kind !== "ipv4") return drop(skb, "IP_INHDR", "ip_rcv_core");
   if (network.checksumError !== undefined) return drop(skb, "IP_CSUM", "ip_rcv_core");
+  skb.notLoopedBack = false;
   skb.fragmentMaxSize = 0;
   skb.fragmentsHadDf = false;
   if (skb.route === undefined) skb.ignoreDf = false;

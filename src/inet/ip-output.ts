@@ -11,7 +11,6 @@ import { fib } from "./fib.js";
 import { icmpSend } from "./icmp.js";
 import { sendPieces } from "./fragment-queue.js";
 import { fragment } from "./ip-fragment.js";
-import { notLoopedBack } from "./multicast-loop.js";
 import { flowOf } from "./multipath.js";
 import { neighOutput } from "./neighbour.js";
 import { attachRoute, refuseRoute } from "./route-entry.js";
@@ -39,7 +38,7 @@ export function ipMulticastOutput(skb: SkBuff): SendResult {
     in: undefined,
     out: dev,
   } as const;
-  if (!toGroup || !notLoopedBack(skb.ns).has(skb))
+  if (!toGroup || !skb.notLoopedBack)
     nfHook(cloneSkb(skb, toGroup ? "multicast loopback" : "broadcast loopback"), state, loopBack);
   const { network } = skb.frame;
   if (toGroup && network?.kind === "ipv4" && network.ttl === 0) {

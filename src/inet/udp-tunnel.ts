@@ -17,7 +17,6 @@ import { familyOf } from "./families.js";
 import { ipPacket } from "./ip-local-out.js";
 import { hopLimitOf } from "./ipv6/icmp.js";
 import { ip6Packet } from "./ipv6/packet.js";
-import { notLoopedBack } from "./multicast-loop.js";
 import { pathExceptions6 } from "./ipv6/path-exceptions.js";
 import { pathExceptions } from "./path-exceptions.js";
 import { attachRoute } from "./route-entry.js";
@@ -96,7 +95,7 @@ function transmit(
       after: skb.frame,
     }),
   );
-  notLoopedBack(ns).add(skb);
+  skb.notLoopedBack = true;
   attachRoute(skb, way, "output");
   return familyOf(flow.destination).localOut(skb);
 }

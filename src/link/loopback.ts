@@ -15,6 +15,7 @@ export class Loopback extends NetDevice {
   /** Mirrors drivers/net/loopback.c:loopback_xmit(). The packet waits in the backlog and loses its socket. */
   override transmit(skb: SkBuff): undefined {
     skb.socket = undefined;
+    skb.notLoopedBack = false;
     skb.packetType = packetTypeFor(skb.frame.link.destination, this);
     this.ns.sim.softirq.netifRx(() => netifReceiveSkb(skb, this));
   }

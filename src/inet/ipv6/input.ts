@@ -47,6 +47,7 @@ export function ip6Rcv(skb: SkBuff): void {
     devConf6(dev).drop_unicast_in_l2_multicast !== 0
   )
     return drop(skb, "UNICAST_IN_L2_MULTICAST", "ip6_rcv_core");
+  skb.notLoopedBack = false;
   skb.fragmentMaxSize = 0;
   if (skb.route === undefined) skb.ignoreDf = false;
   else routedBefore(skb.ns).add(skb);

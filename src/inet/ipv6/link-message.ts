@@ -46,6 +46,7 @@ export function sendLinkMessage(message: LinkMessage): void {
   );
   const skb = newSkb(dev.ns, frame, message.by, message.cause);
   skb.socket = kernelSocket;
+  skb.notLoopedBack = true;
   skb.priority = CONTROL_PRIORITY;
   attachRoute(skb, message.route ?? routeBy(message), "output");
   route6Actions(dev.ns).localOut(skb);

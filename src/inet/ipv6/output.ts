@@ -23,7 +23,6 @@ import { fib6 } from "./fib.js";
 import { nextFragmentId } from "./fragment-id.js";
 import { icmp6Send } from "./icmp.js";
 import { flow6Of } from "./multipath.js";
-import { notLoopedBack } from "../multicast-loop.js";
 import { isMember } from "./multicast.js";
 import { isRoute6, routeOutput6 } from "./route.js";
 
@@ -90,6 +89,7 @@ function cut(skb: SkBuff, network: Ipv6Header, limit: number): readonly SkBuff[]
   for (const [index, offset] of places.entries()) {
     const end = places[index + 1] ?? bytes.length;
     const piece = cloneSkb(skb, "fragment");
+    piece.socket = skb.socket;
     const fragment: FragmentExtension = {
       kind: "fragment",
       type: IPPROTO_FRAGMENT,
@@ -141,8 +141,7 @@ function ip6FinishOutput2(skb: SkBuff): SendResult {
 function loopBack(skb: SkBuff): void {
   const { network } = skb.frame;
   const { route, ns } = skb;
-  if (network?.kind !== "ipv6" || route === undefined || skb.socket?.holder === "kernel") return;
-  if (notLoopedBack(ns).has(skb)) return;
+  if (network?.kind !== "ipv6" || route === undefined || skb.notLoopedBack) return;
   if (!isMember(route.dev, network.destination)) return;
   const copy = cloneSkb(skb, "multicast loopback");
   const state = { hook: "POSTROUTING", family: "ipv6", ns, in: undefined, out: route.dev } as const;
@@ -150,7 +149,6 @@ function loopBack(skb: SkBuff): void {
     packet.packetType = "MULTICAST";
     packet.inDev = packet.dev;
     ns.sim.softirq.netifRx(() => {
-      packet.route = undefined;
       const receive = ns.protocols.get(ETH_P_IPV6);
       if (receive === undefined) return drop(packet, "UNHANDLED_PROTO", "__netif_receive_skb_core");
       receive(packet);

@@ -47,9 +47,12 @@ export const tee: TargetExtension = defineTarget<Tee>({
       drop(copy, "NOT_SPECIFIED", "nf_dup_ipv4");
       return CONTINUE;
     }
+    const { softirq } = state.ns.sim;
+    softirq.disable();
     copying.now = true;
     send(copy);
     copying.now = false;
+    softirq.enable();
     return CONTINUE;
   },
 });
