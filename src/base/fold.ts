@@ -6,8 +6,9 @@ export function fold(line: string, width: number, indent: string): readonly stri
   const out: string[] = [];
   let rest = line;
   while (rest.length > width) {
+    const first = rest.length - rest.trimStart().length;
     const before = rest.lastIndexOf(" ", width);
-    const at = before > indent.length ? before : rest.indexOf(" ", Math.max(width, indent.length));
+    const at = before > first ? before : rest.indexOf(" ", Math.max(width, first));
     if (at < 0) break;
     out.push(rest.slice(0, at).trimEnd());
     rest = indent + rest.slice(at).trimStart();

@@ -6,6 +6,7 @@ describe("a line that is folded", () => {
   it("goes on below, between words", () => {
     expect(fold("one two three four", 9, "  ")).toEqual(["one two", "  three", "  four"]);
     expect(fold("short", 9, "  ")).toEqual(["short"]);
+    expect(fold("a longest", 8, "  ")).toEqual(["a", "  longest"]);
   });
 
   it("keeps every word whole and in its place, within the width", () => {

@@ -54,9 +54,10 @@ describe("NodeLocal DNSCache", () => {
     const [first] = digQueries(recording, round);
     const forward = first?.plugins.find(({ plugin }) => plugin === "forward");
     expect(forward?.why).toBe("10.96.0.11:53 over tcp: NOERROR");
-    expect(new Set(first?.plugins.map(({ ns }) => ns))).toEqual(
-      new Set(["kube-system/node-local-dns-x7k2p", "kube-system/coredns-0"]),
-    );
+    expect([...new Set(first?.plugins.map(({ ns }) => ns))]).toEqual([
+      "kube-system/node-local-dns-x7k2p",
+      expect.stringMatching(/^kube-system\/coredns-[01]$/),
+    ]);
     const [second] = digQueries(recording, again);
     expect(second?.packets).toBe(2);
     expect(second?.plugins.at(-1)).toMatchObject({ plugin: "cache", action: "hit" });
