@@ -19,7 +19,7 @@ import time
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "kernel"))
 from agent import CLONE_NEWNET, Judge, Tap, enter, libc, offloads_off  # noqa: E402
 
-Tap.BLOCKS = 4
+Tap.BLOCKS = 10
 
 SIOCGIFFLAGS, SIOCSIFFLAGS = 0x8913, 0x8914
 IFF_UP, IFF_RUNNING = 1, 0x40
