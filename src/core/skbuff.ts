@@ -5,8 +5,11 @@ import type { NetDevice } from "./device.js";
 import type { NetworkNamespace } from "./namespace.js";
 import type { Route } from "./route.js";
 
-/** How the receiving device saw the frame's destination MAC. Mirrors include/uapi/linux/if_packet.h. */
-export type PacketType = "HOST" | "BROADCAST" | "MULTICAST" | "OTHERHOST" | "OUTGOING";
+/**
+ * How the receiving device saw the frame's destination MAC; LOOPBACK is what a host sends to a group or to everybody, when it
+ * comes back to it. Mirrors include/uapi/linux/if_packet.h.
+ */
+export type PacketType = "HOST" | "BROADCAST" | "MULTICAST" | "OTHERHOST" | "OUTGOING" | "LOOPBACK";
 
 /** What a packet keeps of the socket that sent it, for matches and for routing again. */
 export interface SocketInfo {

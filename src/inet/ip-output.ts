@@ -50,7 +50,7 @@ export function ipMulticastOutput(skb: SkBuff): SendResult {
 
 /** The copy comes in where no tap sees it. Mirrors dev_loopback_xmit(). */
 function loopBack(skb: SkBuff): SendResult {
-  skb.packetType = skb.route?.type === "multicast" ? "MULTICAST" : "BROADCAST";
+  skb.packetType = "LOOPBACK";
   skb.inDev = skb.dev;
   skb.ns.sim.softirq.netifRx(() => {
     const receive = skb.ns.protocols.get(ETH_P_IP);

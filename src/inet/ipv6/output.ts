@@ -146,7 +146,7 @@ function loopBack(skb: SkBuff): void {
   const copy = cloneSkb(skb, "multicast loopback");
   const state = { hook: "POSTROUTING", family: "ipv6", ns, in: undefined, out: route.dev } as const;
   nfHook(copy, state, (packet) => {
-    packet.packetType = "MULTICAST";
+    packet.packetType = "LOOPBACK";
     packet.inDev = packet.dev;
     ns.sim.softirq.netifRx(() => {
       const receive = ns.protocols.get(ETH_P_IPV6);

@@ -1,4 +1,5 @@
-import type { PacketType } from "../../../core/skbuff.js";
+import type { PacketType, SkBuff } from "../../../core/skbuff.js";
+import { isIpv4Multicast } from "../../../wire/ip.js";
 import { type MatchExtension, defineMatch } from "../extension.js";
 import { option } from "../options.js";
 import { refuse } from "../refusal.js";
@@ -22,9 +23,16 @@ export const pkttype: MatchExtension = defineMatch<Negatable<string>>({
   parse: (args) => args.need(TYPE),
   format: (test) => formatTest("pkt-type", test, (name) => name).join(" "),
   isPure: true,
-  matches: ({ value, invert }, skb) => (skb.packetType === NAMES[value]) !== invert,
-  why: (_, skb) => `packet is ${skb.packetType.toLowerCase()}`,
+  matches: ({ value, invert }, skb) => (typeOf(skb) === NAMES[value]) !== invert,
+  why: (_, skb) => `packet is ${typeOf(skb).toLowerCase()}`,
 });
+
+/** What comes back to its sender is told by where it went. */
+function typeOf({ packetType, frame: { network } }: SkBuff): PacketType {
+  if (packetType !== "LOOPBACK") return packetType;
+  const isBroadcast = network?.kind === "ipv4" && !isIpv4Multicast(network.destination);
+  return isBroadcast ? "BROADCAST" : "MULTICAST";
+}
 
 function readType(text: string): string {
   const name = text.toLowerCase() === "host" ? "unicast" : text.toLowerCase();

@@ -58,7 +58,7 @@ export const rpfilter: MatchExtension = defineMatch<RpFilter>({
 
 function isReversible(params: RpFilter, skb: SkBuff, state: HookState): boolean {
   const { network } = skb.frame;
-  if (state.in?.isLoopback === true) return true;
+  if (skb.packetType === "LOOPBACK" || state.in?.isLoopback === true) return true;
   if (network?.kind === "ipv4") return isReversible4(params, skb, network, state);
   return network?.kind === "ipv6" && isReversible6(params, skb, network, state);
 }
