@@ -38,6 +38,7 @@ export const fuzzProfile = (family: LabFamily): readonly string[] => [
     ? ["net.bridge.bridge-nf-call-ip6tables=0", ...quick6, ...profile6, ...switched(0)]
     : []),
   "net.ipv4.tcp_rto_min_us=30000000",
+  "net.ipv4.tcp_early_retrans=0",
   "net.ipv4.tcp_synack_retries=0",
   "net.ipv4.tcp_pingpong_thresh=255",
   "net.ipv4.tcp_invalid_ratelimit=0",
@@ -60,9 +61,8 @@ const quick6: readonly string[] = ["all", "default"].map(
 const switched = (value: 0 | 1): readonly string[] =>
   ["all", "default"].map((scope) => `net.ipv6.conf.${scope}.disable_ipv6=${value}`);
 
-/** Only the real kernel has IPv6 to switch off, group reports and tail loss probes. */
+/** Only the real kernel has IPv6 to switch off, and group reports. */
 export const realOnlyKnobs = (family: LabFamily): readonly string[] => [
   ...switched(family === "ipv6" ? 0 : 1),
   "net.ipv4.igmp_link_local_mcast_reports=0",
-  "net.ipv4.tcp_early_retrans=0",
 ];
