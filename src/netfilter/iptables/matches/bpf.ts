@@ -52,7 +52,14 @@ function bytesOf(frame: Frame): Uint8Array {
   return encodeFrame(frame).subarray(ETH_HLEN);
 }
 
-const PACKET_TYPES = { HOST: 0, BROADCAST: 1, MULTICAST: 2, OTHERHOST: 3, OUTGOING: 4, LOOPBACK: 5 } as const;
+const PACKET_TYPES = {
+  HOST: 0,
+  BROADCAST: 1,
+  MULTICAST: 2,
+  OTHERHOST: 3,
+  OUTGOING: 4,
+  LOOPBACK: 5,
+} as const;
 
 /** Mirrors the SKF_AD_* loads of net/core/filter.c:convert_bpf_extensions(), as far as packets here have them. */
 function ancillary(skb: SkBuff, offset: number): number | undefined {
