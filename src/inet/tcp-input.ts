@@ -11,7 +11,6 @@ import { takeData, tellProgram } from "./tcp-data.js";
 import { finishHandshake, receiveInSynRecv, receiveInSynSent } from "./tcp-handshake.js";
 import { acceptSyn, receiveInListen } from "./tcp-listen.js";
 import { parseTcpOptions, type TcpOptions } from "./tcp-options.js";
-import { addBacklog } from "./tcp-lock.js";
 import { pump, routeOf, sendAck } from "./tcp-output.js";
 import { deliverTo, type Received } from "./tcp-received.js";
 import { resetSegment } from "./tcp-reset.js";
@@ -82,8 +81,9 @@ function toListener(listener: TcpListener, received: Received): void {
 }
 
 function toConnection(connection: TcpConnection, received: Received): void {
-  if (!addBacklog(connection, () => processSegment(connection, received)))
-    processSegment(connection, received);
+  const { backlog } = connection;
+  if (backlog === undefined) processSegment(connection, received);
+  else backlog.push(() => processSegment(connection, received));
 }
 
 /** Mirrors tcp_v4_do_rcv(). */
@@ -287,8 +287,9 @@ function tcpErr(notice: IcmpErrorNotice): void {
   if (connection === undefined || connection.state === "TIME_WAIT") return;
   const { out } = connection;
   if (isBefore(transport.sequence, out.una) || isAfter(transport.sequence, out.sent)) return;
-  if (!addBacklog(connection, () => processError(connection, notice)))
-    processError(connection, notice);
+  const { backlog } = connection;
+  if (backlog === undefined) processError(connection, notice);
+  else backlog.push(() => processError(connection, notice));
 }
 
 /**

@@ -23,9 +23,3 @@ function releaseSock(connection: TcpConnection, backlog: (() => void)[]): void {
     connection.backlog = undefined;
   });
 }
-
-/** Whether `later` has to wait until the socket is free. Mirrors sock_owned_by_user() and sk_add_backlog(). */
-export function addBacklog(connection: TcpConnection, later: () => void): boolean {
-  connection.backlog?.push(later);
-  return connection.backlog !== undefined;
-}

@@ -20,6 +20,7 @@ export class EventQueue {
   /** What comes before all that is due, in the order it was handed in, from `#soonFrom` on. */
   #soon: (() => void)[] = [];
   #soonFrom = 0;
+  #runsSoon = false;
   #now = 0 as Micros;
   #order = 0;
   /** Living entries that are not of the background. */
@@ -38,6 +39,11 @@ export class EventQueue {
   /** Whether something waits that comes before all that is due. */
   get hasSoon(): boolean {
     return this.#soonFrom < this.#soon.length;
+  }
+
+  /** Whether an action that `soon` queued is running now. */
+  get runsSoon(): boolean {
+    return this.#runsSoon;
   }
 
   /** Whether nothing waits but what comes again and again by itself. */
@@ -69,7 +75,12 @@ export class EventQueue {
       this.#soon = [];
       this.#soonFrom = 0;
     }
-    action();
+    this.#runsSoon = true;
+    try {
+      action();
+    } finally {
+      this.#runsSoon = false;
+    }
     return true;
   }
 

@@ -12,7 +12,6 @@ export class Softirq {
   readonly #queue: EventQueue;
   /** Packets wait while this is not 0, as they do outside of system calls. Mirrors softirq_count(). */
   #disabled = 1;
-  #isRunning = false;
 
   constructor(queue: EventQueue) {
     this.#queue = queue;
@@ -20,11 +19,7 @@ export class Softirq {
 
   /** A packet has arrived, which `receive` takes in. Mirrors netif_rx(). */
   netifRx(receive: () => void): void {
-    this.#queue.soon(() => {
-      this.#isRunning = true;
-      receive();
-      this.#isRunning = false;
-    });
+    this.#queue.soon(receive);
     if (this.#disabled === 0) this.#run();
   }
 
@@ -44,7 +39,7 @@ export class Softirq {
    * yet: what it sends waits, as what the packet itself brings about does.
    */
   systemCall<T>(call: () => T): T {
-    if (this.#isRunning || this.#disabled === 0) return call();
+    if (this.#queue.runsSoon || this.#disabled === 0) return call();
     const before = this.#disabled;
     this.#disabled = 0;
     try {

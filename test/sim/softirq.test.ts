@@ -83,4 +83,13 @@ describe("packets that have arrived", () => {
     arrive("1", 0);
     expect(seen).toEqual([]);
   });
+
+  it("are taken in again inside system calls after a packet whose reception failed", () => {
+    softirq.netifRx(() => {
+      throw new Error("too many events");
+    });
+    expect(() => queue.step()).toThrow("too many events");
+    softirq.systemCall(() => arrive("1", 0));
+    expect(seen).toEqual(["1"]);
+  });
 });
